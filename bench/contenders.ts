@@ -1,0 +1,126 @@
+/** The agents that are compared: where each is found, and its command line. */
+import { spawnSync } from 'node:child_process';
+import { accessSync, constants, existsSync, readFileSync, realpathSync, writeFileSync } from 'node:fs';
+import { delimiter, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { gunzipSync } from 'node:zlib';
+
+export const NAMES = ['spillway', 'vmagent', 'prometheus'] as const;
+export type Name = (typeof NAMES)[number];
+
+/** Where a contender is to run. */
+export interface Site {
+  /** For its configuration and log; `dataDir` lies in it. */
+  readonly folder: string;
+  readonly dataDir: string;
+  /** To listen on, on loopback. */
+  readonly port: number;
+  readonly sinkUrl: string;
+}
+
+export interface Contender {
+  readonly name: Name;
+  readonly version: string;
+  /** Writes the configuration, if there is one, and returns the command line. */
+  command(site: Site): readonly [program: string, ...args: string[]];
+}
+
+/** Why a contender takes no part. */
+export class Missing extends Error {}
+
+const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Finds a contender; `path` is the program, looked up on PATH if undefined. Throws `Missing`. */
+export function findContender(name: Name, path: string | undefined): Contender {
+  switch (name) {
+    case 'spillway':
+      return spillway();
+    case 'vmagent':
+      return vmagent(
+        path ?? onPath(name, 'apt-get install victoria-metrics, or github.com/VictoriaMetrics releases'),
+      );
+    case 'prometheus':
+      return prometheus(path ?? onPath(name, 'apt-get install prometheus, or prometheus.io/download'));
+  }
+}
+
+function spillway(): Contender {
+  const main = join(REPOSITORY, 'dist/main.js');
+  if (!existsSync(main)) throw new Missing('not built; npm run build');
+  return {
+    name: 'spillway',
+    version: JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).version,
+    command({ folder, dataDir, port, sinkUrl }) {
+      const config = join(folder, 'spillway.yaml');
+      writeFileSync(
+        config,
+        `listen: 127.0.0.1:${port}\ndata_dir: ${dataDir}\nremote_write:\n  - name: sink\n    url: ${sinkUrl}\n`,
+      );
+      return [process.execPath, main, 'run', '--config', config];
+    },
+  };
+}
+
+function vmagent(program: string): Contender {
+  // Unless told otherwise, newer ones speak a protocol of their own; older ones know neither it nor the flag.
+  const promProto = run(program, '-help').includes('forcePromProto') ? ['-remoteWrite.forcePromProto'] : [];
+  return {
+    name: 'vmagent',
+    version:
+      /v(\d+\.\d+\.\d+)/.exec(run(program, '-version'))?.[1] ?? packagedVersion(program, 'victoria-metrics'),
+    command: ({ dataDir, port, sinkUrl }) => [
+      program,
+      `-httpListenAddr=127.0.0.1:${port}`,
+      `-remoteWrite.url=${sinkUrl}`,
+      `-remoteWrite.tmpDataPath=${dataDir}`,
+      ...promProto,
+    ],
+  };
+}
+
+function prometheus(program: string): Contender {
+  const agent = run(program, '--help').includes('[no-]agent') ? '--agent' : '--enable-feature=agent';
+  return {
+    name: 'prometheus',
+    version: /version (\S+)/.exec(run(program, '--version'))?.[1] ?? 'unknown',
+    command({ folder, dataDir, port, sinkUrl }) {
+      const config = join(folder, 'prometheus.yml');
+      writeFileSync(config, `remote_write:\n  - url: ${sinkUrl}\n`);
+      return [
+        program,
+        agent,
+        `--config.file=${config}`,
+        `--storage.agent.path=${dataDir}`,
+        `--web.listen-address=127.0.0.1:${port}`,
+        '--web.enable-remote-write-receiver',
+      ];
+    },
+  };
+}
+
+function onPath(program: string, howToGet: string): string {
+  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
+    const path = join(folder, program);
+    try {
+      accessSync(path, constants.X_OK);
+      return path;
+    } catch {
+      // not in this folder
+    }
+  }
+  throw new Missing(`not on PATH; ${howToGet}, or --${program} PATH`);
+}
+
+/** What `program` prints, wherever it prints it. */
+function run(program: string, flag: string): string {
+  const { stdout, stderr, error } = spawnSync(program, [flag], { encoding: 'utf8' });
+  if (error) throw error;
+  return stdout + stderr;
+}
+
+/** Debian builds vmagent without a version; the changelog of the package stands beside the program. */
+function packagedVersion(program: string, packageName: string): string {
+  const changelog = join(dirname(realpathSync(program)), '../share/doc', packageName, 'changelog.Debian.gz');
+  if (!existsSync(changelog)) return 'unknown';
+  return /\((\d+\.\d+\.\d+)/.exec(gunzipSync(readFileSync(changelog)).toString())?.[1] ?? 'unknown';
+}

@@ -1,0 +1,89 @@
+import type { EndpointSettings } from './options.ts';
+import type { Problems } from './problems.ts';
+import { Secret } from './secrets.ts';
+
+/** How requests to an endpoint authenticate: the two forms of an `Authorization` header. */
+export type Auth =
+  | { readonly kind: 'basic'; readonly username: Secret; readonly password: Secret }
+  | {
+      readonly kind: 'token';
+      /** The scheme before the credentials, `Bearer` unless set. */
+      readonly type: string;
+      readonly credentials: Secret;
+    };
+
+/**
+ * The one way to authenticate that the settings of the endpoint at `path` come to, if any. Userinfo in the URL
+ * counts only when nothing else is given, as in Prometheus.
+ */
+export function authOf(settings: EndpointSettings, path: string, problems: Problems): Auth | undefined {
+  const { basicAuth, authorization, url } = settings;
+  if (basicAuth !== undefined && authorization !== undefined) {
+    refuseBoth(`${path}.authorization`, `${path}.basic_auth`, problems);
+  }
+  if (basicAuth !== undefined) return basicAuthOf(basicAuth, `${path}.basic_auth`, problems);
+  if (authorization !== undefined) return tokenAuthOf(authorization, `${path}.authorization`, problems);
+  return url?.kind === 'http' && url.userinfo !== undefined ? { kind: 'basic', ...url.userinfo } : undefined;
+}
+
+function basicAuthOf(
+  settings: NonNullable<EndpointSettings['basicAuth']>,
+  path: string,
+  problems: Problems,
+): Auth | undefined {
+  const username = secretOf(settings.username, settings.usernameFile, `${path}.username`, problems);
+  const password = secretOf(settings.password, settings.passwordFile, `${path}.password`, problems);
+  if (username === undefined) requireOne(path, 'username', problems);
+  return username && { kind: 'basic', username, password: password ?? new Secret({ text: '' }) };
+}
+
+function tokenAuthOf(
+  settings: NonNullable<EndpointSettings['authorization']>,
+  path: string,
+  problems: Problems,
+): Auth | undefined {
+  const { type } = settings;
+  const credentials = secretOf(
+    settings.credentials,
+    settings.credentialsFile,
+    `${path}.credentials`,
+    problems,
+  );
+  if (credentials === undefined) requireOne(path, 'credentials', problems);
+  if (type.toLowerCase() === 'basic') {
+    problems.add(
+      `${path}.type`,
+      'expected another scheme than Basic, which has a section of its own: `basic_auth`',
+    );
+  }
+  return credentials && { kind: 'token', type, credentials };
+}
+
+/** The secret at `path`, or in the file that `path` with `_file` names; both are one too many. */
+function secretOf(
+  inline: Secret | undefined,
+  file: string | undefined,
+  path: string,
+  problems: Problems,
+): Secret | undefined {
+  if (inline !== undefined && file !== undefined) refuseBoth(`${path}_file`, path, problems);
+  return file === undefined ? inline : new Secret({ file });
+}
+
+function refuseBoth(path: string, other: string, problems: Problems): void {
+  problems.addAcross(
+    [path, other],
+    `excludes \`${keyOf(other)}\` (${problems.where(other)}): give one of the two`,
+  );
+}
+
+function requireOne(path: string, key: string, problems: Problems): void {
+  problems.addAcross(
+    [path, `${path}.${key}`, `${path}.${key}_file`],
+    `expected \`${key}\` or \`${key}_file\`, got neither`,
+  );
+}
+
+function keyOf(path: string): string {
+  return path.slice(path.lastIndexOf('.') + 1);
+}

@@ -1,0 +1,64 @@
+/** The maps of the configuration: what may be a name and a value in them. */
+import type { MapRow } from './rows.ts';
+
+/** Headers that the protocol or the HTTP client sets (RW1-S-03, RW2-S-03), in lower case. */
+const reservedHeaders: ReadonlySet<string> = new Set([
+  'accept-encoding',
+  'connection',
+  'content-encoding',
+  'content-length',
+  'content-type',
+  'expect',
+  'host',
+  'keep-alive',
+  'proxy-authenticate',
+  'proxy-authorization',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+  'user-agent',
+  'www-authenticate',
+  'x-amz-content-sha256',
+  'x-amz-date',
+  'x-amz-security-token',
+  'x-prometheus-remote-read-version',
+  'x-prometheus-remote-write-version',
+]);
+
+/** What is wrong with an entry that follows the names in `earlier`, without its value, which may be secret. */
+export function entryProblem(
+  entries: MapRow['entries'],
+  name: string,
+  value: string,
+  earlier: readonly string[],
+): string | undefined {
+  return entries === 'label' ? labelProblem(name, value) : headerProblem(name, value, earlier);
+}
+
+function labelProblem(name: string, value: string): string | undefined {
+  if (!/^[a-zA-Z_][a-zA-Z0-9_]*$/.test(name)) {
+    return 'not a label name: expected letters, digits and `_`, the first not a digit';
+  }
+  return value === '' ? 'the value of a label cannot be empty' : undefined;
+}
+
+function headerProblem(name: string, value: string, earlier: readonly string[]): string | undefined {
+  const folded = name.toLowerCase();
+  if (folded === 'authorization') {
+    return '`Authorization` is reserved: use `basic_auth` or `authorization`';
+  }
+  if (reservedHeaders.has(folded)) {
+    return `\`${name}\` is reserved: it is set by the protocol or the HTTP client`;
+  }
+  if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) {
+    return "not a header name: expected letters, digits and !#$%&'*+-.^_`|~";
+  }
+  const twin = earlier.find((other) => other.toLowerCase() === folded);
+  if (twin !== undefined) {
+    return `given before as \`${twin}\`: header names are the same in upper and lower case`;
+  }
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+    ? undefined
+    : 'not a header value: expected Latin-1 text without line breaks';
+}

@@ -1,0 +1,75 @@
+/**
+ * The configuration: read from YAML, checked against the options table, normalised once, frozen.
+ *
+ * `parseConfig` is a function of text; `loadConfig` puts a file in front of it.
+ */
+import { readFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { LineCounter } from 'yaml';
+import { SpillwayError } from '../runtime/errors.ts';
+import { type EndpointConfig, endpointsOf } from './endpoints.ts';
+import type { FileSettings } from './options.ts';
+import { Problems } from './problems.ts';
+import { readSettings } from './read.ts';
+import { renderDefaults } from './sample.ts';
+import { formatSize } from './sizes.ts';
+import { parseYaml } from './syntax.ts';
+
+/** All settings, deeply frozen. Durations are in milliseconds, sizes in bytes, paths absolute. */
+export type Config = Omit<FileSettings, 'remoteWrite'> & {
+  /** One at least; names are unique. */
+  readonly remoteWrite: readonly EndpointConfig[];
+};
+
+/** The configuration file cannot be read. */
+export class ConfigFileError extends SpillwayError {
+  override readonly code: string = 'CONFIG_UNREADABLE';
+
+  constructor(file: string, cause: unknown) {
+    super(`cannot read the configuration file ${file}`, { file }, cause);
+  }
+}
+
+/** Reads `file`; its folder is where relative paths start. Throws `ConfigFileError` or `ConfigError`. */
+export async function loadConfig(file: string): Promise<Config> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    throw new ConfigFileError(file, error);
+  }
+  return parseConfig(text, { file, baseDir: dirname(resolve(file)) });
+}
+
+/** `file` is the name for errors; relative paths start at `baseDir`, which is absolute. Throws `ConfigError`. */
+export function parseConfig(text: string, { file, baseDir }: { file: string; baseDir: string }): Config {
+  const lines = new LineCounter();
+  const problems = new Problems(file, lines);
+  const settings = readSettings(parseYaml(text, lines, problems), problems, baseDir);
+  checkReceiver(settings.receiver, problems);
+  const remoteWrite = endpointsOf(settings.remoteWrite, settings.dataDir, problems);
+  problems.throwIfAny();
+  return deepFreeze({ ...settings, remoteWrite });
+}
+
+/** What runs without a file: exactly the sample that `spillway config --defaults` prints. */
+export function defaultConfig(baseDir: string): Config {
+  return parseConfig(renderDefaults(), { file: 'defaults', baseDir });
+}
+
+function checkReceiver(receiver: FileSettings['receiver'], problems: Problems): void {
+  const { maxDecodedBytes, maxInFlightBytes } = receiver;
+  if (maxDecodedBytes <= maxInFlightBytes) return;
+  problems.addAcross(
+    ['receiver.max_in_flight_bytes', 'receiver.max_decoded_bytes'],
+    `\`max_in_flight_bytes\` (${formatSize(maxInFlightBytes)}) is below \`max_decoded_bytes\` ` +
+      `(${formatSize(maxDecodedBytes)}), so that the largest request would be put off for ever`,
+  );
+}
+
+function deepFreeze<T extends object>(value: T): T {
+  for (const inner of Object.values(value)) {
+    if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
+  }
+  return Object.freeze(value);
+}

@@ -1,0 +1,194 @@
+import {
+  type Document,
+  isAlias,
+  isMap,
+  isNode,
+  isScalar,
+  isSeq,
+  type Scalar,
+  type YAMLMap,
+  type YAMLSeq,
+} from 'yaml';
+import { entryProblem } from './entries.ts';
+import { type FileSettings, options } from './options.ts';
+import type { Problems } from './problems.ts';
+import { type Keys, type ListRow, type MapRow, propertyName, type Row, type ScalarRow } from './rows.ts';
+import { suggest } from './suggest.ts';
+import { accepted, defaultValue, parseScalar, shown } from './values.ts';
+
+/**
+ * Walks the document along the options table. Defaults stand in for what is not written and for what is wrong;
+ * everything that is wrong is added to `problems`, and every path that is written is placed there. Relative
+ * paths start at `baseDir`.
+ */
+export function readSettings(document: Document.Parsed, problems: Problems, baseDir: string): FileSettings {
+  return new Reader(document, problems, baseDir).readRoot() as FileSettings;
+}
+
+/**
+ * A node with its alias followed. `null` stands for a key without a value, `undefined` for a key that is not
+ * written, or whose value was refused already.
+ */
+type Content = Scalar | YAMLMap | YAMLSeq | null | undefined;
+
+class Reader {
+  readonly #document: Document.Parsed;
+  readonly #problems: Problems;
+  readonly #baseDir: string;
+
+  constructor(document: Document.Parsed, problems: Problems, baseDir: string) {
+    this.#document = document;
+    this.#problems = problems;
+    this.#baseDir = baseDir;
+  }
+
+  readRoot(): unknown {
+    return this.#readKeys({ options }, this.#follow(this.#document.contents, ''), '');
+  }
+
+  #read(row: Row, content: Content, path: string): unknown {
+    switch (row.type) {
+      case 'section':
+        return row.optional && !content ? undefined : this.#readKeys(row, content, path);
+      case 'list':
+        return this.#readList(row, content, path);
+      case 'map':
+        return this.#readMap(row, content, path);
+      default:
+        return this.#readScalar(row, content, path);
+    }
+  }
+
+  #readList(row: ListRow, content: Content, path: string): unknown {
+    const list = this.#expect(accepted(row), content, path, isSeq);
+    if (!content || list?.items.length === 0) {
+      this.#problems.addAcross([path], `expected ${accepted(row)}, got none`);
+    }
+    return (list?.items ?? []).map((item, i) => {
+      const itemPath = `${path}[${i}]`;
+      this.#problems.place(itemPath, start(item));
+      return this.#readKeys(row, this.#follow(item, itemPath), itemPath);
+    });
+  }
+
+  #readKeys(keys: Keys, content: Content, path: string): unknown {
+    const map = this.#expect('a section of keys', content, path, isMap);
+    const entries = this.#entries(map, path);
+    for (const key of entries.keys()) {
+      if (!Object.hasOwn(keys.options, key)) this.#problems.add(join(path, key), unknownKey(key, keys));
+    }
+    const settings: Record<string, unknown> = {};
+    for (const [key, row] of Object.entries(keys.options)) {
+      const keyPath = join(path, key);
+      if ('required' in row && !entries.has(key)) {
+        this.#problems.addAcross([path], `\`${key}\` is missing: expected ${accepted(row)}`);
+      }
+      settings[propertyName(key, row)] = this.#read(row, entries.get(key), keyPath);
+    }
+    return settings;
+  }
+
+  #readMap(row: MapRow, content: Content, path: string): Readonly<Record<string, string>> {
+    const values = new Map<string, string>();
+    for (const [name, entry] of this.#entries(this.#expect(accepted(row), content, path, isMap), path)) {
+      if (isMap(entry) || isSeq(entry)) {
+        this.#problems.add(join(path, name), `expected text, got ${kindOf(entry)}`);
+      } else if (entry !== undefined) {
+        const value = entry === null ? '' : textOf(entry);
+        const problem = entryProblem(row.entries, name, value, [...values.keys()]);
+        if (problem !== undefined) this.#problems.add(join(path, name), problem);
+        values.set(name, value);
+      }
+    }
+    return Object.fromEntries(values);
+  }
+
+  #readScalar(row: ScalarRow, content: Content, path: string): unknown {
+    if (content === undefined) return defaultValue(row, this.#baseDir);
+    let found = kindOf(content);
+    if (isScalar(content)) {
+      const written = { text: textOf(content), quoted: content.type !== 'PLAIN' };
+      const value = parseScalar(row, written, this.#baseDir);
+      if (value !== undefined) return value;
+      found = shown(row, written);
+    }
+    this.#problems.add(path, `expected ${accepted(row)}, got ${found}`);
+    return defaultValue(row, this.#baseDir);
+  }
+
+  /** The content when it is of the kind that is expected. A key without a value counts as not written. */
+  #expect<T>(
+    expected: string,
+    content: Content,
+    path: string,
+    isKind: (node: unknown) => node is T,
+  ): T | undefined {
+    if (isKind(content)) return content;
+    if (content) {
+      this.#problems.add(path, `expected ${expected}, got ${kindOf(content)}`);
+    }
+    return undefined;
+  }
+
+  /** The content by key. Problems with a value are reported at its key too: one place for each path. */
+  #entries(map: YAMLMap | undefined, path: string): ReadonlyMap<string, Content> {
+    const entries = new Map<string, Content>();
+    for (const { key, value } of map?.items ?? []) {
+      const name = isScalar(key) ? textOf(key) : '';
+      const keyPath = join(path, name);
+      const before = entries.has(name) ? this.#problems.where(keyPath) : undefined;
+      this.#problems.place(keyPath, start(key));
+      if (before !== undefined) {
+        this.#problems.add(keyPath, `given before at ${before}`);
+      } else {
+        entries.set(name, this.#follow(value, keyPath));
+      }
+    }
+    return entries;
+  }
+
+  #follow(node: unknown, path: string): Content {
+    const target = isAlias(node) ? node.resolve(this.#document) : node;
+    if (target === undefined) {
+      this.#problems.add(path, 'an alias without an anchor before it: quote a value that starts with `*`');
+      return undefined;
+    }
+    return isMap(target) || isSeq(target) || (isScalar(target) && !isNull(target)) ? target : null;
+  }
+}
+
+/** Without a value, in one of the ways of YAML. */
+function isNull(scalar: Scalar): boolean {
+  return scalar.type === 'PLAIN' && /^(?:|~|null|Null|NULL)$/.test(textOf(scalar));
+}
+
+function kindOf(content: Content): string {
+  if (isScalar(content)) return 'text';
+  if (isMap(content)) return 'a section';
+  return isSeq(content) ? 'a list' : 'nothing';
+}
+
+function textOf(scalar: Scalar): string {
+  return String(scalar.value);
+}
+
+function start(node: unknown): number {
+  return (isNode(node) && node.range?.[0]) || 0;
+}
+
+/** What does not look like a key may be a value, and secret. */
+function join(path: string, key: string): string {
+  const name = /^[\w-]+$/.test(key) ? key : '?';
+  return path === '' ? name : `${path}.${name}`;
+}
+
+function unknownKey(key: string, { options: known, unsupported }: Keys): string {
+  if (unsupported?.includes(key)) {
+    return 'Prometheus knows this key, but this version of Spillway does not support it yet';
+  }
+  const names = Object.keys(known);
+  const meant = suggest(key, names);
+  return meant === undefined
+    ? `unknown key, expected one of ${names.join(', ')}`
+    : `unknown key; did you mean \`${meant}\`?`;
+}

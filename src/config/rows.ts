@@ -1,0 +1,143 @@
+/**
+ * What a row of the options table can say, and what follows from a row: the name and the type of its property.
+ *
+ * Defaults, examples and bounds are written as they would be in the YAML file and go through the same parsers.
+ * A default of `null` means unset: the property is `undefined`.
+ */
+import type { EndpointAddress, ListenAddress } from './addresses.ts';
+import type { Secret } from './secrets.ts';
+
+interface Described {
+  /** What the key means, in whole sentences (Markdown). */
+  readonly about: string;
+}
+
+type Scalar<D extends string | number | boolean> = Described &
+  (
+    | {
+        readonly default: D;
+        /** Why this default and no other, in whole sentences. */
+        readonly why: string;
+      }
+    | {
+        readonly default: null;
+        /** A value for the sample, where it is commented out. */
+        readonly example: D;
+        readonly why?: string;
+        /** A section without this key is an error. */
+        readonly required?: true;
+      }
+  );
+
+export type TextRow = Scalar<string> & {
+  readonly type: 'string' | 'secret' | 'path' | 'url' | 'address';
+  /** Strings only: a regular expression, and in words what it lets through. */
+  readonly pattern?: string;
+  readonly allowed?: string;
+  /** Never show the value in an error: people put credentials there by mistake. */
+  readonly hidden?: true;
+};
+
+export type EnumRow = Scalar<string> & { readonly type: 'enum'; readonly values: readonly string[] };
+
+export type BooleanRow = Scalar<boolean> & { readonly type: 'boolean' };
+
+export type IntegerRow = Scalar<number> & {
+  readonly type: 'integer';
+  /** What is counted, in the plural. */
+  readonly unit: string;
+  readonly min: number;
+  readonly max: number;
+};
+
+/** A duration becomes milliseconds, a size becomes bytes. */
+export type QuantityRow = Scalar<string> & {
+  readonly type: 'duration' | 'size';
+  readonly min: string;
+  readonly max: string;
+};
+
+export type ScalarRow = TextRow | EnumRow | BooleanRow | IntegerRow | QuantityRow;
+
+/** Names to texts; empty by default. */
+export type MapRow = Described & { readonly type: 'map'; readonly entries: 'label' | 'header' };
+
+/** The keys of one section. */
+export interface Keys {
+  readonly options: Section;
+  /** Keys that Prometheus has here and Spillway has not yet. */
+  readonly unsupported?: readonly string[];
+}
+
+export type SectionRow = Described &
+  Keys & {
+    readonly type: 'section';
+    /** Unset unless it is written; otherwise the defaults of its keys hold. */
+    readonly optional?: true;
+  };
+
+/** A list of sections, one at least. */
+export type ListRow = Described &
+  Keys & {
+    readonly type: 'list';
+    /** What the one section of the list says when there is no configuration file. */
+    readonly sample: Readonly<Record<string, string>>;
+  };
+
+export type Row = ScalarRow | MapRow | SectionRow | ListRow;
+
+/** Rows by YAML key. */
+export type Section = Readonly<Record<string, Row>>;
+
+type Camel<Key extends string> = Key extends `${infer Head}_${infer Tail}`
+  ? `${Head}${Capitalize<Camel<Tail>>}`
+  : Key;
+
+type Suffixed<Name extends string, Suffix extends string> = Name extends `${string}${Suffix}`
+  ? Name
+  : `${Name}${Suffix}`;
+
+/** `batch_send_deadline`, a duration, is `batchSendDeadlineMs`; `max_request_bytes`, a size, `maxRequestBytes`. */
+export type PropertyName<Key extends string, R extends Row> = R extends { type: 'duration' }
+  ? `${Camel<Key>}Ms`
+  : R extends { type: 'size' }
+    ? Suffixed<Camel<Key>, 'Bytes'>
+    : Camel<Key>;
+
+type ScalarTypes = {
+  string: string;
+  path: string;
+  secret: Secret;
+  url: EndpointAddress;
+  address: ListenAddress;
+  boolean: boolean;
+  integer: number;
+  duration: number;
+  size: number;
+};
+
+type Unset<R extends Row> = R extends { default: null } | { optional: true } ? undefined : never;
+
+type Value<R extends Row> = R extends { type: 'enum'; values: readonly (infer V)[] }
+  ? V
+  : R extends { type: keyof ScalarTypes }
+    ? ScalarTypes[R['type']]
+    : R extends { type: 'map' }
+      ? Readonly<Record<string, string>>
+      : R extends { type: 'list'; options: infer O extends Section }
+        ? readonly Settings<O>[]
+        : R extends { type: 'section'; options: infer O extends Section }
+          ? Settings<O>
+          : never;
+
+/** The values of a section, by property name. */
+export type Settings<S extends Section> = {
+  readonly [Key in keyof S & string as PropertyName<Key, S[Key]>]: Value<S[Key]> | Unset<S[Key]>;
+};
+
+/** `PropertyName` at run time. */
+export function propertyName(key: string, row: Row): string {
+  const camel = key.replace(/_(.)/g, (_, first: string) => first.toUpperCase());
+  if (row.type === 'duration') return `${camel}Ms`;
+  return row.type === 'size' && !camel.endsWith('Bytes') ? `${camel}Bytes` : camel;
+}

@@ -1,0 +1,93 @@
+/** One scalar of the file: what its row accepts, how that is said, and the value that comes of it. */
+import { resolve } from 'node:path';
+import { parseEndpointUrl, parseListenAddress } from './addresses.ts';
+import { parseDuration } from './durations.ts';
+import type { ListRow, MapRow, QuantityRow, ScalarRow } from './rows.ts';
+import { Secret } from './secrets.ts';
+import { parseSize } from './sizes.ts';
+
+/** A scalar as it stands in the file. */
+export interface Written {
+  readonly text: string;
+  /** In quotes or as a block: not a number, a boolean or nothing, whatever it looks like. */
+  readonly quoted: boolean;
+}
+
+/** The value, of the type that `Settings` says; `undefined` when the row does not accept it. */
+export function parseScalar(row: ScalarRow, written: Written, baseDir: string): unknown {
+  const { text, quoted } = written;
+  switch (row.type) {
+    case 'string':
+      return row.pattern === undefined || new RegExp(row.pattern).test(text) ? text : undefined;
+    case 'secret':
+      return new Secret({ text });
+    case 'path':
+      return text === '' ? undefined : resolve(baseDir, text);
+    case 'url':
+      return parseEndpointUrl(text);
+    case 'address':
+      return parseListenAddress(text);
+    case 'enum':
+      return row.values.includes(text) ? text : undefined;
+    case 'boolean':
+      return quoted || (text !== 'true' && text !== 'false') ? undefined : text === 'true';
+    case 'integer':
+      return !quoted && /^[+-]?\d+$/.test(text) ? within(Number(text), row.min, row.max) : undefined;
+    case 'duration':
+    case 'size':
+      return parseQuantity(row, text);
+  }
+}
+
+/** The value when nothing is written: the default, or `undefined`. */
+export function defaultValue(row: ScalarRow, baseDir: string): unknown {
+  return row.default === null
+    ? undefined
+    : parseScalar(row, { text: String(row.default), quoted: false }, baseDir);
+}
+
+/** What a row accepts, as a noun phrase. */
+export function accepted(row: ScalarRow | MapRow | ListRow): string {
+  switch (row.type) {
+    case 'string':
+      return row.allowed ?? 'text';
+    case 'secret':
+      return 'text';
+    case 'path':
+      return 'a path';
+    case 'url':
+      return 'a URL with `http:` or `https:`, or `sqlite:FILE`';
+    case 'address':
+      return 'an address `host:port`, `[IPv6]:port` or `:port`';
+    case 'enum':
+      return `one of ${row.values.map((value) => `\`${value}\``).join(', ')}`;
+    case 'boolean':
+      return '`true` or `false`';
+    case 'integer':
+      return `a whole number of ${row.unit} from ${row.min} to ${row.max}`;
+    case 'duration':
+    case 'size':
+      return `a ${row.type} from ${row.min} to ${row.max}`;
+    case 'map':
+      return `a map of ${row.entries} names to values`;
+    case 'list':
+      return 'a list of sections, one at least';
+  }
+}
+
+/** The value for an error message, unless it may hold a credential. */
+export function shown(row: ScalarRow, { text, quoted }: Written): string {
+  const mayBeSecret = row.type === 'secret' || (row.type === 'url' && /[@?]/.test(text));
+  if (mayBeSecret || ('hidden' in row && row.hidden)) return 'something else (not shown, it may be secret)';
+  const short = text.length > 60 ? `${text.slice(0, 60)}...` : text;
+  return `\`${quoted ? JSON.stringify(short) : short}\``;
+}
+
+function parseQuantity(row: QuantityRow, text: string): number | undefined {
+  const parse = row.type === 'duration' ? parseDuration : parseSize;
+  return within(parse(text), parse(row.min)!, parse(row.max)!);
+}
+
+function within(value: number | undefined, min: number, max: number): number | undefined {
+  return value !== undefined && min <= value && value <= max ? value : undefined;
+}

@@ -1,0 +1,235 @@
+import { SegmentScanner } from '../filequeue/scanner.ts';
+import { decodeEnd, parseSegmentName, UnknownFormatError } from '../filequeue/segment-file.ts';
+import type { Watermark } from '../filequeue/segment-log.ts';
+import { SpillwayError } from '../runtime/errors.ts';
+import type { FileSystem } from '../runtime/fs.ts';
+import { BodyOpener, decodeFrameHead, type FrameHead, FrameRows } from '../serialization/frame.ts';
+import { END, FRAME } from '../serialization/record.ts';
+import { type SegmentContext, statedEnd } from './segment-context.ts';
+
+/** A place in the queue: the row with ordinal `row` of segment `segment`, and all behind it. */
+export interface Position {
+  readonly segment: number;
+  readonly row: number;
+}
+
+export function comparePositions(a: Position, b: Position): number {
+  return a.segment - b.segment || a.row - b.row;
+}
+
+/** What a reader could not read. `rows` is how many rows that cost, as far as it is known. */
+export interface Damage {
+  readonly segment: number;
+  readonly offset: number;
+  readonly rows: number;
+  readonly message: string;
+}
+
+/** Lists segments and shares open ones among the readers of an endpoint. */
+export class SegmentStore {
+  readonly files: FileSystem;
+  readonly dir: string;
+  readonly #openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext;
+  readonly #open = new Map<number, SegmentContext>();
+
+  constructor(
+    files: FileSystem,
+    dir: string,
+    openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext,
+  ) {
+    this.files = files;
+    this.dir = dir;
+    this.#openContext = openContext;
+  }
+
+  /** The context of a segment, held once for the caller. */
+  acquire(segment: number): SegmentContext {
+    let context = this.#open.get(segment);
+    if (context === undefined) {
+      context = this.#openContext(segment, (idle) => this.#open.delete(idle.segment));
+      this.#open.set(segment, context);
+    }
+    context.hold(1);
+    return context;
+  }
+
+  /** The lowest id at or above `from` that is on disk, or undefined. */
+  async firstFrom(from: number): Promise<number | undefined> {
+    let first: number | undefined;
+    for (const name of await this.files.list(this.dir)) {
+      const id = parseSegmentName(name)?.id;
+      if (id !== undefined && id >= from && (first === undefined || id < first)) first = id;
+    }
+    return first;
+  }
+}
+
+/**
+ * Reads the queue frame by frame, from a position on, up to what is durable.
+ *
+ * After `advance` said true, `head` and `rows` are the next frame with rows at or behind the position, and
+ * `context` its segment. Frames before the position only feed the dictionary. Damage is stepped over and
+ * reported; a segment that is gone is skipped.
+ */
+export class WalReader {
+  readonly #store: SegmentStore;
+  readonly #onDamage: (damage: Damage) => void;
+  readonly #opener: BodyOpener = new BodyOpener();
+  readonly rows: FrameRows = new FrameRows();
+  #segment: number;
+  /** Rows before this one are done with. */
+  #row: number;
+  #context: SegmentContext | undefined;
+  #scanner: SegmentScanner | undefined;
+  #head: FrameHead | undefined;
+  /** Where the segment ends, once it is known to be complete. */
+  #end: number | undefined;
+  /** The row that the next frame should begin with, or undefined before the first frame. */
+  #expectedRow: number | undefined;
+
+  constructor(store: SegmentStore, from: Position, onDamage: (damage: Damage) => void) {
+    this.#store = store;
+    this.#onDamage = onDamage;
+    this.#segment = from.segment;
+    this.#row = from.row;
+  }
+
+  /** Everything before this has been handed out. */
+  get position(): Position {
+    return { segment: this.#segment, row: this.#row };
+  }
+
+  /** The current frame. Only after `advance` said true. */
+  get head(): FrameHead {
+    return this.#head!;
+  }
+
+  /** The segment of the current frame. Only after `advance` said true. */
+  get context(): SegmentContext {
+    return this.#context!;
+  }
+
+  /** Moves the position behind `row` of the current frame. */
+  passed(row: number): void {
+    this.#row = row + 1;
+  }
+
+  /** Moves on to the next frame. False when nothing more is durable; then call again after the next commit. */
+  async advance(watermark: Watermark): Promise<boolean> {
+    for (;;) {
+      if (
+        this.#segment > watermark.segment ||
+        (this.#segment === watermark.segment && watermark.offset === 0)
+      ) {
+        return false;
+      }
+      if (this.#context === undefined && !(await this.#openSegment(watermark))) return false;
+      if (this.#segment < watermark.segment) this.#end ??= await this.#completeEnd();
+      const limit = this.#end ?? watermark.offset;
+      const found = this.#scanner!.next(limit);
+      if (found.kind === 'end') {
+        if (this.#segment === watermark.segment) return false;
+        this.#checkEnd(found.at, limit);
+        this.#leaveSegment(this.#segment + 1);
+      } else if (found.kind === 'damage') {
+        this.#damaged(found.at, 0, 'a damaged part of the segment is stepped over');
+      } else if (found.type === FRAME && this.#takeFrame(found.at, found.end, found.payload)) return true;
+    }
+  }
+
+  close(): void {
+    this.#context?.letGo(1);
+    this.#context = undefined;
+  }
+
+  async #openSegment(watermark: Watermark): Promise<boolean> {
+    try {
+      this.#context = this.#store.acquire(this.#segment);
+    } catch (error) {
+      const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      if (!gone && !(error instanceof UnknownFormatError)) throw error;
+      if (!gone) this.#damaged(0, 0, `segment ${this.#segment} is skipped: ${(error as Error).message}`);
+      const next = await this.#store.firstFrom(this.#segment + 1);
+      if (next === undefined || next > watermark.segment) {
+        this.#leaveSegment(Math.max(watermark.segment, this.#segment + 1));
+        return this.#segment <= watermark.segment && watermark.offset > 0 && this.#openSegment(watermark);
+      }
+      this.#leaveSegment(next);
+      return this.#openSegment(watermark);
+    }
+    const from = this.#context.offsetBefore(this.#row);
+    this.#scanner = new SegmentScanner(this.#context.file, from);
+    this.#expectedRow = from === 0 ? 0 : undefined;
+    this.#end = undefined;
+    return true;
+  }
+
+  #leaveSegment(next: number): void {
+    this.close();
+    this.#scanner = undefined;
+    this.#segment = next;
+    this.#row = 0;
+  }
+
+  /** Where the frames of this segment, which is not the newest, end. */
+  async #completeEnd(): Promise<number> {
+    const size = this.#context!.file.size();
+    const next = await this.#store.firstFrom(this.#segment + 1);
+    if (next === undefined) return size;
+    try {
+      // Behind the stated end stands the end record, or what a failed fsync left: nothing to deliver.
+      return Math.min(size, statedEnd(this.#store.files, this.#store.dir, next, this.#segment) ?? size);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof UnknownFormatError)
+        return size;
+      throw error;
+    }
+  }
+
+  /** Compares what was read of a segment with what its end record says was in it. */
+  #checkEnd(at: number, limit: number): void {
+    const file = this.#context!.file;
+    const size = file.size();
+    const found = new SegmentScanner(file, limit).next(size);
+    const rows = found.kind === 'record' && found.type === END ? decodeEnd(found.payload).rows : undefined;
+    const missing = rows === undefined || this.#expectedRow === undefined ? 0 : rows - this.#expectedRow;
+    if (at < limit || missing > 0)
+      this.#damaged(at, Math.max(0, missing), 'the end of the segment cannot be read');
+  }
+
+  /** Takes a frame in; true when it has rows at or behind the position. */
+  #takeFrame(at: number, end: number, payload: Uint8Array): boolean {
+    const context = this.#context!;
+    let rows = 0;
+    try {
+      const head = decodeFrameHead(payload);
+      rows = head.rows;
+      if (this.#expectedRow !== undefined && head.row > this.#expectedRow) {
+        this.#damaged(at, head.row - this.#expectedRow, 'rows before this frame are missing');
+      }
+      this.#expectedRow = head.row + head.rows;
+      const fresh = at >= context.addedTo;
+      const wanted = head.row + head.rows > this.#row;
+      if (!fresh && !wanted) return false;
+      const body = this.#opener.open(head, context.codec);
+      if (fresh) {
+        context.addedTo = end;
+        context.dictionary.add(body);
+        context.frames.push(head.row, at);
+      }
+      if (!wanted) return false;
+      this.rows.read(body, head.rows);
+      this.#row = Math.max(this.#row, head.row);
+      this.#head = head;
+      return true;
+    } catch (error) {
+      if (!(error instanceof SpillwayError)) throw error;
+      this.#damaged(at, rows, `a frame is whole by its checksum but cannot be read: ${error.message}`);
+      return false;
+    }
+  }
+
+  #damaged(offset: number, rows: number, message: string): void {
+    this.#onDamage({ segment: this.#segment, offset, rows, message });
+  }
+}

@@ -1,0 +1,194 @@
+import * as path from 'node:path';
+import { lockDirectory } from '../runtime/directory-lock.ts';
+import type { FileSystem } from '../runtime/fs.ts';
+import type { Dictionary } from '../serialization/dictionary.ts';
+import type { Codec } from '../serialization/frame.ts';
+import { KINDS, type RowBatch } from '../serialization/rows.ts';
+import { type CommitError, type CommitFacts, GroupCommit, type RollLimits } from './group-commit.ts';
+import { type RecoveryEvent, recoverDirectory } from './recovery.ts';
+import { type SegmentInfo, segmentPath } from './segment-file.ts';
+import { SegmentLog, type Watermark } from './segment-log.ts';
+
+/**
+ * The file queue: one writer, many readers, on numbered segment files in one directory.
+ *
+ *     <wal>/lock                     held while a process uses the directory
+ *     <wal>/<id>.open                being written
+ *     <wal>/<id>.committed           ended
+ *     <wal>/quarantine/...           what recovery cut or stepped over
+ *
+ * What must hold:
+ *  - `append` resolves only after fdatasync of the data, and of the directory for a new file.
+ *  - Ids only grow, also when the directory was emptied: the owner passes the lowest id that may be used.
+ *  - A segment is removed by `release` alone, and the caller has made durable before that no reader needs it.
+ *
+ * Readers (endpoints) open the files by themselves, up to the watermark that `onCommit` reports.
+ */
+export class FileQueue {
+  readonly dir: string;
+  readonly recovery: readonly RecoveryEvent[];
+  readonly #files: FileSystem;
+  readonly #lock: { release(): void };
+  readonly #segments: SegmentInfo[];
+  readonly #log: SegmentLog;
+  readonly #commits: GroupCommit;
+  #watermark: Watermark;
+  #closed = false;
+
+  private constructor(
+    options: FileQueueOptions,
+    lock: { release(): void },
+    recovered: { segments: SegmentInfo[]; nextId: number; events: readonly RecoveryEvent[] },
+  ) {
+    this.dir = options.dir;
+    this.recovery = recovered.events;
+    this.#files = options.files;
+    this.#lock = lock;
+    this.#segments = recovered.segments;
+    const newest = recovered.segments.at(-1);
+    const nextId = Math.max(recovered.nextId, options.minNextId);
+    this.#watermark = { segment: nextId, offset: 0, rows: 0 };
+    this.#log = new SegmentLog({
+      files: options.files,
+      dir: options.dir,
+      codec: options.codec,
+      nextId,
+      previous: newest && { segment: newest.id, bytes: newest.bytes },
+      onSealed: (info) => this.#segments.push(info),
+    });
+    this.#commits = new GroupCommit({
+      log: this.#log,
+      codec: options.codec,
+      limits: options.roll,
+      now: options.now,
+      randomSeed: options.randomSeed,
+      onCommit: (facts) => {
+        this.#watermark = facts.watermark;
+        options.onCommit(facts);
+      },
+      onFailure: options.onFailure,
+    });
+  }
+
+  /**
+   * Opens a directory, made whole first (recovery.ts). Throws `DirectoryLockedError` when another process has
+   * it, and what the file system throws.
+   */
+  static async open(options: FileQueueOptions): Promise<FileQueue> {
+    await options.files.makeDir(options.dir);
+    const lock = lockDirectory(options.dir);
+    try {
+      return new FileQueue(options, lock, await recoverDirectory(options.files, options.dir));
+    } catch (error) {
+      lock.release();
+      throw error;
+    }
+  }
+
+  /** How far the queue is durable. Before the first commit: the start of the segment that comes next. */
+  get watermark(): Watermark {
+    return this.#watermark;
+  }
+
+  /** All segments by ascending id, the open one last. */
+  get segments(): readonly SegmentInfo[] {
+    const open = this.#log.open;
+    return open === undefined || open.bytes === 0 ? this.#segments : [...this.#segments, open];
+  }
+
+  /** Bytes on disk. */
+  get bytes(): number {
+    let sum = this.#log.bytes;
+    for (const segment of this.#segments) sum += segment.bytes;
+    return sum;
+  }
+
+  /** Series in the dictionary of the open segment. */
+  get openSeries(): number {
+    return this.#commits.series;
+  }
+
+  /** Applies one transaction; see `GroupCommit.append`. */
+  append<T>(fill: (dictionary: Dictionary, batch: RowBatch) => T): {
+    readonly result: T;
+    readonly durable: Promise<void>;
+  } {
+    if (this.#closed) throw new Error('append after close');
+    return this.#commits.append(fill);
+  }
+
+  /** Rows at or behind a position, of all kinds: what a reader that stands there has before it. */
+  rowsFrom(segment: number, row: number): number {
+    let rows = 0;
+    for (const info of this.segments) {
+      if (info.id > segment) rows += info.rows;
+      else if (info.id === segment) rows += Math.max(0, info.rows - row);
+    }
+    return rows;
+  }
+
+  /** Bytes at or behind a position; within a segment by the share of its rows. */
+  bytesFrom(segment: number, row: number): number {
+    let bytes = 0;
+    for (const info of this.segments) {
+      if (info.id > segment) bytes += info.bytes;
+      else if (info.id === segment && info.rows > 0) {
+        bytes += Math.round(info.bytes * Math.max(0, 1 - row / info.rows));
+      }
+    }
+    return bytes;
+  }
+
+  /**
+   * Removes ended segments below `segment`. The caller has saved durably that every reader has passed them.
+   * Returns how many rows by kind went with them.
+   */
+  async release(segment: number): Promise<number[]> {
+    const counts = new Array<number>(KINDS).fill(0);
+    while (this.#segments.length > 0 && this.#segments[0]!.id < segment) {
+      const info = this.#segments[0]!;
+      await this.#remove(info.id);
+      this.#segments.shift();
+      for (let kind = 0; kind < KINDS; kind++) counts[kind] = counts[kind]! + (info.counts[kind] ?? 0);
+    }
+    return counts;
+  }
+
+  async #remove(id: number): Promise<void> {
+    for (const state of ['committed', 'open'] as const) {
+      try {
+        await this.#files.remove(segmentPath(this.dir, id, state));
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+      }
+    }
+  }
+
+  /** Waits for what was appended, ends the open segment, gives the directory up. Idempotent. */
+  async close(): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    await this.#commits.drained();
+    await this.#log.seal();
+    this.#lock.release();
+  }
+}
+
+export interface FileQueueOptions {
+  readonly files: FileSystem;
+  readonly dir: string;
+  readonly codec: Codec;
+  readonly roll: RollLimits;
+  /** Lowest id that a new segment may have: above every id that a saved position names. */
+  readonly minNextId: number;
+  readonly now: () => number;
+  readonly randomSeed: () => number;
+  readonly onCommit: (facts: CommitFacts) => void;
+  readonly onFailure: (error: CommitError) => void;
+}
+
+/** Where the segments of a data directory are. */
+export function walDirectory(dataDir: string): string {
+  return path.join(dataDir, 'wal');
+}

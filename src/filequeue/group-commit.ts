@@ -1,0 +1,186 @@
+import { SpillwayError } from '../runtime/errors.ts';
+import { Dictionary } from '../serialization/dictionary.ts';
+import { type Codec, FrameEncoder, type Written } from '../serialization/frame.ts';
+import { RowBatch } from '../serialization/rows.ts';
+import type { SegmentLog, Watermark } from './segment-log.ts';
+
+/** The rows could not be made durable. None of them is ever delivered; the sender shall send them again. */
+export class CommitError extends SpillwayError {
+  readonly code = 'COMMIT_FAILED';
+  override readonly retryable = true;
+}
+
+/** When a segment has grown enough. Each is looked at between commits only. */
+export interface RollLimits {
+  readonly bytes: number;
+  readonly ageMs: number;
+  readonly series: number;
+  readonly dictionaryBytes: number;
+}
+
+/** What one commit made durable. */
+export interface CommitFacts {
+  readonly watermark: Watermark;
+  readonly rows: number;
+  readonly counts: Readonly<Uint32Array>;
+  /** Bytes of the frame in the file. */
+  readonly bytes: number;
+  /** How long write and fsync took, in seconds. */
+  readonly seconds: number;
+}
+
+/**
+ * Group commit: transactions that come while a sync runs share the next one. No timer and no added latency;
+ * the busier the senders, the larger the frames.
+ *
+ * A transaction is applied to the open batch in one go and is all or nothing: if applying throws, the batch
+ * is rolled back; if the write fails, so does every transaction of the frame. The dictionary belongs to the
+ * segment, so it is emptied when a frame ends the segment, at the one moment when no row refers to it: the
+ * batch has just been encoded, and the next one is empty.
+ */
+export class GroupCommit {
+  readonly #log: SegmentLog;
+  readonly #codec: Codec;
+  readonly #limits: RollLimits;
+  readonly #now: () => number;
+  readonly #randomSeed: () => number;
+  readonly #onCommit: (facts: CommitFacts) => void;
+  readonly #onFailure: (error: CommitError) => void;
+
+  readonly #batch: RowBatch = new RowBatch();
+  readonly #dictionary: Dictionary;
+  readonly #encoder: FrameEncoder = new FrameEncoder();
+  readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
+  #next: Deferred = new Deferred();
+  #running: Promise<void> | undefined;
+
+  constructor(options: {
+    log: SegmentLog;
+    codec: Codec;
+    limits: RollLimits;
+    now: () => number;
+    randomSeed: () => number;
+    onCommit: (facts: CommitFacts) => void;
+    onFailure: (error: CommitError) => void;
+  }) {
+    this.#log = options.log;
+    this.#codec = options.codec;
+    this.#limits = options.limits;
+    this.#now = options.now;
+    this.#randomSeed = options.randomSeed;
+    this.#onCommit = options.onCommit;
+    this.#onFailure = options.onFailure;
+    this.#dictionary = new Dictionary(options.randomSeed());
+  }
+
+  /** Series in the dictionary of the open segment. */
+  get series(): number {
+    return this.#dictionary.seriesCount;
+  }
+
+  /**
+   * Applies one transaction with `fill`, which must not wait for anything. What `fill` throws is thrown on, and
+   * none of its rows is kept. The promise resolves when its rows are durable, at once when it brought none, and
+   * rejects with `CommitError`.
+   */
+  append<T>(fill: (dictionary: Dictionary, batch: RowBatch) => T): {
+    readonly result: T;
+    readonly durable: Promise<void>;
+  } {
+    const before = this.#batch.rows;
+    const mark = this.#batch.mark();
+    let result: T;
+    try {
+      result = fill(this.#dictionary, this.#batch);
+    } catch (error) {
+      this.#batch.rollback(mark);
+      throw error;
+    }
+    if (this.#batch.rows === before) return { result, durable: Promise.resolve() };
+    // What is ready to be read from other sockets joins this commit: they are read before the next immediate.
+    this.#running ??= new Promise((resolve) => setImmediate(resolve)).then(() => this.#run());
+    return { result, durable: this.#next.promise };
+  }
+
+  /** Resolves when everything appended before is durable or has failed. */
+  async drained(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
+  async #run(): Promise<void> {
+    while (this.#batch.rows > 0) await this.#commit();
+    this.#running = undefined;
+  }
+
+  async #commit(): Promise<void> {
+    const deferred = this.#next;
+    this.#next = new Deferred();
+    const atMs = this.#now();
+    const counts = this.#batch.counts.slice();
+    const rows = this.#batch.rows;
+    const started = process.hrtime.bigint();
+    let last = true;
+    try {
+      const record = this.#encoder.encode(
+        this.#batch,
+        this.#dictionary,
+        this.#written,
+        this.#log.rows,
+        atMs,
+        this.#codec,
+      );
+      last = this.#endsSegment(record.length, atMs);
+      this.#batch.clear();
+      if (last) this.#newDictionary();
+      const watermark = await this.#log.append(record, { rows, counts, atMs }, last);
+      const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+      this.#onCommit({ watermark, rows, counts, bytes: record.length, seconds });
+      deferred.resolve();
+    } catch (cause) {
+      const error = new CommitError('the write-ahead log could not be written', {}, cause);
+      deferred.reject(error);
+      // Unless the frame was the last of its segment, rows that came meanwhile refer to the same dictionary,
+      // parts of which were in the lost frame.
+      if (!last) {
+        this.#batch.clear();
+        this.#newDictionary();
+        this.#next.reject(error);
+        this.#next = new Deferred();
+      }
+      this.#onFailure(error);
+    }
+  }
+
+  #endsSegment(recordBytes: number, nowMs: number): boolean {
+    const log = this.#log;
+    const limits = this.#limits;
+    return (
+      log.bytes + recordBytes >= limits.bytes ||
+      (log.bytes > 0 && nowMs - log.openedMs >= limits.ageMs) ||
+      this.#dictionary.seriesCount >= limits.series ||
+      this.#dictionary.contentBytes >= limits.dictionaryBytes
+    );
+  }
+
+  #newDictionary(): void {
+    this.#dictionary.reset(this.#randomSeed());
+    this.#written.strings = 0;
+    this.#written.pairs = 0;
+    this.#written.series = 0;
+  }
+}
+
+class Deferred {
+  readonly promise: Promise<void>;
+  resolve!: () => void;
+  reject!: (error: Error) => void;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+    // Whoever waits has handlers of their own; a group without a waiter must not end the process.
+    this.promise.catch(() => undefined);
+  }
+}

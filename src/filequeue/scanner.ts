@@ -1,0 +1,96 @@
+import type { ReadableFile } from '../runtime/fs.ts';
+import {
+  claimedLength,
+  nextRecord,
+  RECORD_HEAD,
+  type RecordType,
+  recordAt,
+} from '../serialization/record.ts';
+
+/** What a scanner came upon. Offsets are in the file; `payload` is valid until the next call. */
+export type Scanned =
+  | {
+      readonly kind: 'record';
+      readonly type: RecordType;
+      readonly at: number;
+      readonly end: number;
+      readonly payload: Uint8Array;
+    }
+  /** Bytes that are no record, with a whole record behind them. */
+  | { readonly kind: 'damage'; readonly at: number; readonly end: number }
+  /** Nothing whole from `at` on: the end of what is there, or a torn tail. */
+  | { readonly kind: 'end'; readonly at: number };
+
+const WINDOW = 256 * 1024;
+
+/**
+ * Reads the records of a segment file in order, over damage, up to a limit that may grow.
+ *
+ * It serves the endpoints, recovery and the tools alike. Usually one read brings several records; a record
+ * larger than the window brings its own.
+ */
+export class SegmentScanner {
+  readonly #file: ReadableFile;
+  #at: number;
+  #window: Uint8Array = new Uint8Array(WINDOW);
+  #windowAt = 0;
+  #windowLength = 0;
+
+  constructor(file: ReadableFile, at: number) {
+    this.#file = file;
+    this.#at = at;
+  }
+
+  /** Where the next record is looked for. */
+  get at(): number {
+    return this.#at;
+  }
+
+  /** The next thing in the file before `limit`. At an end nothing moves: call again with a higher limit. */
+  next(limit: number): Scanned {
+    const at = this.#at;
+    if (at >= limit) return { kind: 'end', at };
+    let bytes = this.#load(at, Math.min(RECORD_HEAD, limit - at), limit);
+    const claimed = claimedLength(bytes, 0);
+    if (claimed !== undefined && claimed > bytes.length && at + claimed <= limit) {
+      bytes = this.#load(at, claimed, limit);
+    }
+    const found = recordAt(bytes, 0);
+    if (typeof found === 'object') {
+      this.#at = at + found.end;
+      return {
+        kind: 'record',
+        type: found.type,
+        at,
+        end: this.#at,
+        payload: bytes.subarray(RECORD_HEAD, found.end),
+      };
+    }
+    // Damage or a torn tail. Rare, and a segment is small, so the rest of it is read at once to tell them apart.
+    const rest = this.#load(at, limit - at, limit);
+    const later = nextRecord(rest, 1);
+    if (later === undefined) return { kind: 'end', at };
+    this.#at = at + later.at;
+    return { kind: 'damage', at, end: this.#at };
+  }
+
+  /** The bytes from `at` on: at least `need` unless the file is shorter, never beyond `limit`. */
+  #load(at: number, need: number, limit: number): Uint8Array {
+    const from = at - this.#windowAt;
+    if (from < 0 || from + need > this.#windowLength) {
+      if (need > this.#window.length) this.#window = new Uint8Array(need);
+      else if (this.#window.length > 4 * WINDOW && need < WINDOW) this.#window = new Uint8Array(WINDOW);
+      const want = Math.min(this.#window.length, limit - at);
+      let have = 0;
+      while (have < want) {
+        const read = this.#file.read(this.#window.subarray(have), want - have, at + have);
+        if (read === 0) break;
+        have += read;
+      }
+      this.#windowAt = at;
+      this.#windowLength = have;
+    }
+    const start = at - this.#windowAt;
+    return this.#window.subarray(start, Math.min(this.#windowLength, start + limit - at));
+  }
+}

@@ -1,0 +1,126 @@
+import * as path from 'node:path';
+import { Decoder, encode } from '@msgpack/msgpack';
+import { SpillwayError } from '../runtime/errors.ts';
+import { type Codec, count, FrameError, section } from '../serialization/frame.ts';
+import { END, encodeRecord, HEADER } from '../serialization/record.ts';
+
+/**
+ * Names, headers and ends of segment files.
+ *
+ *     <id>.open        being written, or left so by a crash
+ *     <id>.committed   ended; never changes again
+ *
+ * with the id as twenty digits, so that names sort. A file is a header record, frame records, and, once it is
+ * committed, an end record that sums it up, so that a start reads two small pieces of each file instead of
+ * the backlog. docs/format.md has the details.
+ */
+export const FORMAT = 'spillway-segment';
+export const FORMAT_VERSION = 1;
+
+/** A segment of a format that this version does not know. It is left as it is. */
+export class UnknownFormatError extends SpillwayError {
+  readonly code = 'FORMAT_UNKNOWN';
+}
+
+export interface SegmentHeader {
+  readonly segment: number;
+  readonly codec: Codec;
+  readonly createdMs: number;
+  /**
+   * The segment before, and where it ends: what lies behind that was never durable, and is never delivered.
+   * Undefined for the first one.
+   */
+  readonly previous: { readonly segment: number; readonly bytes: number } | undefined;
+}
+
+/** What an ended segment holds. */
+export interface SegmentSummary {
+  /** Rows of all kinds; the last row has ordinal `rows - 1`. */
+  readonly rows: number;
+  /** Rows by kind, in the order of rows.ts. */
+  readonly counts: readonly number[];
+  readonly frames: number;
+  /** Commit times of its first and last frame, ms since the epoch; 0 when it has none. */
+  readonly firstMs: number;
+  readonly lastMs: number;
+}
+
+/** A segment as the queue knows it. */
+export interface SegmentInfo extends SegmentSummary {
+  readonly id: number;
+  /** Length in bytes that counts: up to here it is durable and whole. */
+  readonly bytes: number;
+}
+
+export function segmentName(id: number, state: 'open' | 'committed'): string {
+  return `${String(id).padStart(20, '0')}.${state}`;
+}
+
+/** The id and state that a file name says, or undefined for a file that is no segment. */
+export function parseSegmentName(name: string): { id: number; state: 'open' | 'committed' } | undefined {
+  const match = /^(\d{20})\.(open|committed)$/.exec(name);
+  if (match === null) return undefined;
+  const id = Number(match[1]);
+  return Number.isSafeInteger(id) ? { id, state: match[2] as 'open' | 'committed' } : undefined;
+}
+
+export function segmentPath(dir: string, id: number, state: 'open' | 'committed'): string {
+  return path.join(dir, segmentName(id, state));
+}
+
+export function encodeHeader(header: SegmentHeader): Uint8Array {
+  return encodeRecord(
+    HEADER,
+    encode({
+      format: FORMAT,
+      version: FORMAT_VERSION,
+      segment: header.segment,
+      codec: header.codec,
+      created: header.createdMs,
+      previous: header.previous ?? null,
+    }),
+  );
+}
+
+/** Throws `UnknownFormatError` for a version or codec that is not known here, `FrameError` for other content. */
+export function decodeHeader(payload: Uint8Array): SegmentHeader {
+  const value = section(new Decoder().decode(payload), 'the header');
+  const { format, version, codec } = value;
+  if (format !== FORMAT || version !== FORMAT_VERSION) {
+    throw new UnknownFormatError(
+      `the file is ${String(format)} version ${String(version)}, not ${FORMAT} ${FORMAT_VERSION}`,
+    );
+  }
+  if (codec !== 'none' && codec !== 'snappy') {
+    throw new UnknownFormatError(
+      `the frames are packed with ${String(codec)}, which this version does not know`,
+    );
+  }
+  const previous = value.previous === null ? undefined : section(value.previous, 'previous');
+  return {
+    segment: count(value, 'segment'),
+    codec,
+    createdMs: count(value, 'created'),
+    previous: previous && { segment: count(previous, 'segment'), bytes: count(previous, 'bytes') },
+  };
+}
+
+export function encodeEnd(summary: SegmentSummary): Uint8Array {
+  const { rows, counts, frames, firstMs, lastMs } = summary;
+  return encodeRecord(END, encode({ rows, counts, frames, first: firstMs, last: lastMs }));
+}
+
+/** Throws `FrameError`. */
+export function decodeEnd(payload: Uint8Array): SegmentSummary {
+  const value = section(new Decoder().decode(payload), 'the end');
+  if (!Array.isArray(value.counts) || !value.counts.every((n) => Number.isSafeInteger(n))) {
+    throw new FrameError('the counts of the end are not numbers');
+  }
+  return {
+    rows: count(value, 'rows'),
+    counts: value.counts as number[],
+    frames: count(value, 'frames'),
+    firstMs: count(value, 'first'),
+    lastMs: count(value, 'last'),
+  };
+}

@@ -1,0 +1,179 @@
+import type { FileSystem, WritableFile } from '../runtime/fs.ts';
+import type { Codec } from '../serialization/frame.ts';
+import { KINDS } from '../serialization/rows.ts';
+import { encodeEnd, encodeHeader, type SegmentInfo, segmentPath } from './segment-file.ts';
+
+/** Rows and time of one frame, as the log counts them. */
+export interface FrameFacts {
+  readonly rows: number;
+  readonly counts: Readonly<Uint32Array>;
+  readonly atMs: number;
+}
+
+/** How far the queue is durable: all bytes of `segment` before `offset`, and all segments before it. */
+export interface Watermark {
+  readonly segment: number;
+  readonly offset: number;
+  readonly rows: number;
+}
+
+/**
+ * The file that is being written. One append at a time; the caller (GroupCommit) sees to it.
+ *
+ * Durable order of an append: a new file and its directory entry, then header and frame, then one fdatasync;
+ * only then is the frame durable. A segment is renamed after its last frame is durable, so a crash at any
+ * point leaves a file that recovery can read.
+ *
+ * A failed write or sync ends the segment where it was last durable. That offset goes into the header of the
+ * next segment, so that what lies behind it is never delivered, whatever the disk did with it in the end.
+ */
+export class SegmentLog {
+  readonly #files: FileSystem;
+  readonly #dir: string;
+  readonly #codec: Codec;
+  readonly #onSealed: (info: SegmentInfo) => void;
+  #file: WritableFile | undefined;
+  #id = 0;
+  #nextId: number;
+  #previous: { segment: number; bytes: number } | undefined;
+  #bytes = 0;
+  #counts: number[] = [];
+  #frames = 0;
+  #rows = 0;
+  #firstMs = 0;
+  #lastMs = 0;
+  #openedMs = 0;
+
+  constructor(options: {
+    files: FileSystem;
+    dir: string;
+    codec: Codec;
+    nextId: number;
+    /** The newest segment there is, and where it ends. */
+    previous: { segment: number; bytes: number } | undefined;
+    onSealed: (info: SegmentInfo) => void;
+  }) {
+    this.#files = options.files;
+    this.#dir = options.dir;
+    this.#codec = options.codec;
+    this.#nextId = options.nextId;
+    this.#previous = options.previous;
+    this.#onSealed = options.onSealed;
+  }
+
+  /** Durable bytes of the open segment; 0 when none is open. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Rows of the open segment: the ordinal of the next one. */
+  get rows(): number {
+    return this.#rows;
+  }
+
+  /** When the open segment was created, ms since the epoch. */
+  get openedMs(): number {
+    return this.#openedMs;
+  }
+
+  /** The open segment as it stands, or undefined when none is. */
+  get open(): SegmentInfo | undefined {
+    return this.#file === undefined ? undefined : this.#info();
+  }
+
+  /**
+   * Appends a record and makes it durable; `last` ends the segment behind it. Returns how far the queue is
+   * durable now. Throws what the file system threw; then nothing of the record is ever delivered.
+   */
+  async append(record: Uint8Array, facts: FrameFacts, last: boolean): Promise<Watermark> {
+    try {
+      const file = this.#file ?? (await this.#create(facts.atMs));
+      await file.append(record);
+      await file.sync();
+    } catch (error) {
+      await this.#abandon();
+      throw error;
+    }
+    this.#bytes += record.length;
+    this.#rows += facts.rows;
+    this.#frames++;
+    for (let kind = 0; kind < KINDS; kind++) this.#counts[kind] = this.#counts[kind]! + facts.counts[kind]!;
+    if (this.#firstMs === 0) this.#firstMs = facts.atMs;
+    this.#lastMs = facts.atMs;
+    const watermark = { segment: this.#id, offset: this.#bytes, rows: this.#rows };
+    if (last) await this.seal();
+    return watermark;
+  }
+
+  /** Ends the open segment, if there is one: end record, then its final name. Never throws. */
+  async seal(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    const info = this.#info();
+    this.#forget(info);
+    try {
+      await file.append(encodeEnd(info));
+      await file.sync();
+      await this.#files.rename(
+        segmentPath(this.#dir, info.id, 'open'),
+        segmentPath(this.#dir, info.id, 'committed'),
+      );
+      await this.#files.syncDir(this.#dir);
+    } catch {
+      // Its frames are durable, which is what counts. Recovery ends the file at the next start.
+    }
+    await file.close().catch(() => undefined);
+    this.#onSealed(info);
+  }
+
+  async #create(nowMs: number): Promise<WritableFile> {
+    this.#id = this.#nextId++;
+    const file = await this.#files.create(segmentPath(this.#dir, this.#id, 'open'));
+    this.#file = file;
+    this.#counts = new Array<number>(KINDS).fill(0);
+    this.#openedMs = nowMs;
+    await this.#files.syncDir(this.#dir);
+    const header = encodeHeader({
+      segment: this.#id,
+      codec: this.#codec,
+      createdMs: nowMs,
+      previous: this.#previous,
+    });
+    await file.append(header);
+    this.#bytes = header.length;
+    return file;
+  }
+
+  async #abandon(): Promise<void> {
+    const file = this.#file;
+    if (file === undefined) return;
+    const info = this.#info();
+    this.#forget(info);
+    await file.close().catch(() => undefined);
+    // Best effort: the offset in the successor's header holds, also when the disk refuses this.
+    await this.#files.truncate(segmentPath(this.#dir, info.id, 'open'), info.bytes).catch(() => undefined);
+    this.#onSealed(info);
+  }
+
+  #forget(info: SegmentInfo): void {
+    this.#previous = { segment: info.id, bytes: info.bytes };
+    this.#file = undefined;
+    this.#bytes = 0;
+    this.#rows = 0;
+    this.#frames = 0;
+    this.#firstMs = 0;
+    this.#lastMs = 0;
+  }
+
+  #info(): SegmentInfo {
+    return {
+      id: this.#id,
+      bytes: this.#bytes,
+      rows: this.#rows,
+      counts: [...this.#counts],
+      frames: this.#frames,
+      firstMs: this.#firstMs,
+      lastMs: this.#lastMs,
+    };
+  }
+}

@@ -1,0 +1,258 @@
+import { setMaxListeners } from 'node:events';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
+import type { Socket } from 'node:net';
+import { buildConnector, Client, type Dispatcher, util } from 'undici';
+import { describeError } from '../runtime/errors.ts';
+import type { Destination, Outcome } from './destination.ts';
+
+/** What `HttpDestination` needs to know of an endpoint. */
+export interface HttpDestinationOptions {
+  /** The whole URL as the user gave it (RW1-S-01). Credentials in it are not used: see `authorization`. */
+  readonly href: string;
+  /** Headers to send beside the reserved ones. They contain no reserved one: the configuration refuses it. */
+  readonly headers: Readonly<Record<string, string>>;
+  /**
+   * Gives the value of the `Authorization` header, or undefined for none; asked for each request, so that a
+   * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
+   */
+  readonly authorization: () => Promise<string | undefined> | string | undefined;
+  /** The time for a request, from connecting to the last byte of the answer (`remote_timeout`). */
+  readonly remoteTimeoutMs: number;
+  /** Name and version, as `product/version` (RW2-S-08). */
+  readonly userAgent: string;
+}
+
+/** Shorter than the minute after which common load balancers drop an idle connection without a word. */
+const keepAliveMs = 55_000;
+
+/** How much of a refusal is kept as text. Prometheus reads as much (INT-07). */
+const wordsBytes = 1024;
+
+/** How much of an answer is read so that the connection can be used again; beyond it a new one costs less. */
+const drainBytes = 65_536;
+
+const noBytes = Buffer.alloc(0);
+
+const ignore = (): void => {};
+
+/** Nothing was sent: the rows are as they were. */
+const notSent: Outcome = { kind: 'aborted', maybeDelivered: false };
+
+/**
+ * The destination that speaks HTTP: one POST a request, over connections that stay open.
+ *
+ * A call has a connection to itself: it takes the one that was used last, or opens one. So there are as many as
+ * calls under way at once, and those that a falling load leaves over close when they have been idle. It is done
+ * here, with undici's `Client`, because its `Pool` (6.29) cannot keep three promises:
+ * - A call that is cut ends there and then, also while it still connects: nothing is sent behind its back.
+ * - After its answer nothing reads the body. A receiver may refuse a request before it has read all of it; the
+ *   rest is still queued in the socket then, and the caller fills the buffer anew. Such a connection is closed.
+ * - A request that undici refuses to send costs nothing. A pool loses a connection to it for good.
+ *
+ * An answer counts when it is complete, or longer than anybody reads: a connection that breaks in the body of a
+ * 200 leaves the outcome unknown, and the rows are sent again (RLY-13).
+ */
+export class HttpDestination implements Destination {
+  readonly #options: HttpDestinationOptions;
+  readonly #origin: string;
+  readonly #path: string;
+  /** Names and values in turn: what the user wants, then RW1-S-02. */
+  readonly #headers: readonly string[];
+  /** Open or not; the one used last is at the end. */
+  readonly #idle: Connection[] = [];
+  #calls = 0;
+  #lastCallEnded: () => void = ignore;
+  #closed: Promise<void> | undefined;
+
+  /** Throws a `TypeError` of node's for an `href` that is no URL and for a header that HTTP does not allow. */
+  constructor(options: HttpDestinationOptions) {
+    this.#options = options;
+    const url = new URL(options.href);
+    this.#origin = url.origin;
+    this.#path = url.pathname + url.search;
+    const headers = Object.entries({
+      ...options.headers,
+      'Content-Encoding': 'snappy',
+      'Content-Type': 'application/x-protobuf',
+      'User-Agent': options.userAgent,
+      'X-Prometheus-Remote-Write-Version': '0.1.0',
+    });
+    for (const [name, value] of headers) {
+      validateHeaderName(name);
+      validateHeaderValue(name, value);
+    }
+    this.#headers = headers.flat();
+  }
+
+  async post(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    if (this.#closed !== undefined) return notSent;
+    this.#calls += 1;
+    try {
+      return await this.#send(body, attempt, signal);
+    } finally {
+      this.#calls -= 1;
+      if (this.#calls === 0) this.#lastCallEnded();
+    }
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#drain();
+    return this.#closed;
+  }
+
+  async #drain(): Promise<void> {
+    if (this.#calls > 0) {
+      await new Promise<void>((resolve) => {
+        this.#lastCallEnded = resolve;
+      });
+    }
+    await Promise.all(this.#idle.map((connection) => connection.destroy()));
+  }
+
+  async #send(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    const headers = [...this.#headers];
+    if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
+    try {
+      const authorization = await this.#options.authorization();
+      if (authorization !== undefined) {
+        validateHeaderValue('Authorization', authorization);
+        headers.push('Authorization', authorization);
+      }
+    } catch (error) {
+      return { kind: 'network', code: 'NO_CREDENTIALS', words: describeError(error), maybeDelivered: false };
+    }
+    if (signal.aborted) return notSent;
+    // All calls may share a signal: beyond ten listeners node would suspect a leak.
+    setMaxListeners(0, signal);
+
+    const connection = this.#idle.pop() ?? new Connection(this.#origin);
+    const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
+    const outcome = await connection.exchange(request, this.#options.remoteTimeoutMs, signal);
+    if (connection.reusable) this.#idle.push(connection);
+    else await connection.destroy();
+    return outcome;
+  }
+}
+
+/** What an exchange waits for, and what undici calls it when that does not come in time. */
+const timeoutCodes = {
+  connection: 'UND_ERR_CONNECT_TIMEOUT',
+  headers: 'UND_ERR_HEADERS_TIMEOUT',
+  body: 'UND_ERR_BODY_TIMEOUT',
+} as const;
+
+/** One connection, and the handler of the one request that is on it. It opens when it is needed. */
+class Connection implements Dispatcher.DispatchHandlers {
+  readonly #client: Client;
+  /** Ends the socket also while it connects, where undici has no hold of it yet. */
+  readonly #cut = new AbortController();
+  #socket: Socket | null = null;
+  #waitsFor: keyof typeof timeoutCodes = 'connection';
+  #complete = false;
+  #status = 0;
+  #retryAfter: string | undefined;
+  #words = noBytes;
+  #bytesRead = 0;
+  #end: (outcome: Outcome) => void = ignore;
+
+  constructor(origin: string) {
+    const connect = buildConnector({ timeout: 0, signal: this.#cut.signal });
+    this.#client = new Client(origin, {
+      connect: (options, callback) =>
+        connect(options, (...result) => {
+          this.#socket = result[1];
+          callback(...result);
+        }),
+      keepAliveTimeout: keepAliveMs,
+      // The one deadline of an exchange is in its place: undici's timers are half a second coarse, and a peer
+      // that drips bytes puts them off.
+      headersTimeout: 0,
+      bodyTimeout: 0,
+    });
+  }
+
+  /** Sends `request` and answers once, at the latest after `timeoutMs` or when `signal` aborts. */
+  exchange(request: Dispatcher.DispatchOptions, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
+    this.#waitsFor = 'connection';
+    this.#complete = false;
+    this.#retryAfter = undefined;
+    this.#words = noBytes;
+    this.#bytesRead = 0;
+    return new Promise((resolve) => {
+      const expire = () =>
+        this.#end(this.#failure(timeoutCodes[this.#waitsFor], `no answer within ${timeoutMs} ms`));
+      const abort = () => this.#end({ kind: 'aborted', maybeDelivered: this.#maybeDelivered });
+      const timer = setTimeout(expire, timeoutMs);
+      signal.addEventListener('abort', abort);
+      this.#end = (outcome) => {
+        this.#end = ignore;
+        clearTimeout(timer);
+        signal.removeEventListener('abort', abort);
+        resolve(outcome);
+      };
+      this.#client.dispatch(request, this);
+    });
+  }
+
+  /** Whether the last exchange has left nothing behind: no answer to come, no bytes of its body to send. */
+  get reusable(): boolean {
+    return this.#complete && this.#socket?.writableLength === 0;
+  }
+
+  /** Closes the socket at once; an exchange under way is over without an answer. */
+  async destroy(): Promise<void> {
+    const closed = this.#client.destroy();
+    this.#cut.abort();
+    await closed;
+  }
+
+  onConnect(): void {
+    this.#waitsFor = 'headers';
+  }
+
+  onHeaders(status: number, headers: Buffer[]): boolean {
+    if (status < 200) return true;
+    this.#waitsFor = 'body';
+    this.#status = status;
+    if (this.#refused) this.#retryAfter = [util.parseHeaders(headers)['retry-after']].flat()[0];
+    return true;
+  }
+
+  onData(chunk: Buffer): boolean {
+    this.#bytesRead += chunk.length;
+    const room = wordsBytes - this.#words.length;
+    if (this.#refused && room > 0) this.#words = Buffer.concat([this.#words, chunk.subarray(0, room)]);
+    if (this.#bytesRead > drainBytes) this.#end(this.#response());
+    return true;
+  }
+
+  onComplete(): void {
+    this.#complete = true;
+    this.#end(this.#response());
+  }
+
+  onError(error: NodeJS.ErrnoException): void {
+    // Several addresses were tried: each has an error, the whole has no message.
+    const first: NodeJS.ErrnoException = error instanceof AggregateError ? error.errors[0] : error;
+    this.#end(this.#failure(first.code ?? first.name, describeError(first)));
+  }
+
+  get #refused(): boolean {
+    return this.#status >= 300;
+  }
+
+  /** undici calls `onConnect` just before it writes: up to then not a byte of the request has left. */
+  get #maybeDelivered(): boolean {
+    return this.#waitsFor !== 'connection';
+  }
+
+  #response(): Outcome {
+    // `stream` keeps back a character that is cut in two at the end.
+    const words = this.#refused ? new TextDecoder().decode(this.#words, { stream: true }) : '';
+    return { kind: 'response', status: this.#status, retryAfter: this.#retryAfter, words };
+  }
+
+  #failure(code: string, words: string): Outcome {
+    return { kind: 'network', code, words, maybeDelivered: this.#maybeDelivered };
+  }
+}

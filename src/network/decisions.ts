@@ -1,0 +1,159 @@
+import type { EndpointReason } from '../telemetry/reasons.ts';
+import { type BackoffSettings, backoffMs } from './backoff.ts';
+import type { Outcome } from './destination.ts';
+import { retryAfterMs } from './retry-after.ts';
+
+/**
+ * What to do about the outcome of a request: one pure table.
+ *
+ *   2xx                              settle: the rows are delivered (RW1-S-06)
+ *   5xx, 429, no answer, timeout     retry (RW1-S-16, RW1-S-19), without an end: only `ttl` ends it
+ *   408                              retry            deviates from RW1-S-18
+ *   401, 403, 404, 407               hold             deviates from RW1-S-18
+ *   3xx, DNS, TLS, no credentials    hold             the specification is silent (RLY-10)
+ *   400, 409, 413, 415, 422, ...     reject (RW1-S-18)
+ *
+ * A retry says that the endpoint is in trouble; a hold says that the door is shut: the key, the address or the
+ * certificate is wrong, and the rows are not at fault. Both wait and try the same rows again. They are told
+ * apart because somebody has to act on a hold, and because of the two deviations, each a setting that the
+ * strict profile turns off (RLY-09):
+ * - By the letter a 401, 403, 404 or 407 throws away the rows of each request until somebody notices: a rotated
+ *   credential or a route that went missing for a minute would cost data that is safe on our disk.
+ * - By the letter a 408 does the same, yet it says "I did not get all of it in time, send it again" (RFC 9110,
+ *   15.5.9). Proxies answer so to a slow link.
+ *
+ * A third deviation decides no delivery, only the name of a refusal: where rows may have been delivered
+ * before, the words of the receiver tell a duplicate from a loss (RLY-13, against RW1-S-14).
+ */
+
+/** An outcome that calls for a decision. After an abort there is none to take: who aborted has taken it. */
+export type Answer = Exclude<Outcome, { kind: 'aborted' }>;
+
+export interface DecisionSettings extends BackoffSettings {
+  /** Retry a 429, rather than reject it as Prometheus does by default (RW1-S-19). */
+  readonly retryOn429: boolean;
+  /** Retry a 408, rather than reject it. Off in the strict profile. */
+  readonly retryOn408: boolean;
+  /** Hold on a 401, 403, 404 and 407, rather than reject. Off in the strict profile. */
+  readonly holdOn4xx: boolean;
+}
+
+/** Why an endpoint is tried again: a stable label for metrics and logs. */
+export type RetryCause = 'network' | 'timeout' | '5xx' | '429' | '408';
+
+/** Why an endpoint is held: a stable label for metrics and logs. */
+export type HoldCause = '401' | '403' | '404' | '407' | '3xx' | 'dns' | 'tls' | 'credentials';
+
+export type Decision =
+  /** The rows are delivered. */
+  | { readonly action: 'settle' }
+  /** Send the same rows in the same order after `waitMs` (RLY-08); where `maybeDelivered`, as resent ones. */
+  | {
+      readonly action: 'retry';
+      readonly waitMs: number;
+      readonly cause: RetryCause;
+      readonly maybeDelivered: boolean;
+    }
+  /** The same, and tell the operator that the endpoint waits for them. */
+  | {
+      readonly action: 'hold';
+      readonly waitMs: number;
+      readonly cause: HoldCause;
+      readonly maybeDelivered: boolean;
+    }
+  /** The request as it is will never be taken. `words` are the receiver's own, at most 1024 bytes. */
+  | {
+      readonly action: 'reject';
+      readonly reason: Extract<EndpointReason, 'rejected' | 'duplicate'>;
+      readonly words: string;
+    };
+
+/** The longest wait that a `Retry-After` can ask for. */
+export const maxRetryAfterMs: number = 5 * 60_000;
+
+/**
+ * The words with which receivers refuse a sample that they have already, or that is older than what they have.
+ * - Prometheus, Cortex: `out of order sample`, `duplicate sample for timestamp`, `too old sample`, `out of
+ *   bounds`, `timestamp too old`. (VictoriaMetrics refuses no sample for its time.)
+ * - Mimir: `err-mimir-sample-out-of-order`, `-sample-duplicate-timestamp`, `-sample-timestamp-too-old`,
+ *   `-too-far-in-past`.
+ * - Thanos: Prometheus's words, or just `conflict`, with a 409.
+ *
+ * Not `out of order labels` or `duplicate labels`: those never got in.
+ */
+const duplicateWords =
+  /out[ -]of[ -]order(?! labels)|out of bounds|duplicate[ -](?:sample|histogram|exemplar|timestamp)|too[ -]old|too[ -]far[ -]in[ -](?:the[ -])?past|\bconflict\b/i;
+
+/** OpenSSL's and Node's codes for a handshake that failed over the certificate, the name or the protocol. */
+const tlsCode =
+  /CERT|CRL|^ERR_(?:TLS|SSL)_|^EPROTO$|^UNABLE_TO_|^INVALID_(?:CA|PURPOSE)$|^HOSTNAME_MISMATCH$/;
+
+const dnsCode = /^(?:ENOTFOUND$|EAI_)/;
+
+const timeoutCode = /^(?:UND_ERR_(?:CONNECT|HEADERS|BODY)_TIMEOUT|ETIMEDOUT)$/;
+
+const shutStatus: ReadonlyMap<number, HoldCause> = new Map([
+  [401, '401'],
+  [403, '403'],
+  [404, '404'],
+  [407, '407'],
+]);
+
+const settle: Decision = { action: 'settle' };
+
+/**
+ * What to do with the rows of a request after `answer`.
+ *
+ * @param sent `attempt` counts from 0 for these rows; `resent` is true when an earlier request may have
+ *   delivered them (RLY-13)
+ * @param random a number in [0, 1), for the backoff
+ * @param nowMs the time of the answer, milliseconds since the epoch
+ */
+export function decide(
+  answer: Answer,
+  sent: { readonly attempt: number; readonly resent: boolean },
+  settings: DecisionSettings,
+  random: number,
+  nowMs: number,
+): Decision {
+  if (answer.kind === 'network') {
+    const waitMs = backoffMs(sent.attempt, settings, random);
+    return { ...waitForCode(answer.code), waitMs, maybeDelivered: answer.maybeDelivered };
+  }
+  const { status, words } = answer;
+  if (status >= 200 && status < 300) return settle;
+  const wait = waitForStatus(status, settings);
+  if (wait === undefined) {
+    const reason = sent.resent && duplicateWords.test(words) ? 'duplicate' : 'rejected';
+    return { action: 'reject', reason, words };
+  }
+  const askedMs = retryAfterMs(answer.retryAfter, nowMs, maxRetryAfterMs);
+  const waitMs =
+    askedMs === undefined
+      ? backoffMs(sent.attempt, settings, random)
+      : Math.max(askedMs, settings.minBackoffMs);
+  // A receiver in trouble may have kept some of the rows; behind a shut door nobody has seen them.
+  return { ...wait, waitMs, maybeDelivered: wait.action === 'retry' };
+}
+
+type Wait =
+  | { readonly action: 'retry'; readonly cause: RetryCause }
+  | { readonly action: 'hold'; readonly cause: HoldCause };
+
+/** Of network errors, only the name is at stake: none of them ever costs a row. */
+function waitForCode(code: string): Wait {
+  if (code === 'NO_CREDENTIALS') return { action: 'hold', cause: 'credentials' };
+  if (dnsCode.test(code)) return { action: 'hold', cause: 'dns' };
+  if (tlsCode.test(code)) return { action: 'hold', cause: 'tls' };
+  return { action: 'retry', cause: timeoutCode.test(code) ? 'timeout' : 'network' };
+}
+
+/** Undefined when the request must not be sent again. */
+function waitForStatus(status: number, settings: DecisionSettings): Wait | undefined {
+  if (status >= 500) return { action: 'retry', cause: '5xx' };
+  if (status === 429) return settings.retryOn429 ? { action: 'retry', cause: '429' } : undefined;
+  if (status === 408) return settings.retryOn408 ? { action: 'retry', cause: '408' } : undefined;
+  if (status < 400) return { action: 'hold', cause: '3xx' };
+  const cause = settings.holdOn4xx ? shutStatus.get(status) : undefined;
+  return cause === undefined ? undefined : { action: 'hold', cause };
+}

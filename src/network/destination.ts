@@ -1,0 +1,37 @@
+/**
+ * A destination takes one remote-write 1.0 request body and says what became of it.
+ *
+ * It is the last stage: what it reports decides what is settled. It answers every call exactly once, keeps
+ * nothing of `body` after it has answered (the caller reuses the buffer), and never throws for what a peer
+ * or a network does: that is an `Outcome`.
+ */
+export interface Destination {
+  /** Sends `body`, a snappy block of a `prometheus.WriteRequest`. `attempt` counts from 0 for these rows. */
+  post(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome>;
+  /** Releases sockets and files; idempotent. Calls under way finish first. */
+  close(): Promise<void>;
+}
+
+/** What became of one request. Facts only; `decide` (decisions.ts) says what to do about it. */
+export type Outcome =
+  | {
+      readonly kind: 'response';
+      readonly status: number;
+      /** The raw `Retry-After` header, if there was one. */
+      readonly retryAfter: string | undefined;
+      /** The first 1024 bytes of the body as text: the receiver's own words (RW1-S-14). Empty on 2xx. */
+      readonly words: string;
+    }
+  | {
+      readonly kind: 'network';
+      /** Stable code: `ECONNREFUSED`, `ENOTFOUND`, `UND_ERR_HEADERS_TIMEOUT`, `CERT_HAS_EXPIRED`, ... */
+      readonly code: string;
+      readonly words: string;
+      /** False only when it is certain that the request never reached the peer (refused, not resolved). */
+      readonly maybeDelivered: boolean;
+    }
+  | {
+      /** `signal` was aborted before there was an answer. */
+      readonly kind: 'aborted';
+      readonly maybeDelivered: boolean;
+    };

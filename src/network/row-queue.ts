@@ -1,0 +1,130 @@
+import type { OutgoingRows } from '../protocol/emit-v1.ts';
+import { type Payload, SAMPLE } from '../serialization/rows.ts';
+import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
+
+/** The segment that a queued row comes from: its dictionary, kept as long as rows refer to it. */
+export interface RowContext {
+  readonly segment: number;
+  readonly dictionary: SegmentDictionary;
+  hold(rows: number): void;
+  letGo(rows: number): void;
+}
+
+/**
+ * The rows that wait in a loop, as a ring of columns: first in, first out, bounded, about 30 bytes a row and
+ * no object for any of them. Rows that are not samples carry a `Payload`.
+ *
+ * Indices into the columns are `(head + i) & mask`.
+ */
+export class RowQueue implements OutgoingRows {
+  readonly capacity: number;
+  readonly mask: number;
+  readonly series: Uint32Array;
+  readonly time: Int32Array;
+  readonly value: Int32Array;
+  readonly kind: Uint8Array;
+  readonly skip: Uint8Array;
+  readonly payload: (Payload | undefined)[];
+  /** Ordinal in its segment. */
+  readonly row: Uint32Array;
+  readonly shard: Uint8Array;
+  /** 1 for a row that may have been delivered before (RLY-13). */
+  readonly resent: Uint8Array;
+  head = 0;
+  length = 0;
+  /** Bytes that payloads hold. */
+  payloadBytes = 0;
+  /** Runs of rows of one context, in order. */
+  readonly #runs: { context: RowContext; rows: number }[] = [];
+
+  /** Room for `capacity` rows, up to the next power of two. */
+  constructor(capacity: number) {
+    let size = 64;
+    while (size < capacity) size *= 2;
+    this.capacity = capacity;
+    this.mask = size - 1;
+    this.series = new Uint32Array(size);
+    this.time = new Int32Array(2 * size);
+    this.value = new Int32Array(2 * size);
+    this.kind = new Uint8Array(size);
+    this.skip = new Uint8Array(size);
+    this.payload = new Array<Payload | undefined>(size).fill(undefined);
+    this.row = new Uint32Array(size);
+    this.shard = new Uint8Array(size);
+    this.resent = new Uint8Array(size);
+  }
+
+  get full(): boolean {
+    return this.length >= this.capacity || this.payloadBytes >= MAX_PAYLOAD_BYTES;
+  }
+
+  /** The context of the first row. The queue must not be empty. */
+  get context(): RowContext {
+    return this.#runs[0]!.context;
+  }
+
+  /** How many rows from the first on share its context. */
+  get contextRows(): number {
+    return this.#runs[0]?.rows ?? 0;
+  }
+
+  /** Adds a row; the caller has seen that the queue is not full. */
+  push(
+    context: RowContext,
+    row: number,
+    shard: number,
+    resent: number,
+    kind: number,
+    series: number,
+    timeLo: number,
+    timeHi: number,
+    valueLo: number,
+    valueHi: number,
+    payload: Payload | undefined,
+  ): void {
+    const last = this.#runs[this.#runs.length - 1];
+    if (last !== undefined && last.context === context) last.rows++;
+    else this.#runs.push({ context, rows: 1 });
+    context.hold(1);
+    const at = (this.head + this.length++) & this.mask;
+    this.series[at] = series;
+    this.time[2 * at] = timeLo;
+    this.time[2 * at + 1] = timeHi;
+    this.value[2 * at] = valueLo;
+    this.value[2 * at + 1] = valueHi;
+    this.kind[at] = kind;
+    this.skip[at] = 0;
+    this.row[at] = row;
+    this.shard[at] = shard;
+    this.resent[at] = resent;
+    if (kind !== SAMPLE) {
+      this.payload[at] = payload;
+      this.payloadBytes += payload?.bytes.length ?? 0;
+    }
+  }
+
+  /** Forgets the first `rows` rows, which share a context. */
+  shift(rows: number): void {
+    for (let i = 0; i < rows; i++) {
+      const at = (this.head + i) & this.mask;
+      const payload = this.payload[at];
+      if (payload === undefined) continue;
+      this.payloadBytes -= payload.bytes.length;
+      this.payload[at] = undefined;
+    }
+    this.head = (this.head + rows) & this.mask;
+    this.length -= rows;
+    const run = this.#runs[0]!;
+    run.rows -= rows;
+    if (run.rows === 0) this.#runs.shift();
+    run.context.letGo(rows);
+  }
+
+  /** Forgets everything. */
+  clear(): void {
+    while (this.length > 0) this.shift(this.contextRows);
+  }
+}
+
+/** A loop whose payloads (histograms, exemplars, metadata) hold this much counts as full. */
+const MAX_PAYLOAD_BYTES = 8 * 1024 * 1024;

@@ -1,0 +1,511 @@
+import { isUtf8 } from 'node:buffer';
+import { Column } from '../serialization/columns.ts';
+import type { Dictionary } from '../serialization/dictionary.ts';
+import { RowBatch } from '../serialization/rows.ts';
+import type { DoorReason } from '../telemetry/reasons.ts';
+import { MalformedError, ProtoReader } from './proto-reader.ts';
+
+/** What became of one request: rows taken, rows refused by reason, and words about the first refused series. */
+export interface IngestReport {
+  samples: number;
+  histograms: number;
+  exemplars: number;
+  metadata: number;
+  /** Rows by reason (a refused series without rows counts as one). Empty when all of it was taken. */
+  readonly refused: Map<DoorReason, number>;
+  /** The first refused series or entry, as text, with its reason; undefined when there is none. */
+  firstRefused: { readonly reason: DoorReason; readonly what: string } | undefined;
+  /** Newest sample or histogram time among the rows taken, in ms; -Infinity when there is none. */
+  newestMs: number;
+}
+
+/**
+ * Appends the rows of a decoded `prometheus.WriteRequest` to a batch (RW1-R-02, WIRE-03 to WIRE-10).
+ *
+ * The usual series is a run of labels and one sample, as every sender writes it. That shape is read in one
+ * pass without a call: labels compared with those of the predicted series, then the sample at fixed offsets.
+ * Whatever else protobuf allows (fields in any order, labels behind samples, unknown fields, absent zeros)
+ * takes the plain path below it, which reads a series twice: labels first, then rows.
+ *
+ * Throws `MalformedError` for a message that breaks the encoding; the caller then rolls the batch back, so
+ * that no part of it is kept (WIRE-07). `raw` needs 16 readable bytes behind `length`; `view` spans it.
+ */
+export function ingestV1(
+  raw: Uint8Array,
+  view: DataView,
+  length: number,
+  dictionary: Dictionary,
+  batch: RowBatch,
+): IngestReport {
+  const report = emptyReport();
+  dictionary.startRequest();
+  let samples = 0;
+  let newestHi = -0x80000000;
+  let newestLo = 0;
+  let sawSeries = false;
+  let saw2 = false;
+  let at = 0;
+  while (at < length) {
+    if (raw[at] === 0x0a) {
+      sawSeries = true;
+      let p = at + 1;
+      let size = raw[p++]!;
+      if (size >= 0x80) {
+        size = (size & 0x7f) | (raw[p]! << 7);
+        if (raw[p++]! >= 0x80) {
+          const reader = new ProtoReader(raw, at + 1, length);
+          size = reader.length();
+          p = reader.at;
+        }
+      }
+      const end = p + size;
+      if (end > length)
+        throw new MalformedError('a series reaches past the end of the request', { offset: at });
+      let series = dictionary.predict(raw, view, p, end);
+      let rows = dictionary.matchedTo;
+      if (series < 0) {
+        rows = labelsEnd(raw, p, end);
+        // 12 <len> 09 <8 bytes> 10 <varint>, up to the end of the series: only then are these all its labels.
+        if (isOneSample(raw, rows, end)) {
+          series = dictionary.intern(raw, view, p, rows);
+          if (series < 0) refuse(report, dictionary.invalid, 1, describeLabels(raw, p, end));
+        }
+      }
+      if (series >= 0 && isOneSample(raw, rows, end)) {
+        let q = rows + 12;
+        let lo = raw[q]! & 0x7f;
+        let hi = 0;
+        for (let shift = 7; raw[q++]! >= 0x80; shift += 7) {
+          const bits = raw[q]! & 0x7f;
+          if (shift < 28) lo |= bits << shift;
+          else if (shift === 28) {
+            lo |= bits << 28;
+            hi = bits >>> 4;
+          } else hi |= shift === 63 ? (bits & 1) << 31 : bits << (shift - 32);
+        }
+        batch.appendSample(series, lo, hi, view.getInt32(rows + 3, true), view.getInt32(rows + 7, true));
+        samples++;
+        if (hi > newestHi || (hi === newestHi && lo >>> 0 > newestLo)) {
+          newestHi = hi;
+          newestLo = lo >>> 0;
+        }
+      } else if (series >= 0 || !isOneSample(raw, rows, end)) {
+        ingestSeries(raw, view, p, end, series, rows, dictionary, batch, report);
+      }
+      at = end;
+      continue;
+    }
+    const reader = new ProtoReader(raw, at, length);
+    const tag = reader.tag();
+    if (tag === 0x0a) {
+      // The same field behind a tag of more bytes than it needs: legal, and nobody writes it.
+      const size = reader.length();
+      ingestSeries(raw, view, reader.at, reader.at + size, -1, 0, dictionary, batch, report);
+      reader.at += size;
+      sawSeries = true;
+    } else if (tag === 0x1a) {
+      const size = reader.length();
+      ingestMetadata(raw, reader.at, reader.at + size, dictionary, batch, report);
+      reader.at += size;
+      sawSeries = true;
+    } else {
+      if (tag === 0x22 || tag === 0x2a) saw2 = true;
+      reader.skip(tag);
+    }
+    at = reader.at;
+  }
+  if (saw2 && !sawSeries) {
+    throw new MalformedError(
+      'the body is a remote write 2.0 message, but the Content-Type says 1.0 (INT-04); nothing was stored',
+    );
+  }
+  report.samples += samples;
+  if (samples > 0) report.newestMs = Math.max(report.newestMs, newestHi * 4294967296 + newestLo);
+  return report;
+}
+
+function emptyReport(): IngestReport {
+  return {
+    samples: 0,
+    histograms: 0,
+    exemplars: 0,
+    metadata: 0,
+    refused: new Map(),
+    firstRefused: undefined,
+    newestMs: Number.NEGATIVE_INFINITY,
+  };
+}
+
+/** Where the run of `Label` fields that starts at `start` ends. */
+function labelsEnd(raw: Uint8Array, start: number, end: number): number {
+  let at = start;
+  while (at < end && raw[at] === 0x0a) {
+    let p = at + 1;
+    let size = raw[p++]!;
+    if (size >= 0x80) {
+      const reader = new ProtoReader(raw, at + 1, end);
+      size = reader.length();
+      p = reader.at;
+    }
+    at = p + size;
+  }
+  if (at > end) throw new MalformedError('a label reaches past the end of its series', { offset: start });
+  return at;
+}
+
+/** True when `[at, end)` is exactly one `samples` field in the usual layout with a well-formed time. */
+function isOneSample(raw: Uint8Array, at: number, end: number): boolean {
+  const size = end - at;
+  if (size < 13 || size > 22 || raw[at] !== 0x12 || raw[at + 1] !== size - 2) return false;
+  if (raw[at + 2] !== 0x09 || raw[at + 11] !== 0x10) return false;
+  for (let p = at + 12; p < end - 1; p++) if (raw[p]! < 0x80) return false;
+  return raw[end - 1]! < 0x80;
+}
+
+/**
+ * The plain path: one series of any legal layout. `predicted` is the series whose labels were recognised up to
+ * `predictedTo`, or -1.
+ */
+function ingestSeries(
+  raw: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  predicted: number,
+  predictedTo: number,
+  dictionary: Dictionary,
+  batch: RowBatch,
+  report: IngestReport,
+): void {
+  const labels: number[] = [];
+  let rows = 0;
+  const scan = new ProtoReader(raw, start, end);
+  while (!scan.done) {
+    const from = scan.at;
+    const tag = scan.tag();
+    scan.skip(tag);
+    if (tag === 0x0a) {
+      if (labels[labels.length - 1] === from) labels[labels.length - 1] = scan.at;
+      else labels.push(from, scan.at);
+    } else if (tag === 0x12 || tag === 0x1a || tag === 0x22) rows++;
+  }
+  let series: number;
+  if (predicted >= 0 && labels.length === 2 && labels[1] === predictedTo) series = predicted;
+  else if (labels.length <= 2) series = dictionary.intern(raw, view, labels[0] ?? start, labels[1] ?? start);
+  else {
+    const gathered = new Uint8Array(end - start);
+    let size = 0;
+    for (let i = 0; i < labels.length; i += 2) {
+      gathered.set(raw.subarray(labels[i], labels[i + 1]), size);
+      size += labels[i + 1]! - labels[i]!;
+    }
+    series = dictionary.intern(gathered, new DataView(gathered.buffer), 0, size);
+  }
+  let target = batch;
+  let counts = report;
+  if (series < 0) {
+    refuse(report, dictionary.invalid, Math.max(1, rows), describeLabels(raw, start, end));
+    // Its rows are not kept, but they are read: a malformed one refuses the whole request (WIRE-07).
+    discarded.clear();
+    target = discarded;
+    counts = emptyReport();
+  }
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag !== 0x12 && tag !== 0x1a && tag !== 0x22) {
+      reader.skip(tag);
+      continue;
+    }
+    const size = reader.length();
+    const at = reader.at;
+    reader.at += size;
+    if (tag === 0x12) ingestSample(raw, view, at, reader.at, series, target, counts);
+    else if (tag === 0x22) ingestHistogram(raw, at, reader.at, series, target, counts);
+    else if (!ingestExemplar(raw, view, at, reader.at, series, target, counts)) {
+      refuse(counts, 'invalid_exemplar', 1, describeLabels(raw, start, end));
+    }
+  }
+}
+
+/** Takes the rows of series that are refused; never read. */
+const discarded = new RowBatch();
+
+function ingestSample(
+  raw: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  series: number,
+  batch: RowBatch,
+  report: IngestReport,
+): void {
+  let valueLo = 0;
+  let valueHi = 0;
+  let lo = 0;
+  let hi = 0;
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 0x09) {
+      const at = reader.at;
+      reader.skipBytes(8);
+      valueLo = view.getInt32(at, true);
+      valueHi = view.getInt32(at + 4, true);
+    } else if (tag === 0x10) {
+      lo = reader.varint64();
+      hi = reader.high;
+    } else reader.skip(tag);
+  }
+  batch.appendSample(series, lo, hi, valueLo, valueHi);
+  report.samples++;
+  report.newestMs = Math.max(report.newestMs, hi * 4294967296 + (lo >>> 0));
+}
+
+/** The known fields of `Histogram` with their wire types; repeated numbers may come packed or not (WIRE-05). */
+const histogramTags: ReadonlySet<number> = new Set([
+  0x08, 0x11, 0x19, 0x20, 0x29, 0x30, 0x39, 0x42, 0x4a, 0x52, 0x5a, 0x62, 0x6a, 0x70, 0x82,
+]);
+const unpackedHistogramTags: ReadonlySet<number> = new Set([0x48, 0x51, 0x60, 0x69, 0x81]);
+const HISTOGRAM_TIME = 0x78;
+
+function ingestHistogram(
+  raw: Uint8Array,
+  start: number,
+  end: number,
+  series: number,
+  batch: RowBatch,
+  report: IngestReport,
+): void {
+  let lo = 0;
+  let hi = 0;
+  const parts: number[] = [];
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const from = reader.at;
+    const tag = reader.tag();
+    if (tag === HISTOGRAM_TIME) {
+      lo = reader.varint64();
+      hi = reader.high;
+      continue;
+    }
+    const valueAt = reader.at;
+    reader.skip(tag);
+    if (unpackedHistogramTags.has(tag)) {
+      const packed = packHistogram(raw, start, end);
+      ingestHistogram(packed, 0, packed.length, series, batch, report);
+      return;
+    }
+    if (!histogramTags.has(tag)) continue;
+    checkHistogramField(raw, tag, valueAt, reader.at);
+    if (parts[parts.length - 1] === from) parts[parts.length - 1] = reader.at;
+    else parts.push(from, reader.at);
+  }
+  batch.appendHistogram(series, lo, hi, raw, parts);
+  report.histograms++;
+  report.newestMs = Math.max(report.newestMs, hi * 4294967296 + (lo >>> 0));
+}
+
+/** The same message with each repeated number as one packed run, behind its other fields (WIRE-05). */
+function packHistogram(raw: Uint8Array, start: number, end: number): Uint8Array {
+  const out = new Column();
+  const packed = new Map<number, Column>();
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const from = reader.at;
+    const tag = reader.tag();
+    const field = tag >>> 3;
+    const repeated = field === 9 || field === 10 || field === 12 || field === 13 || field === 16;
+    let valueAt = reader.at;
+    if (repeated && (tag & 7) === 2) {
+      const size = reader.length();
+      valueAt = reader.at;
+      reader.skipBytes(size);
+    } else reader.skip(tag);
+    if (!repeated) {
+      out.putBytes(raw, from, reader.at);
+      continue;
+    }
+    const run = packed.get(field) ?? new Column();
+    packed.set(field, run);
+    run.putBytes(raw, valueAt, reader.at);
+  }
+  for (const [field, run] of packed) {
+    out.putVarint((field << 3) | 2);
+    out.putVarint(run.length);
+    out.putBytes(run.bytes, 0, run.length);
+  }
+  return out.used;
+}
+
+/** The inside of a span or of packed numbers must be well-formed too: it is passed on as it is. */
+function checkHistogramField(raw: Uint8Array, tag: number, valueAt: number, end: number): void {
+  if ((tag & 7) !== 2) return;
+  const reader = new ProtoReader(raw, valueAt, end);
+  reader.length();
+  const field = tag >>> 3;
+  if (field === 8 || field === 11) {
+    while (!reader.done) reader.skip(reader.tag());
+  } else if (field === 9 || field === 12) {
+    while (!reader.done) reader.varint64();
+  } else if ((reader.end - reader.at) % 8 !== 0) {
+    throw new MalformedError('packed doubles are cut short', { offset: valueAt });
+  }
+}
+
+/** Returns false when the exemplar is refused: a label without a name, or one that is not UTF-8. */
+function ingestExemplar(
+  raw: Uint8Array,
+  view: DataView,
+  start: number,
+  end: number,
+  series: number,
+  batch: RowBatch,
+  report: IngestReport,
+): boolean {
+  let valueLo = 0;
+  let valueHi = 0;
+  let lo = 0;
+  let hi = 0;
+  let invalid = false;
+  const labels: number[] = [];
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const from = reader.at;
+    const tag = reader.tag();
+    if (tag === 0x0a) {
+      const size = reader.length();
+      if (!isLabel(raw, reader.at, reader.at + size)) invalid = true;
+      reader.at += size;
+      labels.push(from, reader.at);
+    } else if (tag === 0x11) {
+      const at = reader.at;
+      reader.skipBytes(8);
+      valueLo = view.getInt32(at, true);
+      valueHi = view.getInt32(at + 4, true);
+    } else if (tag === 0x18) {
+      lo = reader.varint64();
+      hi = reader.high;
+    } else reader.skip(tag);
+  }
+  if (invalid) return false;
+  batch.appendExemplar(series, lo, hi, valueLo, valueHi, raw, labels);
+  report.exemplars++;
+  return true;
+}
+
+/** True for a well-formed `Label` message whose name is there and whose strings are UTF-8. */
+function isLabel(raw: Uint8Array, start: number, end: number): boolean {
+  const reader = new ProtoReader(raw, start, end);
+  let named = false;
+  let valid = true;
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag !== 0x0a && tag !== 0x12) {
+      reader.skip(tag);
+      continue;
+    }
+    const size = reader.length();
+    if (!isUtf8(raw.subarray(reader.at, reader.at + size))) valid = false;
+    if (tag === 0x0a) named = size > 0;
+    reader.at += size;
+  }
+  return named && valid;
+}
+
+function ingestMetadata(
+  raw: Uint8Array,
+  start: number,
+  end: number,
+  dictionary: Dictionary,
+  batch: RowBatch,
+  report: IngestReport,
+): void {
+  let type = 0;
+  const texts = { family: [start, start], help: [start, start], unit: [start, start] };
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag === 0x08) {
+      type = reader.varint64() >>> 0;
+      continue;
+    }
+    const text =
+      tag === 0x12 ? texts.family : tag === 0x22 ? texts.help : tag === 0x2a ? texts.unit : undefined;
+    if (text === undefined) {
+      reader.skip(tag);
+      continue;
+    }
+    const size = reader.length();
+    text[0] = reader.at;
+    reader.at += size;
+    text[1] = reader.at;
+  }
+  const { family, help, unit } = texts;
+  const valid = [family, help, unit].every(([from, to]) => isUtf8(raw.subarray(from, to)));
+  if (!valid || family[0] === family[1]) {
+    refuse(report, 'invalid_metadata', 1, `metadata of ${quote(raw, family[0]!, family[1]!)}`);
+    return;
+  }
+  batch.appendMetadata(
+    0,
+    type,
+    dictionary.internString(raw, family[0]!, family[1]!),
+    dictionary.internString(raw, help[0]!, help[1]!),
+    dictionary.internString(raw, unit[0]!, unit[1]!),
+  );
+  report.metadata++;
+}
+
+function refuse(report: IngestReport, reason: DoorReason, rows: number, what: string): void {
+  report.refused.set(reason, (report.refused.get(reason) ?? 0) + rows);
+  report.firstRefused ??= { reason, what };
+}
+
+/** The labels of a series as `{name="value", ...}`, at most about 400 characters, for an error message. */
+function describeLabels(raw: Uint8Array, start: number, end: number): string {
+  const parts: string[] = [];
+  let size = 0;
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag !== 0x0a) {
+      reader.skip(tag);
+      continue;
+    }
+    if (size > 400) {
+      parts.push('...');
+      break;
+    }
+    const length = reader.length();
+    const part = describeLabel(raw, reader.at, reader.at + length);
+    reader.at += length;
+    size += part.length;
+    parts.push(part);
+  }
+  return `{${parts.join(', ')}}`;
+}
+
+function describeLabel(raw: Uint8Array, start: number, end: number): string {
+  let name = '""';
+  let value = '""';
+  const reader = new ProtoReader(raw, start, end);
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag !== 0x0a && tag !== 0x12) {
+      reader.skip(tag);
+      continue;
+    }
+    const length = reader.length();
+    const text = quote(raw, reader.at, reader.at + length);
+    if (tag === 0x0a) name = text;
+    else value = text;
+    reader.at += length;
+  }
+  return `${/^"[a-zA-Z_]\w*"$/.test(name) ? name.slice(1, -1) : name}=${value}`;
+}
+
+/** A string of the message as JSON, cut at 100 bytes. */
+function quote(raw: Uint8Array, from: number, to: number): string {
+  return JSON.stringify(new TextDecoder().decode(raw.subarray(from, Math.min(to, from + 100))));
+}

@@ -1,0 +1,32 @@
+import * as path from 'node:path';
+import Database from 'better-sqlite3';
+import { SpillwayError } from './errors.ts';
+
+/** Another process holds the directory. */
+export class DirectoryLockedError extends SpillwayError {
+  readonly code = 'DIRECTORY_LOCKED';
+}
+
+/**
+ * Keeps a second process out of `dir` until `release`, or until this process ends in whatever way.
+ *
+ * Node has no flock; an exclusive SQLite transaction on an empty database holds the same kind of kernel lock,
+ * which, unlike a file with a process id in it, is gone the moment the process is. Throws
+ * `DirectoryLockedError`.
+ */
+export function lockDirectory(dir: string): { release(): void } {
+  const file = path.join(dir, 'lock');
+  const database = new Database(file, { timeout: 0 });
+  try {
+    database.pragma('journal_mode = MEMORY');
+    database.exec('BEGIN EXCLUSIVE');
+  } catch (cause) {
+    database.close();
+    throw new DirectoryLockedError(`${dir} is in use by another Spillway process`, { dir }, cause);
+  }
+  return {
+    release: () => {
+      database.close();
+    },
+  };
+}

@@ -1,0 +1,154 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+
+/**
+ * The file system as the queue needs it: small, so that tests can put one in its place that forgets what was
+ * not synced and dies at any operation.
+ *
+ * Writing is asynchronous, for it happens on the thread that receives; reading is synchronous, for it
+ * happens in worker threads, a frame at a time, mostly from the page cache.
+ */
+export interface FileSystem {
+  /** Creates a directory and its parents; it may be there already. */
+  makeDir(dir: string): Promise<void>;
+  /** Names in a directory, in no order. */
+  list(dir: string): Promise<string[]>;
+  /** Creates a file for appending. Fails with `EEXIST` when it is there. */
+  create(file: string): Promise<WritableFile>;
+  /** Opens a file that is there for appending. */
+  openAppend(file: string): Promise<WritableFile>;
+  rename(from: string, to: string): Promise<void>;
+  remove(file: string): Promise<void>;
+  truncate(file: string, length: number): Promise<void>;
+  /** Makes creations, renames and removals in a directory durable. */
+  syncDir(dir: string): Promise<void>;
+  /** Opens a file for reading. */
+  openRead(file: string): ReadableFile;
+}
+
+export interface WritableFile {
+  /** Writes all of `bytes` at the end; `bytes` must not change meanwhile. */
+  append(bytes: Uint8Array): Promise<void>;
+  /** Resolves when all that was appended is on the disk (fdatasync). */
+  sync(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface ReadableFile {
+  /** Reads up to `length` bytes from `position` into the start of `into`; returns how many, 0 at the end. */
+  read(into: Uint8Array, length: number, position: number): number;
+  /** Length in bytes, now. */
+  size(): number;
+  close(): void;
+}
+
+/** The real one. */
+export const nodeFileSystem: FileSystem = {
+  async makeDir(dir) {
+    await fs.promises.mkdir(dir, { recursive: true });
+  },
+  list: (dir) => fs.promises.readdir(dir),
+  async create(file) {
+    return new NodeWritableFile(
+      await open(
+        file,
+        fs.constants.O_CREAT | fs.constants.O_EXCL | fs.constants.O_WRONLY | fs.constants.O_APPEND,
+      ),
+    );
+  },
+  async openAppend(file) {
+    return new NodeWritableFile(await open(file, fs.constants.O_WRONLY | fs.constants.O_APPEND));
+  },
+  rename: (from, to) => fs.promises.rename(from, to),
+  remove: (file) => fs.promises.unlink(file),
+  async truncate(file, length) {
+    const handle = await fs.promises.open(file, 'r+');
+    try {
+      await handle.truncate(length);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+  async syncDir(dir) {
+    const handle = await fs.promises.open(dir, 'r');
+    try {
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+  },
+  openRead: (file) => new NodeReadableFile(file),
+};
+
+/** Writes a new file whole and durably: data, then its name. */
+export async function writeDurably(files: FileSystem, file: string, bytes: Uint8Array): Promise<void> {
+  const handle = await files.create(file);
+  try {
+    await handle.append(bytes);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+  await files.syncDir(path.dirname(file));
+}
+
+function open(file: string, flags: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.open(file, flags, 0o640, (error, fd) => (error ? reject(error) : resolve(fd)));
+  });
+}
+
+// The callback functions of node:fs: with a commit a request, its promises cost twice as much CPU.
+class NodeWritableFile implements WritableFile {
+  readonly #fd: number;
+
+  constructor(fd: number) {
+    this.#fd = fd;
+  }
+
+  append(bytes: Uint8Array): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const write = (at: number): void => {
+        fs.write(this.#fd, bytes, at, bytes.length - at, null, (error, written) => {
+          if (error) reject(error);
+          else if (at + written < bytes.length) write(at + written);
+          else resolve();
+        });
+      };
+      write(0);
+    });
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fs.fdatasync(this.#fd, (error) => (error ? reject(error) : resolve())),
+    );
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve, reject) =>
+      fs.close(this.#fd, (error) => (error ? reject(error) : resolve())),
+    );
+  }
+}
+
+class NodeReadableFile implements ReadableFile {
+  readonly #fd: number;
+
+  constructor(file: string) {
+    this.#fd = fs.openSync(file, 'r');
+  }
+
+  read(into: Uint8Array, length: number, position: number): number {
+    return fs.readSync(this.#fd, into, 0, length, position);
+  }
+
+  size(): number {
+    return fs.fstatSync(this.#fd).size;
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}

@@ -1,0 +1,511 @@
+import { isUtf8 } from 'node:buffer';
+import { digest, murmur3 } from '../protocol/murmur3.ts';
+import { ProtoReader } from '../protocol/proto-reader.ts';
+import type { DoorReason } from '../telemetry/reasons.ts';
+import { Column } from './columns.ts';
+
+/**
+ * The dictionary of the segment that is being written: label strings, label pairs and series, each once.
+ *
+ *     string  bytes
+ *     pair    (name string, value string); kept as the encoded `Label` field it is on the wire:
+ *             0a <len> 0a <len> name 12 <len> value
+ *     series  (tenant string, pairs sorted by name), with its hash
+ *
+ * Ids count from 0 in order of first appearance; string 0 is empty and string 1 is `__name__`. What is new
+ * since the last frame is written into the next one. The tables live as long as the segment: a dictionary
+ * per frame would be a miss for every series every time.
+ *
+ * A series is found in one of three ways, from the cheapest:
+ *  1. Prediction. Senders repeat themselves: behind series A comes the series that came behind it last time.
+ *     Its pairs are compared with the bytes at the cursor; no hash, and nothing is parsed.
+ *  2. The hash of the whole label block (128 bits, seeded) is looked up.
+ *  3. Label by label: pairs interned, sorted, checked; then the series by its list of pairs, so another
+ *     order or encoding of the same labels gives the same series (RLY-05).
+ *
+ * The hash of a series is stored and must be the same in every process and version:
+ *
+ *     hash(pair)   = murmur3_x86_128(name 0xff value, seed 0), first 8 bytes
+ *     hash(series) = murmur3_x86_128(hash(pair)... in sorted order, seed 0), first 8 bytes
+ *
+ * with the hash of the tenant as one more pair in front when there is one.
+ */
+export class Dictionary {
+  stringCount = 0;
+  pairCount = 0;
+  seriesCount = 0;
+
+  /** Bytes of all strings, one behind the other. */
+  readonly text: Column = new Column();
+  stringAt: Uint32Array = new Uint32Array(256);
+
+  /** Encoded `Label` fields of all pairs. */
+  readonly labels: Column = new Column();
+  pairAt: Uint32Array = new Uint32Array(256);
+  pairName: Uint32Array = new Uint32Array(256);
+  pairValue: Uint32Array = new Uint32Array(256);
+  /** Length of the tag and length before the inner bytes of each pair. */
+  #pairHead: Uint8Array = new Uint8Array(256);
+  #pairHash: Uint32Array = new Uint32Array(512);
+
+  /** Pair ids of all series; series `s` has those in `[seriesAt[s], seriesAt[s + 1])`. */
+  seriesPairs: Uint32Array = new Uint32Array(1024);
+  seriesAt: Uint32Array = new Uint32Array(257);
+  /** Two words a series. */
+  seriesHash: Uint32Array = new Uint32Array(512);
+  seriesTenant: Uint32Array = new Uint32Array(256);
+  /** What came behind series `s - 1` last time, plus one; `[0]` is the first series of a request. */
+  #next: Uint32Array = new Uint32Array(257);
+  #last = 0;
+
+  readonly #strings: IdTable = new IdTable();
+  readonly #pairs: IdTable = new IdTable();
+  readonly #series: IdTable = new IdTable();
+  #blocks: Uint32Array = new Uint32Array(5 * 512);
+  #blockCount = 0;
+  #seed: number;
+
+  #labelsView: DataView = new DataView(this.labels.bytes.buffer);
+  #scratch: Uint8Array = new Uint8Array(1024);
+  #scratchView: DataView = new DataView(this.#scratch.buffer);
+  #blockPairs: Uint32Array = new Uint32Array(64);
+
+  /** Why the last `intern` returned -1. */
+  invalid: DoorReason = 'no_metric_name';
+  /** Where the label block that `predict` matched ends. */
+  matchedTo = 0;
+
+  /** `seed` guards the tables against chosen collisions: a random 32-bit number. */
+  constructor(seed: number) {
+    this.#seed = seed;
+    this.reset(seed);
+  }
+
+  /** Empties the dictionary for the next segment. Ids of before mean nothing from here on. */
+  reset(seed: number): void {
+    this.#seed = seed;
+    this.stringCount = 0;
+    this.pairCount = 0;
+    this.seriesCount = 0;
+    this.text.clear();
+    this.labels.clear();
+    this.#labelsView = new DataView(this.labels.bytes.buffer);
+    this.#strings.clear();
+    this.#pairs.clear();
+    this.#series.clear();
+    if (this.#blockCount * 40 < this.#blocks.length)
+      this.#blocks = new Uint32Array(this.#blocks.length >>> 1 || 5);
+    if (this.#blocks.length < 5 * 512) this.#blocks = new Uint32Array(5 * 512);
+    this.#blocks.fill(0);
+    this.#blockCount = 0;
+    this.#next.fill(0);
+    this.#last = 0;
+    this.internString(EMPTY, 0, 0);
+    this.internString(METRIC_NAME, 0, METRIC_NAME.length);
+  }
+
+  /** Memory that the content needs, in bytes (not what is allocated): what the segment's cap is held against. */
+  get contentBytes(): number {
+    return (
+      this.text.length +
+      this.labels.length +
+      16 * this.stringCount +
+      40 * this.pairCount +
+      48 * this.seriesCount +
+      4 * (this.seriesAt[this.seriesCount] ?? 0) +
+      40 * this.#blockCount
+    );
+  }
+
+  /** To be called at the start of each request, so that predictions start anew. */
+  startRequest(): void {
+    this.#last = 0;
+  }
+
+  /**
+   * Compares the labels at `start` with those of the series that is expected next. Returns its id and sets
+   * `matchedTo` when they are the same and no label follows; else -1. `view` spans `raw`.
+   */
+  predict(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    const expected = this.#next[this.#last]!;
+    if (expected === 0) return -1;
+    const series = expected - 1;
+    const labels = this.#labelsView;
+    let at = start;
+    for (let i = this.seriesAt[series]!, to = this.seriesAt[series + 1]!; i < to; i++) {
+      const pair = this.seriesPairs[i]!;
+      let p = this.pairAt[pair]!;
+      const stop = this.pairAt[pair + 1]!;
+      const last = at + (stop - p) - 4;
+      if (last + 4 > end) return -1;
+      // A pair has at least eight bytes, so its last word can be compared by overlapping the one before.
+      for (; at < last; at += 4, p += 4) {
+        if (view.getInt32(at, true) !== labels.getInt32(p, true)) return -1;
+      }
+      if (view.getInt32(last, true) !== labels.getInt32(stop - 4, true)) return -1;
+      at = last + 4;
+    }
+    if (at < end && raw[at] === 0x0a) return -1;
+    this.matchedTo = at;
+    this.#last = expected;
+    return series;
+  }
+
+  /**
+   * The series whose `Label` fields stand in `raw[start, end)`, interned when new. Returns -1 and sets
+   * `invalid` when the labels make no valid series (RW2-R-19 to -21). Throws `MalformedError` (WIRE-07).
+   */
+  intern(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    murmur3(view, start, end - start, this.#seed);
+    const h0 = digest[0]!;
+    const h1 = digest[1]!;
+    const h2 = digest[2]!;
+    const h3 = digest[3]!;
+    const blocks = this.#blocks;
+    const mask = blocks.length / 5 - 1;
+    let slot = h0 & mask;
+    for (;;) {
+      const at = slot * 5;
+      const id = blocks[at + 4]!;
+      if (id === 0) break;
+      if (blocks[at] === h0 && blocks[at + 1] === h1 && blocks[at + 2] === h2 && blocks[at + 3] === h3) {
+        this.#next[this.#last] = id;
+        this.#last = id;
+        return id - 1;
+      }
+      slot = (slot + 1) & mask;
+    }
+    const series = this.#internLabels(raw, view, start, end);
+    if (series < 0) return -1;
+    this.#addBlock(h0, h1, h2, h3, series + 1);
+    this.#next[this.#last] = series + 1;
+    this.#last = series + 1;
+    return series;
+  }
+
+  /** The id of the string `src[start, end)`, interned when new. It must be UTF-8. */
+  internString(src: Uint8Array, start: number, end: number): number {
+    const length = end - start;
+    murmur3(new DataView(src.buffer, src.byteOffset, src.byteLength), start, length, this.#seed);
+    const hash = digest[0]!;
+    const table = this.#strings;
+    for (let slot = table.first(hash); ; slot = table.next(slot)) {
+      const id = table.idAt(slot);
+      if (id < 0) break;
+      if (table.hashes[id] !== hash) continue;
+      const at = this.stringAt[id]!;
+      if (this.stringAt[id + 1]! - at === length && sameBytes(this.text.bytes, at, src, start, length))
+        return id;
+    }
+    const id = this.stringCount++;
+    this.stringAt = room(this.stringAt, id + 2);
+    this.text.putBytes(src, start, end);
+    this.stringAt[id + 1] = this.text.length;
+    table.add(hash, id);
+    return id;
+  }
+
+  #internLabels(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    const reader = new ProtoReader(raw, start, end);
+    let count = 0;
+    while (!reader.done) {
+      reader.tag();
+      const length = reader.length();
+      const pair = this.#internPair(raw, view, reader.at, reader.at + length);
+      reader.at += length;
+      if (pair === INVALID) return -1;
+      if (pair === ABSENT) continue;
+      if (count === this.#blockPairs.length) this.#blockPairs = room(this.#blockPairs, count * 2);
+      this.#blockPairs[count++] = pair;
+    }
+    return this.#internSeries(count, 0);
+  }
+
+  /** The series with the first `count` pairs of `#blockPairs` (sorted here) and this tenant. */
+  #internSeries(count: number, tenant: number): number {
+    const pairs = this.#blockPairs;
+    let named = false;
+    for (let i = 0; i < count; i++) {
+      const pair = pairs[i]!;
+      const name = this.pairName[pair]!;
+      if (name === METRIC_NAME_ID) named = true;
+      let j = i;
+      // Senders sort, so the inner loop seldom runs.
+      while (j > 0 && this.#compareNames(this.pairName[pairs[j - 1]!]!, name) > 0) {
+        pairs[j] = pairs[j - 1]!;
+        j--;
+      }
+      pairs[j] = pair;
+      if (j > 0 && this.pairName[pairs[j - 1]!] === name) {
+        this.invalid = 'duplicate_label';
+        return -1;
+      }
+    }
+    if (!named) {
+      this.invalid = 'no_metric_name';
+      return -1;
+    }
+    this.#needScratch(8 * count);
+    for (let i = 0; i < count; i++) {
+      this.#scratchView.setUint32(8 * i, this.#pairHash[2 * pairs[i]!]!, true);
+      this.#scratchView.setUint32(8 * i + 4, this.#pairHash[2 * pairs[i]! + 1]!, true);
+    }
+    murmur3(this.#scratchView, 0, 8 * count, 0);
+    const lo = digest[0]!;
+    const hi = digest[1]!;
+    const table = this.#series;
+    for (let slot = table.first(lo); ; slot = table.next(slot)) {
+      const id = table.idAt(slot);
+      if (id < 0) break;
+      if (table.hashes[id] === lo && this.seriesTenant[id] === tenant && this.#hasPairs(id, count)) return id;
+    }
+    const id = this.seriesCount++;
+    const at = this.seriesAt[id]!;
+    this.seriesPairs = room(this.seriesPairs, at + count);
+    this.seriesAt = room(this.seriesAt, id + 2);
+    this.#next = room(this.#next, id + 2);
+    this.seriesHash = room(this.seriesHash, 2 * id + 2);
+    this.seriesTenant = room(this.seriesTenant, id + 1);
+    for (let i = 0; i < count; i++) this.seriesPairs[at + i] = pairs[i]!;
+    this.seriesAt[id + 1] = at + count;
+    this.seriesHash[2 * id] = lo;
+    this.seriesHash[2 * id + 1] = hi;
+    this.seriesTenant[id] = tenant;
+    table.add(lo, id);
+    return id;
+  }
+
+  #hasPairs(series: number, count: number): boolean {
+    const at = this.seriesAt[series]!;
+    if (this.seriesAt[series + 1]! - at !== count) return false;
+    for (let i = 0; i < count; i++) if (this.seriesPairs[at + i] !== this.#blockPairs[i]) return false;
+    return true;
+  }
+
+  /** The pair of the `Label` message in `raw[start, end)`, or INVALID, or ABSENT when its value is empty. */
+  #internPair(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    const known = this.#findPair(raw, view, start, end);
+    if (known >= 0) return known;
+    let nameAt = 0;
+    let nameEnd = 0;
+    let valueAt = 0;
+    let valueEnd = 0;
+    const reader = new ProtoReader(raw, start, end);
+    while (!reader.done) {
+      const tag = reader.tag();
+      if (tag === 0x0a || tag === 0x12) {
+        const length = reader.length();
+        if (tag === 0x0a) {
+          nameAt = reader.at;
+          nameEnd = nameAt + length;
+        } else {
+          valueAt = reader.at;
+          valueEnd = valueAt + length;
+        }
+        reader.at += length;
+      } else reader.skip(tag);
+    }
+    const nameLength = nameEnd - nameAt;
+    const valueLength = valueEnd - valueAt;
+    if (nameLength === 0) {
+      this.invalid = 'empty_label_name';
+      return INVALID;
+    }
+    if (!isUtf8(raw.subarray(nameAt, nameEnd)) || !isUtf8(raw.subarray(valueAt, valueEnd))) {
+      this.invalid = 'invalid_utf8';
+      return INVALID;
+    }
+    if (valueLength === 0) return ABSENT;
+
+    // The canonical encoding; the one at hand may have been another (fields swapped, long varints).
+    this.#needScratch(nameLength + valueLength + 24);
+    const scratch = this.#scratch;
+    const inner = 16;
+    let at = inner;
+    scratch[at++] = 0x0a;
+    at = putLength(scratch, at, nameLength);
+    scratch.set(raw.subarray(nameAt, nameEnd), at);
+    at += nameLength;
+    scratch[at++] = 0x12;
+    at = putLength(scratch, at, valueLength);
+    scratch.set(raw.subarray(valueAt, valueEnd), at);
+    at += valueLength;
+    const innerLength = at - inner;
+    const canonical = this.#findPair(scratch, this.#scratchView, inner, at);
+    if (canonical >= 0) return canonical;
+    const hash = digest[0]!;
+
+    const pair = this.pairCount++;
+    this.pairAt = room(this.pairAt, pair + 2);
+    this.pairName = room(this.pairName, pair + 1);
+    this.pairValue = room(this.pairValue, pair + 1);
+    this.#pairHash = room(this.#pairHash, 2 * pair + 2);
+    if (pair >= this.#pairHead.length) {
+      const grown = new Uint8Array(pair * 2);
+      grown.set(this.#pairHead);
+      this.#pairHead = grown;
+    }
+    let head = inner - 1 - lengthSize(innerLength);
+    const outer = head;
+    scratch[head++] = 0x0a;
+    putLength(scratch, head, innerLength);
+    this.labels.putBytes(scratch, outer, at);
+    if (this.#labelsView.buffer !== this.labels.bytes.buffer)
+      this.#labelsView = new DataView(this.labels.bytes.buffer);
+    this.pairAt[pair + 1] = this.labels.length;
+    this.#pairHead[pair] = inner - outer;
+    this.#pairs.add(hash, pair);
+
+    scratch.set(raw.subarray(nameAt, nameEnd), 0);
+    scratch[nameLength] = 0xff;
+    scratch.set(raw.subarray(valueAt, valueEnd), nameLength + 1);
+    murmur3(this.#scratchView, 0, nameLength + 1 + valueLength, 0);
+    this.#pairHash[2 * pair] = digest[0]!;
+    this.#pairHash[2 * pair + 1] = digest[1]!;
+    this.pairName[pair] = this.internString(raw, nameAt, nameEnd);
+    this.pairValue[pair] = this.internString(raw, valueAt, valueEnd);
+    return pair;
+  }
+
+  /** The pair with these inner bytes, or -1; leaves their hash in `digest[0]`. */
+  #findPair(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    const length = end - start;
+    murmur3(view, start, length, this.#seed);
+    const hash = digest[0]!;
+    const table = this.#pairs;
+    for (let slot = table.first(hash); ; slot = table.next(slot)) {
+      const id = table.idAt(slot);
+      if (id < 0) return -1;
+      if (table.hashes[id] !== hash) continue;
+      const at = this.pairAt[id]! + this.#pairHead[id]!;
+      if (this.pairAt[id + 1]! - at === length && sameBytes(this.labels.bytes, at, raw, start, length))
+        return id;
+    }
+  }
+
+  /** Compares two strings by their bytes, which for UTF-8 is the order of code points (RW1-S-10). */
+  #compareNames(a: number, b: number): number {
+    if (a === b) return 0;
+    const text = this.text.bytes;
+    let i = this.stringAt[a]!;
+    let j = this.stringAt[b]!;
+    const iEnd = this.stringAt[a + 1]!;
+    const jEnd = this.stringAt[b + 1]!;
+    while (i < iEnd && j < jEnd) {
+      const d = text[i++]! - text[j++]!;
+      if (d !== 0) return d;
+    }
+    return iEnd - i - (jEnd - j);
+  }
+
+  #addBlock(h0: number, h1: number, h2: number, h3: number, id: number): void {
+    if (2 * ++this.#blockCount > this.#blocks.length / 5) {
+      const old = this.#blocks;
+      this.#blocks = new Uint32Array(old.length * 2);
+      for (let at = 0; at < old.length; at += 5) {
+        if (old[at + 4] !== 0)
+          this.#placeBlock(old[at]!, old[at + 1]!, old[at + 2]!, old[at + 3]!, old[at + 4]!);
+      }
+    }
+    this.#placeBlock(h0, h1, h2, h3, id);
+  }
+
+  #placeBlock(h0: number, h1: number, h2: number, h3: number, id: number): void {
+    const blocks = this.#blocks;
+    const mask = blocks.length / 5 - 1;
+    let slot = h0 & mask;
+    while (blocks[slot * 5 + 4] !== 0) slot = (slot + 1) & mask;
+    blocks[slot * 5] = h0;
+    blocks[slot * 5 + 1] = h1;
+    blocks[slot * 5 + 2] = h2;
+    blocks[slot * 5 + 3] = h3;
+    blocks[slot * 5 + 4] = id;
+  }
+
+  #needScratch(size: number): void {
+    if (size <= this.#scratch.length) return;
+    this.#scratch = new Uint8Array(size * 2);
+    this.#scratchView = new DataView(this.#scratch.buffer);
+  }
+}
+
+const INVALID = -1;
+const ABSENT = -2;
+const EMPTY = new Uint8Array(0);
+const METRIC_NAME = new TextEncoder().encode('__name__');
+const METRIC_NAME_ID = 1;
+
+/** An open-addressing table from 32-bit hash to id; ids are given in order, and compared by the caller. */
+class IdTable {
+  #slots: Uint32Array = new Uint32Array(512);
+  /** Hash of each id. */
+  hashes: Uint32Array = new Uint32Array(256);
+  #count = 0;
+
+  clear(): void {
+    if (this.#slots.length > 512 && this.#count * 8 < this.#slots.length) {
+      this.#slots = new Uint32Array(this.#slots.length >>> 1);
+    } else this.#slots.fill(0);
+    this.#count = 0;
+  }
+
+  first(hash: number): number {
+    return hash & (this.#slots.length - 1);
+  }
+
+  next(slot: number): number {
+    return (slot + 1) & (this.#slots.length - 1);
+  }
+
+  /** The id in this slot, or -1 when it is empty. */
+  idAt(slot: number): number {
+    return this.#slots[slot]! - 1;
+  }
+
+  add(hash: number, id: number): void {
+    this.hashes = room(this.hashes, id + 1);
+    this.hashes[id] = hash;
+    this.#count = id + 1;
+    if (2 * this.#count > this.#slots.length) {
+      this.#slots = new Uint32Array(this.#slots.length * 2);
+      for (let i = 0; i < id; i++) this.#place(this.hashes[i]!, i);
+    }
+    this.#place(hash, id);
+  }
+
+  #place(hash: number, id: number): void {
+    let slot = this.first(hash);
+    while (this.#slots[slot] !== 0) slot = this.next(slot);
+    this.#slots[slot] = id + 1;
+  }
+}
+
+/** `array`, or a copy of at least `size` elements with the same content. */
+export function room(array: Uint32Array, size: number): Uint32Array {
+  if (size <= array.length) return array;
+  const grown = new Uint32Array(Math.max(size, array.length * 2));
+  grown.set(array);
+  return grown;
+}
+
+function sameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: number): boolean {
+  for (let i = 0; i < length; i++) if (a[aAt + i] !== b[bAt + i]) return false;
+  return true;
+}
+
+function lengthSize(length: number): number {
+  let size = 1;
+  for (let v = length; v >= 0x80; v >>>= 7) size++;
+  return size;
+}
+
+function putLength(dst: Uint8Array, outAt: number, length: number): number {
+  let at = outAt;
+  let v = length;
+  while (v >= 0x80) {
+    dst[at++] = (v & 0x7f) | 0x80;
+    v >>>= 7;
+  }
+  dst[at++] = v;
+  return at;
+}

@@ -1,0 +1,296 @@
+import { digest, murmur3 } from '../protocol/murmur3.ts';
+import { Column, readDeltas, readVarints } from './columns.ts';
+import { room } from './dictionary.ts';
+import { bin, count, type FrameBody, FrameError, section } from './frame.ts';
+
+/**
+ * The dictionary of a segment as a reader rebuilds it, frame by frame, with its series as they shall leave.
+ *
+ * A pair is kept as its encoded `Label` field in a slot; a series is a list of slots. A `SeriesRewrite` may
+ * change that list once, when the series is first seen (external labels, relabelling), so that nothing is
+ * decided per row. The hash that routing goes by is that of the series as it leaves, since a rewrite can make
+ * two series one.
+ *
+ * Ids whose additions were in a damaged frame are missing: a pair of a missing string is missing, and so is a
+ * series of a missing pair. Rows of a missing series are lost, and the reader counts them.
+ */
+export class SegmentDictionary {
+  /** Bytes of all strings; string `s` is `[stringAt[s], stringAt[s] + stringLength[s])`. */
+  readonly text: Column = new Column();
+  #stringAt: Uint32Array = new Uint32Array(64);
+  /** Length plus one; 0 for a missing string. */
+  #stringSize: Uint32Array = new Uint32Array(64);
+  #strings = 0;
+
+  /** Encoded `Label` fields, one behind the other; slot `i` is `[slotAt[i], slotAt[i + 1])`. */
+  readonly labels: Column = new Column();
+  slotAt: Uint32Array = new Uint32Array(65);
+  slots = 0;
+  #slotHash: Uint32Array = new Uint32Array(128);
+  /** Slot plus one of each pair on disk; 0 for a missing pair. */
+  #pairSlot: Uint32Array = new Uint32Array(64);
+  #pairs = 0;
+
+  /** Slots of all series; series `s` has `[seriesAt[s], seriesAt[s + 1])`, none when it is missing. */
+  seriesSlots: Uint32Array = new Uint32Array(256);
+  seriesAt: Uint32Array = new Uint32Array(65);
+  series = 0;
+  /** Length of the labels of each series in a 1.0 message, in bytes. */
+  seriesBytes: Uint32Array = new Uint32Array(64);
+  /** Two words a series: the hash of the series as it leaves. */
+  seriesHash: Uint32Array = new Uint32Array(128);
+  /** String id of the tenant of each series; 0 is none. */
+  seriesTenant: Uint32Array = new Uint32Array(64);
+
+  /** Slots are hashed only when a rewrite makes the stored hashes of series useless. */
+  readonly #hashes: boolean;
+  readonly #rewrite: RewriteSeries | undefined;
+  #work: Uint32Array = new Uint32Array(64);
+  #numbers: Uint32Array = new Uint32Array(0);
+  #more: Uint32Array = new Uint32Array(0);
+  #scratch: Uint8Array = new Uint8Array(256);
+  #scratchView: DataView = new DataView(this.#scratch.buffer);
+
+  /** `rewrite` opens a rewrite for this dictionary; undefined leaves series as they are. */
+  constructor(rewrite?: SeriesRewrite) {
+    this.#hashes = rewrite !== undefined;
+    this.#rewrite = rewrite?.open(this);
+  }
+
+  /** Adds what a frame brings. Throws `FrameError` or `ColumnError`; then the frame is damaged. */
+  add(body: FrameBody): void {
+    if (body.strings !== undefined) this.#addStrings(section(body.strings, 'strings'));
+    if (body.pairs !== undefined) this.#addPairs(section(body.pairs, 'pairs'));
+    if (body.series !== undefined) this.#addSeries(section(body.series, 'series'));
+  }
+
+  /** True when rows of this series can be delivered. */
+  has(series: number): boolean {
+    return series < this.series && this.seriesAt[series + 1]! > this.seriesAt[series]!;
+  }
+
+  /** The bytes of a string, as a view; undefined when it is missing. */
+  string(id: number): Uint8Array | undefined {
+    const size = id < this.#strings ? this.#stringSize[id]! : 0;
+    if (size === 0) return undefined;
+    const at = this.#stringAt[id]!;
+    return this.text.bytes.subarray(at, at + size - 1);
+  }
+
+  /** Adds the pair (name, value), given as UTF-8, and returns its slot. For rewrites. */
+  addSlot(name: Uint8Array, value: Uint8Array): number {
+    const slot = this.slots++;
+    this.slotAt = room(this.slotAt, slot + 2);
+    const labels = this.labels;
+    labels.reserve(name.length + value.length + 20);
+    labels.putVarint(0x0a);
+    labels.putVarint(2 + varintSize(name.length) + name.length + varintSize(value.length) + value.length);
+    labels.putVarint(0x0a);
+    labels.putVarint(name.length);
+    labels.putBytes(name, 0, name.length);
+    labels.putVarint(0x12);
+    labels.putVarint(value.length);
+    labels.putBytes(value, 0, value.length);
+    this.slotAt[slot + 1] = labels.length;
+    if (this.#hashes) this.#hashSlot(slot, name, value);
+    return slot;
+  }
+
+  /** The name in a slot, as a view. */
+  slotName(slot: number): Uint8Array {
+    const bytes = this.labels.bytes;
+    let at = this.slotAt[slot]! + 1;
+    while (bytes[at++]! >= 0x80);
+    at++;
+    let length = 0;
+    for (let shift = 0; ; shift += 7) {
+      const b = bytes[at++]!;
+      length |= (b & 0x7f) << shift;
+      if (b < 0x80) break;
+    }
+    return bytes.subarray(at, at + length);
+  }
+
+  #hashSlot(slot: number, name: Uint8Array, value: Uint8Array): void {
+    const length = name.length + 1 + value.length;
+    this.#needScratch(length);
+    this.#scratch.set(name, 0);
+    this.#scratch[name.length] = 0xff;
+    this.#scratch.set(value, name.length + 1);
+    murmur3(this.#scratchView, 0, length, 0);
+    this.#slotHash = room(this.#slotHash, 2 * slot + 2);
+    this.#slotHash[2 * slot] = digest[0]!;
+    this.#slotHash[2 * slot + 1] = digest[1]!;
+  }
+
+  #addStrings(from: FrameBody): void {
+    const first = count(from, 'first');
+    const bytes = bin(from, 'bytes');
+    const added = this.#numbersOf(bin(from, 'lengths'));
+    this.#gap('strings', this.#strings, first);
+    this.#stringAt = room(this.#stringAt, first + added);
+    this.#stringSize = room(this.#stringSize, first + added);
+    this.#stringSize.fill(0, this.#strings, first);
+    let at = 0;
+    for (let i = 0; i < added; i++) {
+      const length = this.#numbers[i]!;
+      this.#stringAt[first + i] = this.text.length + at;
+      this.#stringSize[first + i] = length + 1;
+      at += length;
+    }
+    if (at !== bytes.length) throw new FrameError('string lengths do not add up to the bytes they divide');
+    this.text.putBytes(bytes, 0, bytes.length);
+    this.#strings = first + added;
+  }
+
+  #addPairs(from: FrameBody): void {
+    const first = count(from, 'first');
+    const names = bin(from, 'names');
+    const values = bin(from, 'values');
+    const added = varintsIn(names);
+    this.#numbers = room(this.#numbers, added);
+    this.#more = room(this.#more, added);
+    readDeltas(names, added, this.#numbers);
+    readDeltas(values, added, this.#more);
+    this.#gap('pairs', this.#pairs, first);
+    this.#pairSlot = room(this.#pairSlot, first + added);
+    this.#pairSlot.fill(0, this.#pairs, first);
+    for (let i = 0; i < added; i++) {
+      const name = this.string(this.#numbers[i]!);
+      const value = this.string(this.#more[i]!);
+      this.#pairSlot[first + i] =
+        name === undefined || value === undefined ? 0 : this.addSlot(name, value) + 1;
+    }
+    this.#pairs = first + added;
+  }
+
+  #addSeries(from: FrameBody): void {
+    const first = count(from, 'first');
+    const hashes = bin(from, 'hashes');
+    const added = this.#numbersOf(bin(from, 'counts'));
+    if (hashes.length !== added * 8) throw new FrameError('there are not as many hashes as series');
+    const pairs = bin(from, 'pairs');
+    const inAll = varintsIn(pairs);
+    this.#more = room(this.#more, inAll);
+    readVarints(pairs, inAll, this.#more);
+    this.#gap('series', this.series, first);
+    const end = first + added;
+    this.seriesAt = room(this.seriesAt, end + 1);
+    this.seriesBytes = room(this.seriesBytes, end);
+    this.seriesHash = room(this.seriesHash, 2 * end);
+    this.seriesTenant = room(this.seriesTenant, end);
+    this.seriesAt.fill(this.seriesAt[this.series]!, this.series, first + 1);
+    this.seriesTenant.fill(0, this.series, end);
+    const hashView = new DataView(hashes.buffer, hashes.byteOffset, hashes.byteLength);
+    let at = 0;
+    let before = 0;
+    let beforeCount = 0;
+    for (let i = 0; i < added; i++) {
+      const size = this.#numbers[i]!;
+      if (size > inAll - at) throw new FrameError('a series has more pairs than there are');
+      for (let k = 0; k < size; k++) {
+        const z = this.#more[at + k]!;
+        const base = k < beforeCount ? this.#more[before + k]! : 0;
+        this.#more[at + k] = (base + ((z >>> 1) ^ -(z & 1))) | 0;
+      }
+      this.#placeSeries(
+        first + i,
+        at,
+        size,
+        hashView.getUint32(8 * i, true),
+        hashView.getUint32(8 * i + 4, true),
+      );
+      before = at;
+      beforeCount = size;
+      at += size;
+    }
+    if (at !== inAll) throw new FrameError('there are more pairs than the series have');
+    if (from.tenants !== undefined) {
+      readVarints(bin(from, 'tenants'), added, this.#numbers);
+      for (let i = 0; i < added; i++) this.seriesTenant[first + i] = this.#numbers[i]!;
+    }
+    this.series = end;
+  }
+
+  /** Places series `id`, whose `size` pairs stand in `#more[at...]`. */
+  #placeSeries(id: number, at: number, size: number, hashLo: number, hashHi: number): void {
+    const start = this.seriesAt[id]!;
+    this.seriesAt[id + 1] = start;
+    this.#work = room(this.#work, size + 256);
+    for (let k = 0; k < size; k++) {
+      const pair = this.#more[at + k]!;
+      const slot = pair < this.#pairs ? this.#pairSlot[pair]! : 0;
+      if (slot === 0) return;
+      this.#work[k] = slot - 1;
+    }
+    let length = size;
+    let lo = hashLo;
+    let hi = hashHi;
+    if (this.#rewrite !== undefined) {
+      length = this.#rewrite(this.#work, size);
+      this.#needScratch(8 * length);
+      for (let k = 0; k < length; k++) {
+        this.#scratchView.setUint32(8 * k, this.#slotHash[2 * this.#work[k]!]!, true);
+        this.#scratchView.setUint32(8 * k + 4, this.#slotHash[2 * this.#work[k]! + 1]!, true);
+      }
+      murmur3(this.#scratchView, 0, 8 * length, 0);
+      lo = digest[0]!;
+      hi = digest[1]!;
+    }
+    this.seriesSlots = room(this.seriesSlots, start + length);
+    let bytes = 0;
+    for (let k = 0; k < length; k++) {
+      const slot = this.#work[k]!;
+      this.seriesSlots[start + k] = slot;
+      bytes += this.slotAt[slot + 1]! - this.slotAt[slot]!;
+    }
+    this.seriesAt[id + 1] = start + length;
+    this.seriesBytes[id] = bytes;
+    this.seriesHash[2 * id] = lo;
+    this.seriesHash[2 * id + 1] = hi;
+  }
+
+  #gap(what: string, have: number, first: number): void {
+    if (first < have) throw new FrameError(`the frame adds ${what} that were there before`, { have, first });
+    // A gap is what a damaged frame took with it; one far beyond any segment is damage itself.
+    if (first - have > 1 << 26)
+      throw new FrameError(`the frame adds ${what} far behind the last`, { have, first });
+  }
+
+  #numbersOf(bytes: Uint8Array): number {
+    const added = varintsIn(bytes);
+    this.#numbers = room(this.#numbers, added);
+    readVarints(bytes, added, this.#numbers);
+    return added;
+  }
+
+  #needScratch(size: number): void {
+    if (size <= this.#scratch.length) return;
+    this.#scratch = new Uint8Array(size * 2);
+    this.#scratchView = new DataView(this.#scratch.buffer);
+  }
+}
+
+/** Changes series on their way out. */
+export interface SeriesRewrite {
+  /** Prepares for a new dictionary, to which it may add slots. */
+  open(dictionary: SegmentDictionary): RewriteSeries;
+}
+
+/**
+ * Rewrites the first `count` slots of `slots` in place, keeping them sorted by name, and returns how many they
+ * are now; 0 drops the series. It may add at most 256.
+ */
+export type RewriteSeries = (slots: Uint32Array, count: number) => number;
+
+function varintsIn(bytes: Uint8Array): number {
+  let numbers = 0;
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! < 0x80) numbers++;
+  return numbers;
+}
+
+function varintSize(value: number): number {
+  let size = 1;
+  for (let v = value; v >= 0x80; v >>>= 7) size++;
+  return size;
+}

@@ -1,0 +1,106 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { stringify } from 'yaml';
+import type { Label } from '../../src/protocol/schema.ts';
+import { Child } from './child.ts';
+import { freePort } from './ports.ts';
+import { find } from './programs.ts';
+import { seriesKey } from './rows.ts';
+import { tempDir } from './temp.ts';
+
+export interface PrometheusConfig {
+  /** What to scrape, five times a second: job name -> URL of the page. */
+  readonly scrape?: Record<string, string>;
+  /** Where to write. */
+  readonly remoteWrite?: string;
+  readonly externalLabels?: Record<string, string>;
+}
+
+/** The raw samples of a series, oldest first. Values are text as the API prints them: exact, `NaN` included. */
+export type Samples = readonly { readonly at: bigint; readonly value: string }[];
+
+/** A real Prometheus with a database of its own: it can scrape, write, receive, and be asked. */
+export class Prometheus {
+  readonly url: string;
+  /** Where others write to it. */
+  readonly writeUrl: string;
+  readonly #t: TestContext;
+  readonly #folder: string;
+  #child: Child | undefined;
+
+  private constructor(t: TestContext, url: string, folder: string) {
+    this.#t = t;
+    this.url = url;
+    this.writeUrl = `${url}/api/v1/write`;
+    this.#folder = folder;
+  }
+
+  /** Returns when Prometheus is ready. */
+  static async start(t: TestContext, config: PrometheusConfig = {}): Promise<Prometheus> {
+    const folder = await tempDir(t, 'prometheus');
+    await writeFile(join(folder, 'prometheus.yml'), stringify(configFile(config)));
+    const prometheus = new Prometheus(t, `http://127.0.0.1:${await freePort()}`, folder);
+    await prometheus.start();
+    return prometheus;
+  }
+
+  /** Starts Prometheus again on the same data and port. Returns when it is ready. */
+  async start(): Promise<void> {
+    const child = Child.spawn(
+      this.#t,
+      'prometheus',
+      find('prometheus')!,
+      [
+        '--config.file=prometheus.yml',
+        '--storage.tsdb.path=data',
+        `--web.listen-address=${new URL(this.url).host}`,
+        '--web.enable-remote-write-receiver',
+      ],
+      { cwd: this.#folder },
+    );
+    this.#child = child;
+    await child.line(/Server is ready to receive web requests/);
+  }
+
+  /** Ends Prometheus in good order; its data stays. */
+  async stop(): Promise<void> {
+    await this.#child?.kill('SIGTERM');
+  }
+
+  /** Everything stored for `selector` in the last hour, by series; each series is named with `more` labels. */
+  async samples(selector: string, more: Record<string, string> = {}): Promise<Map<string, Samples>> {
+    const body = new URLSearchParams({ query: `${selector}[1h]` });
+    const response = await fetch(`${this.url}/api/v1/query`, { method: 'POST', body });
+    const answer = (await response.json()) as Answer;
+    if (answer.status !== 'success') throw new Error(`${selector}: ${answer.error}`);
+    return new Map(
+      answer.data.result.map(({ metric, values }) => [
+        seriesKey(labelsOf({ ...metric, ...more })),
+        values.map(([seconds, value]) => ({ at: BigInt(Math.round(seconds * 1000)), value })),
+      ]),
+    );
+  }
+}
+
+type Answer =
+  | { status: 'success'; data: { result: { metric: Record<string, string>; values: [number, string][] }[] } }
+  | { status: 'error'; error: string };
+
+function labelsOf(metric: Record<string, string>): Label[] {
+  return Object.entries(metric).map(([name, value]) => ({ name, value }));
+}
+
+function configFile({ scrape = {}, remoteWrite, externalLabels = {} }: PrometheusConfig): object {
+  return {
+    global: { scrape_interval: '200ms', scrape_timeout: '200ms', external_labels: externalLabels },
+    scrape_configs: Object.entries(scrape).map(([job_name, page]) => {
+      const { host, pathname } = new URL(page);
+      return { job_name, metrics_path: pathname, static_configs: [{ targets: [host] }] };
+    }),
+    remote_write:
+      remoteWrite === undefined
+        ? []
+        : [{ url: remoteWrite, send_exemplars: true, queue_config: { batch_send_deadline: '50ms' } }],
+  };
+}
