@@ -30,9 +30,9 @@ const ROWS: readonly Row[] = [
   { label: 'sent to delivered p99, ms', digits: 0, of: (t) => quantile(deliveryMs(t), 0.99) },
   { label: 'peak RSS, MB', digits: 0, of: (t) => t.peakRssBytes / 1e6 },
   { label: 'disk, bytes per sample', digits: 1, of: (t) => t.diskBytes && t.diskBytes / t.samples },
-  { label: 'wire out, bytes per sample', digits: 1, of: (t) => t.sink.bytes / t.sink.rows },
-  { label: 'wire out, samples/request', digits: 0, of: (t) => t.sink.rows / t.sink.requests },
-  { label: 'recovery lag, s', digits: 1, of: (t) => t.returnedMs && (t.sink.firstMs - t.returnedMs) / 1000 },
+  { label: 'wire out, bytes per sample', digits: 1, of: (t) => per(t.sink.bytes, t.sink.rows) },
+  { label: 'wire out, samples/request', digits: 0, of: (t) => per(t.sink.rows, t.sink.requests) },
+  { label: 'recovery lag, s', digits: 1, of: recoveryLag },
   { label: 'drain, samples/s', digits: 0, of: drainRate },
   { label: '503 answers', digits: 0, of: (t) => t.load.retries, pick: 'worst' },
   { label: 'samples lost', digits: 0, of: (t) => t.samples - t.sink.delivered, pick: 'worst' },
@@ -95,13 +95,23 @@ function deliveryMs({ load, sink, returnedMs }: TrialResult): Float64Array | und
   return load.sentAt.map((sentAt, i) => sink.arrivedAt[i]! - sentAt).filter((ms) => ms >= 0);
 }
 
+/** From the return of the endpoint to the first delivery. */
+function recoveryLag({ sink, returnedMs }: TrialResult): number | undefined {
+  if (returnedMs === undefined || sink.requests === 0) return undefined;
+  return (sink.firstMs - returnedMs) / 1000;
+}
+
 function drainRate({ sink, returnedMs }: TrialResult): number | undefined {
-  if (returnedMs === undefined) return undefined;
-  return sink.rows / ((sink.lastMs - sink.firstMs) / 1000);
+  return returnedMs === undefined ? undefined : per(sink.rows, (sink.lastMs - sink.firstMs) / 1000);
 }
 
 function perMillion(seconds: number | undefined, { samples }: TrialResult): number | undefined {
   return seconds === undefined ? undefined : seconds / (samples / 1e6);
+}
+
+/** Undefined when there is nothing to divide by: nothing was delivered. */
+function per(amount: number, parts: number): number | undefined {
+  return parts === 0 ? undefined : amount / parts;
 }
 
 function formatNumber(value: number | undefined, digits: number): string {

@@ -10,7 +10,8 @@
 export type Kind = 'count' | 'seconds' | 'gauge' | 'bytes';
 
 const SERIES_PER_POD = 100;
-const MAX_BLOCK_BYTES = 512;
+/** Bound of a label block, with room to spare. */
+export const MAX_BLOCK_BYTES = 512;
 
 const SERVICES = [
   ['checkout', 'payments', 'http'],

@@ -1,7 +1,7 @@
 /**
  * Snappy block compression: greedy matching through a hash table of 4-byte words, in blocks of 64 KiB, like
  * the C++ original. Makes the bodies of the workload, three times as fast as snappyjs, against which
- * snappy-check.ts holds it. Not `src/protocol/snappy.ts`: a yardstick must not share bugs with what it measures.
+ * self-check.ts holds it. Not `src/protocol/snappy.ts`: a yardstick must not share bugs with what it measures.
  */
 const HASH_BITS = 14;
 const BLOCK_BYTES = 65536;

@@ -1,7 +1,7 @@
 /**
  * Snappy block decompression for the sink. Moves four bytes at a time and may write up to three past the end
  * of an element, which the next one overwrites: hence the slack behind the output. Three times as fast as
- * snappyjs, against which snappy-check.ts holds it.
+ * snappyjs, against which self-check.ts holds it.
  */
 const SLACK_BYTES = 4;
 

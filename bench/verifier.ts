@@ -1,10 +1,10 @@
 /**
  * Holds every delivered row against the workload: label set, timestamp and value, bit by bit.
  *
- * It shares the machine with what it checks, so it must be cheap, about 0.2 us a row: a row is first compared
- * with the series that followed its predecessor the last time, since every sender keeps an order of its own;
- * only where that fails is the label block hashed and looked up. Labels are expected sorted by name and
- * encoded as everybody encodes them; any other bytes count as wrong.
+ * It runs beside a contender that may still be busy, so it must be cheap, about 0.2 us a row: a row is first
+ * compared with the series that followed its predecessor the last time, since every sender keeps an order of
+ * its own; only where that fails is the label block hashed and looked up. Labels are expected sorted by name
+ * and encoded as everybody encodes them; any other bytes count as wrong.
  */
 import type { Workload } from './workload.ts';
 

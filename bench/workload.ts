@@ -5,7 +5,7 @@
  * both functions of (s, r): the load writes them into prebuilt bodies, the sink computes them again and
  * compares every bit. Body `r * chunks + c` is scrape `r` of the `c`-th `perRequest` series.
  */
-import { kindOf, mix, podOf, SeriesSet } from './series.ts';
+import { kindOf, MAX_BLOCK_BYTES, mix, podOf, SeriesSet } from './series.ts';
 import { SnappyCompressor } from './snappy-compress.ts';
 
 export interface Shape {
@@ -25,9 +25,8 @@ const AHEAD_MS = 30_000;
 const LONGEST_SPAN_MS = 500_000;
 const SCRAPE_INTERVAL_MS = 15_000;
 
-/** A sample message: tag and length, value (9 bytes, left out when zero), timestamp (7 bytes). */
-const MAX_SAMPLE_BYTES = 18;
-const MAX_TIMESERIES_HEADER_BYTES = 4;
+/** Around the labels: the header of the series (3), that of the sample (2), value (9) and timestamp (7). */
+const SAMPLE_BYTES = 21;
 
 export class Workload {
   readonly shape: Shape;
@@ -92,13 +91,12 @@ export class Workload {
   /** All request bodies, snappy-compressed. */
   bodies(): Buffer[] {
     const { series, rounds, perRequest } = this.shape;
-    const largest = this.series.bytes.length / series + MAX_SAMPLE_BYTES + MAX_TIMESERIES_HEADER_BYTES;
-    const message = Buffer.allocUnsafe(Math.ceil(largest * perRequest * 1.5));
+    const message = Buffer.allocUnsafeSlow(perRequest * (MAX_BLOCK_BYTES + SAMPLE_BYTES));
     const compressor = new SnappyCompressor();
     const bodies: Buffer[] = [];
     for (let round = 0; round < rounds; round++) {
       for (let first = 0; first < series; first += perRequest) {
-        const length = this.writeRequest(message, first, Math.min(first + perRequest, series), round);
+        const length = this.#writeRequest(message, first, Math.min(first + perRequest, series), round);
         bodies.push(compressor.compress(message.subarray(0, length)));
       }
     }
@@ -106,11 +104,12 @@ export class Workload {
   }
 
   /** Writes the `WriteRequest` of `round` for the series from `first` to `end`; returns its length. */
-  writeRequest(message: Buffer, first: number, end: number, round: number): number {
+  #writeRequest(message: Buffer, first: number, end: number, round: number): number {
     const { bytes, starts } = this.series;
     let at = 0;
     for (let series = first; series < end; series++) {
       this.setValue(series, round);
+      // Prometheus leaves a value of 0 out of the message, so do we.
       const isZero = this.bits[0] === 0 && this.bits[1] === 0;
       const sampleLength = isZero ? 7 : 16;
       const labelsStart = starts[series]!;

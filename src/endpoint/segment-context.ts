@@ -19,8 +19,10 @@ export class SegmentContext {
   readonly codec: Codec | undefined;
   /** The dictionary has what all frames before this offset bring. */
   addedTo = 0;
-  /** First row and offset of each frame that was read, in pairs. */
-  readonly frames: number[] = [];
+  /** First row, offset and commit time of each frame that was read, as columns. */
+  readonly #frameRows: number[] = [];
+  readonly #frameOffsets: number[] = [];
+  readonly #frameTimes: number[] = [];
   #holds = 0;
   readonly #onIdle: (context: SegmentContext) => void;
 
@@ -68,16 +70,33 @@ export class SegmentContext {
     this.#onIdle(this);
   }
 
+  /** Remembers a frame; they come in order. */
+  addFrame(row: number, offset: number, committedMs: number): void {
+    this.#frameRows.push(row);
+    this.#frameOffsets.push(offset);
+    this.#frameTimes.push(committedMs);
+  }
+
   /** The offset of the last frame known to begin at or before `row`; 0 when none is. */
   offsetBefore(row: number): number {
+    return this.#frameOffsets[this.#frameOf(row)] ?? 0;
+  }
+
+  /** When the frame with `row` was committed, ms since the epoch; undefined when it is not known. */
+  committedMs(row: number): number | undefined {
+    return this.#frameTimes[this.#frameOf(row)];
+  }
+
+  /** Index of the last frame that begins at or before `row`, or -1. */
+  #frameOf(row: number): number {
     let lo = 0;
-    let hi = this.frames.length / 2;
+    let hi = this.#frameRows.length;
     while (lo < hi) {
       const mid = (lo + hi) >>> 1;
-      if (this.frames[2 * mid]! <= row) lo = mid + 1;
+      if (this.#frameRows[mid]! <= row) lo = mid + 1;
       else hi = mid;
     }
-    return lo === 0 ? 0 : this.frames[2 * lo - 1]!;
+    return lo - 1;
   }
 }
 

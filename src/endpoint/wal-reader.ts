@@ -1,20 +1,16 @@
 import { SegmentScanner } from '../filequeue/scanner.ts';
 import { decodeEnd, parseSegmentName, UnknownFormatError } from '../filequeue/segment-file.ts';
-import type { Watermark } from '../filequeue/segment-log.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import type { FileSystem } from '../runtime/fs.ts';
 import { BodyOpener, decodeFrameHead, type FrameHead, FrameRows } from '../serialization/frame.ts';
+import type { Position } from '../serialization/position.ts';
 import { END, FRAME } from '../serialization/record.ts';
 import { type SegmentContext, statedEnd } from './segment-context.ts';
 
-/** A place in the queue: the row with ordinal `row` of segment `segment`, and all behind it. */
-export interface Position {
+/** How far may be read: all bytes of `segment` before `offset`, and all segments before it. */
+export interface ReadLimit {
   readonly segment: number;
-  readonly row: number;
-}
-
-export function comparePositions(a: Position, b: Position): number {
-  return a.segment - b.segment || a.row - b.row;
+  readonly offset: number;
 }
 
 /** What a reader could not read. `rows` is how many rows that cost, as far as it is known. */
@@ -115,7 +111,7 @@ export class WalReader {
   }
 
   /** Moves on to the next frame. False when nothing more is durable; then call again after the next commit. */
-  async advance(watermark: Watermark): Promise<boolean> {
+  async advance(watermark: ReadLimit): Promise<boolean> {
     for (;;) {
       if (
         this.#segment > watermark.segment ||
@@ -142,7 +138,7 @@ export class WalReader {
     this.#context = undefined;
   }
 
-  async #openSegment(watermark: Watermark): Promise<boolean> {
+  async #openSegment(watermark: ReadLimit): Promise<boolean> {
     try {
       this.#context = this.#store.acquire(this.#segment);
     } catch (error) {
@@ -215,7 +211,7 @@ export class WalReader {
       if (fresh) {
         context.addedTo = end;
         context.dictionary.add(body);
-        context.frames.push(head.row, at);
+        context.addFrame(head.row, at, head.at);
       }
       if (!wanted) return false;
       this.rows.read(body, head.rows);

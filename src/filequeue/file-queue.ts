@@ -33,7 +33,7 @@ export class FileQueue {
   readonly #log: SegmentLog;
   readonly #commits: GroupCommit;
   #watermark: Watermark;
-  #closed = false;
+  #closing: Promise<void> | undefined;
 
   private constructor(
     options: FileQueueOptions,
@@ -76,7 +76,7 @@ export class FileQueue {
    */
   static async open(options: FileQueueOptions): Promise<FileQueue> {
     await options.files.makeDir(options.dir);
-    const lock = lockDirectory(options.dir);
+    const lock = (options.lock ?? lockDirectory)(options.dir);
     try {
       return new FileQueue(options, lock, await recoverDirectory(options.files, options.dir));
     } catch (error) {
@@ -113,7 +113,7 @@ export class FileQueue {
     readonly result: T;
     readonly durable: Promise<void>;
   } {
-    if (this.#closed) throw new Error('append after close');
+    if (this.#closing !== undefined) throw new Error('append after close');
     return this.#commits.append(fill);
   }
 
@@ -148,6 +148,7 @@ export class FileQueue {
     while (this.#segments.length > 0 && this.#segments[0]!.id < segment) {
       const info = this.#segments[0]!;
       await this.#remove(info.id);
+      if (this.#segments[0] !== info) continue;
       this.#segments.shift();
       for (let kind = 0; kind < KINDS; kind++) counts[kind] = counts[kind]! + (info.counts[kind] ?? 0);
     }
@@ -165,12 +166,15 @@ export class FileQueue {
     }
   }
 
-  /** Waits for what was appended, ends the open segment, gives the directory up. Idempotent. */
+  /** Waits for what was appended and ends the open segment. Nothing can be appended any more. Idempotent. */
+  finish(): Promise<void> {
+    this.#closing ??= this.#commits.drained().then(() => this.#log.seal());
+    return this.#closing;
+  }
+
+  /** Finishes, and gives the directory up: to be called when nobody reads in it any more. Idempotent. */
   async close(): Promise<void> {
-    if (this.#closed) return;
-    this.#closed = true;
-    await this.#commits.drained();
-    await this.#log.seal();
+    await this.finish();
     this.#lock.release();
   }
 }
@@ -178,6 +182,8 @@ export class FileQueue {
 export interface FileQueueOptions {
   readonly files: FileSystem;
   readonly dir: string;
+  /** Keeps others out of `dir`; `lockDirectory` by default. Throws when somebody is in. */
+  readonly lock?: (dir: string) => { release(): void };
   readonly codec: Codec;
   readonly roll: RollLimits;
   /** Lowest id that a new segment may have: above every id that a saved position names. */

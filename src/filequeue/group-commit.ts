@@ -119,9 +119,9 @@ export class GroupCommit {
     const counts = this.#batch.counts.slice();
     const rows = this.#batch.rows;
     const started = process.hrtime.bigint();
-    let last = true;
+    let record: Uint8Array;
     try {
-      const record = this.#encoder.encode(
+      record = this.#encoder.encode(
         this.#batch,
         this.#dictionary,
         this.#written,
@@ -129,13 +129,22 @@ export class GroupCommit {
         atMs,
         this.#codec,
       );
-      last = this.#endsSegment(record.length, atMs);
+    } catch (cause) {
+      // What the frame would have added to the dictionary counts as written: on with a fresh one.
       this.#batch.clear();
-      if (last) this.#newDictionary();
-      const watermark = await this.#log.append(record, { rows, counts, atMs }, last);
-      const seconds = Number(process.hrtime.bigint() - started) / 1e9;
-      this.#onCommit({ watermark, rows, counts, bytes: record.length, seconds });
-      deferred.resolve();
+      this.#newDictionary();
+      await this.#log.seal();
+      const error = new CommitError('the rows could not be encoded', {}, cause);
+      deferred.reject(error);
+      this.#onFailure(error);
+      return;
+    }
+    const last = this.#endsSegment(record.length, atMs);
+    this.#batch.clear();
+    if (last) this.#newDictionary();
+    let watermark: Watermark;
+    try {
+      watermark = await this.#log.append(record, { rows, counts, atMs }, last);
     } catch (cause) {
       const error = new CommitError('the write-ahead log could not be written', {}, cause);
       deferred.reject(error);
@@ -148,7 +157,11 @@ export class GroupCommit {
         this.#next = new Deferred();
       }
       this.#onFailure(error);
+      return;
     }
+    const seconds = Number(process.hrtime.bigint() - started) / 1e9;
+    this.#onCommit({ watermark, rows, counts, bytes: record.length, seconds });
+    deferred.resolve();
   }
 
   #endsSegment(recordBytes: number, nowMs: number): boolean {

@@ -112,7 +112,8 @@ function withFile<T>(files: FileSystem, file: string, use: (f: ReadableFile) => 
 
 /** The header of a segment, or undefined when it is damaged or missing. Throws `UnknownFormatError`. */
 export function readHeader(file: ReadableFile): SegmentHeader | undefined {
-  const found = new SegmentScanner(file, 0).next(file.size());
+  // A start reads the headers of the whole backlog: no more of each file than it needs.
+  const found = new SegmentScanner(file, 0).next(Math.min(file.size(), HEADER_WINDOW));
   if (found.kind !== 'record' || found.type !== HEADER) return undefined;
   try {
     return decodeHeader(found.payload);
@@ -122,6 +123,8 @@ export function readHeader(file: ReadableFile): SegmentHeader | undefined {
   }
 }
 
+/** No version has a longer header record: docs/format.md. */
+const HEADER_WINDOW = 4096;
 const END_WINDOW = 512;
 
 /** The facts of a committed segment, from its end record, or by reading it when that is damaged. */
@@ -132,8 +135,12 @@ function readCommitted(file: ReadableFile, id: number, header: SegmentHeader | u
   file.read(window, window.length, from);
   for (let found = nextRecord(window, 0); found !== undefined; found = nextRecord(window, found.at + 1)) {
     if (found.type !== END || found.end !== window.length) continue;
-    const summary = decodeEnd(window.subarray(found.at + RECORD_HEAD, found.end));
-    return { id, bytes: from + found.at, ...summary };
+    try {
+      const summary = decodeEnd(window.subarray(found.at + RECORD_HEAD, found.end));
+      return { id, bytes: from + found.at, ...summary };
+    } catch {
+      break;
+    }
   }
   const { summary, end } = summarise(file, header, size);
   return { id, bytes: end, ...summary };
@@ -150,7 +157,10 @@ async function recoverOpen(
   const file = segmentPath(dir, id, 'open');
   const size = withFile(files, file, (f) => f.size());
   const limit = Math.min(size, statedEnd ?? size);
-  const { summary, end, sealedTo, damage } = withFile(files, file, (f) => summarise(f, header, limit));
+  const { summary, end: read, sealedTo, damage } = withFile(files, file, (f) => summarise(f, header, limit));
+  // All before a stated end was durable: what cannot be read there is damage, not a torn tail.
+  const end = statedEnd === undefined ? read : limit;
+  if (read < end) damage.push({ at: read, to: end });
   for (const { at, to } of damage) {
     await setAside(files, dir, id, file, at, to, 'damaged');
     events.push({

@@ -25,7 +25,9 @@ export interface Watermark {
  * point leaves a file that recovery can read.
  *
  * A failed write or sync ends the segment where it was last durable. That offset goes into the header of the
- * next segment, so that what lies behind it is never delivered, whatever the disk did with it in the end.
+ * next segment, so that what lies behind it is never delivered, whatever the disk did with it in the end. A
+ * segment that fails before its first frame is durable states nothing durably, so it is removed before the
+ * next one is created: that one then states the end of the last segment with frames.
  */
 export class SegmentLog {
   readonly #files: FileSystem;
@@ -36,6 +38,8 @@ export class SegmentLog {
   #id = 0;
   #nextId: number;
   #previous: { segment: number; bytes: number } | undefined;
+  /** A file without a durable frame that is still to be removed. */
+  #debris: string | undefined;
   #bytes = 0;
   #counts: number[] = [];
   #frames = 0;
@@ -110,7 +114,6 @@ export class SegmentLog {
     const file = this.#file;
     if (file === undefined) return;
     const info = this.#info();
-    this.#forget(info);
     try {
       await file.append(encodeEnd(info));
       await file.sync();
@@ -123,10 +126,11 @@ export class SegmentLog {
       // Its frames are durable, which is what counts. Recovery ends the file at the next start.
     }
     await file.close().catch(() => undefined);
-    this.#onSealed(info);
+    this.#end(info);
   }
 
   async #create(nowMs: number): Promise<WritableFile> {
+    await this.#removeDebris();
     this.#id = this.#nextId++;
     const file = await this.#files.create(segmentPath(this.#dir, this.#id, 'open'));
     this.#file = file;
@@ -148,15 +152,37 @@ export class SegmentLog {
     const file = this.#file;
     if (file === undefined) return;
     const info = this.#info();
-    this.#forget(info);
+    const name = segmentPath(this.#dir, info.id, 'open');
     await file.close().catch(() => undefined);
+    if (info.frames === 0) {
+      this.#debris = name;
+      this.#forget();
+      await this.#removeDebris().catch(() => undefined);
+      return;
+    }
     // Best effort: the offset in the successor's header holds, also when the disk refuses this.
-    await this.#files.truncate(segmentPath(this.#dir, info.id, 'open'), info.bytes).catch(() => undefined);
+    await this.#files.truncate(name, info.bytes).catch(() => undefined);
+    this.#end(info);
+  }
+
+  /** Throws what the file system throws: nothing may be acknowledged while the file is there. */
+  async #removeDebris(): Promise<void> {
+    if (this.#debris === undefined) return;
+    try {
+      await this.#files.remove(this.#debris);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+    this.#debris = undefined;
+  }
+
+  #end(info: SegmentInfo): void {
+    this.#previous = { segment: info.id, bytes: info.bytes };
+    this.#forget();
     this.#onSealed(info);
   }
 
-  #forget(info: SegmentInfo): void {
-    this.#previous = { segment: info.id, bytes: info.bytes };
+  #forget(): void {
     this.#file = undefined;
     this.#bytes = 0;
     this.#rows = 0;

@@ -106,7 +106,7 @@ export class HttpDestination implements Destination {
         this.#lastCallEnded = resolve;
       });
     }
-    await Promise.all(this.#idle.map((connection) => connection.destroy()));
+    for (const connection of this.#idle) connection.close();
   }
 
   async #send(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
@@ -129,7 +129,7 @@ export class HttpDestination implements Destination {
     const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
     const outcome = await connection.exchange(request, this.#options.remoteTimeoutMs, signal);
     if (connection.reusable) this.#idle.push(connection);
-    else await connection.destroy();
+    else connection.close();
     return outcome;
   }
 }
@@ -144,7 +144,7 @@ const timeoutCodes = {
 /** One connection, and the handler of the one request that is on it. It opens when it is needed. */
 class Connection implements Dispatcher.DispatchHandlers {
   readonly #client: Client;
-  /** Ends the socket also while it connects, where undici has no hold of it yet. */
+  /** Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. */
   readonly #cut = new AbortController();
   #socket: Socket | null = null;
   #waitsFor: keyof typeof timeoutCodes = 'connection';
@@ -199,19 +199,17 @@ class Connection implements Dispatcher.DispatchHandlers {
     return this.#complete && this.#socket?.writableLength === 0;
   }
 
-  /** Closes the socket at once; an exchange under way is over without an answer. */
-  async destroy(): Promise<void> {
-    const closed = this.#client.destroy();
+  /** Closes the socket at once and for good, whatever is under way on it. */
+  close(): void {
     this.#cut.abort();
-    await closed;
   }
 
   onConnect(): void {
     this.#waitsFor = 'headers';
   }
 
+  /** Comes for an interim answer (103) as well, which the final one then overwrites. */
   onHeaders(status: number, headers: Buffer[]): boolean {
-    if (status < 200) return true;
     this.#waitsFor = 'body';
     this.#status = status;
     if (this.#refused) this.#retryAfter = [util.parseHeaders(headers)['retry-after']].flat()[0];
@@ -232,9 +230,9 @@ class Connection implements Dispatcher.DispatchHandlers {
   }
 
   onError(error: NodeJS.ErrnoException): void {
-    // Several addresses were tried: each has an error, the whole has no message.
-    const first: NodeJS.ErrnoException = error instanceof AggregateError ? error.errors[0] : error;
-    this.#end(this.#failure(first.code ?? first.name, describeError(first)));
+    const code = error.code ?? error.name;
+    // An `AggregateError` (no address of several answered) has a code and no message.
+    this.#end(this.#failure(code, describeError(error) || code));
   }
 
   get #refused(): boolean {
@@ -248,7 +246,7 @@ class Connection implements Dispatcher.DispatchHandlers {
 
   #response(): Outcome {
     // `stream` keeps back a character that is cut in two at the end.
-    const words = this.#refused ? new TextDecoder().decode(this.#words, { stream: true }) : '';
+    const words = this.#words.length > 0 ? new TextDecoder().decode(this.#words, { stream: true }) : '';
     return { kind: 'response', status: this.#status, retryAfter: this.#retryAfter, words };
   }
 

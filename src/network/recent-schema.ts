@@ -6,8 +6,10 @@ import { SpillwayError } from '../runtime/errors.ts';
  * The format of the recent file, version 1: SQLite, with this number in `user_version`.
  *
  * - A label set is the JSON text of its pairs, sorted by name: equal sets are equal texts.
- * - A value is the 64 bits of its double as a signed integer. A REAL would turn every NaN into NULL (RW-STALE-03).
- * - A native histogram is a `prometheus.Histogram` message (`proto/remote_write_v1.proto`) instead of value bits.
+ * - A value is the 64 bits of its double as a signed integer. A REAL would turn every NaN into NULL
+ *   (RW-STALE-03).
+ * - A native histogram is a `prometheus.Histogram` message (`proto/remote_write_v1.proto`) instead of value
+ *   bits.
  * - Timestamps are ms since the epoch, int64 as on the wire (WIRE-10).
  * - A series goes with its last sample, its exemplar with it.
  */

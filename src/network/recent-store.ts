@@ -11,7 +11,7 @@ export interface RecentLimits {
   readonly keepSamples: number;
 }
 
-/** The limits are enforced at most this often, while a step is enough: between steps a write costs what it adds. */
+/** The limits are enforced at most this often, as long as one step is enough. */
 const trimEveryMs = 2_000;
 /** A step deletes at most this many samples more than the write that it precedes will add. */
 const trimRows = 10_000;
@@ -19,15 +19,15 @@ const trimRows = 10_000;
 const vacuumPages = 1_000;
 /** What SQLite may keep of the write-ahead log after a checkpoint. */
 const maxIdleWalBytes = 8 * 1024 * 1024;
-/** Later than every timestamp. */
+/** The last timestamp there is. */
 const endOfTime = 2n ** 63n - 1n;
 
 /**
  * The writer of a recent file (recent-schema.ts): the one connection that changes it.
  *
- * A write is one transaction, synced when it returns. The same sample again replaces itself, so a request may be
- * written twice. Before a write the limits are enforced, in steps; while a step was not enough, each write makes
- * another, which deletes more than the write adds: the file does not outgrow what one interval brings.
+ * A write is one transaction, synced when it returns. The same sample again replaces itself, so a request may
+ * be written twice. Before a write the limits are enforced, in steps; while a step was not enough, each write
+ * makes another, which deletes more than the write adds: the file does not outgrow what one interval brings.
  */
 export class RecentStore {
   readonly #limits: RecentLimits;
@@ -35,7 +35,7 @@ export class RecentStore {
   readonly #statements: ReturnType<typeof prepare>;
   #trimmedMs = 0;
 
-  /** Creates the file and its directory where missing. Throws RecentVersionError, and errors of SQLite and fs. */
+  /** Makes the file and its directory if need be. Throws RecentVersionError, errors of SQLite and fs. */
   constructor(file: string, limits: RecentLimits) {
     mkdirSync(dirname(file), { recursive: true });
     this.#limits = limits;
@@ -44,7 +44,7 @@ export class RecentStore {
       const isNew = !hasRecentTables(this.#database); // first: another version's file is not touched
       this.#database.pragma('auto_vacuum = INCREMENTAL'); // before the first table, or it has no effect
       this.#database.pragma('journal_mode = WAL');
-      this.#database.pragma('synchronous = FULL'); // better-sqlite3 has NORMAL: the last commits die in a power cut
+      this.#database.pragma('synchronous = FULL'); // the default would lose commits to a power cut
       this.#database.pragma(`journal_size_limit = ${maxIdleWalBytes}`);
       if (isNew) this.#create();
       this.#statements = prepare(this.#database);
@@ -95,7 +95,7 @@ export class RecentStore {
     }
   }
 
-  /** The id of the series, new when it comes with samples; exemplars alone are no reason to keep one (INT-11). */
+  /** The id of the series, new if it has samples: for exemplars alone none is kept (INT-11). */
   #seriesId({ labels, samples, histograms }: TimeSeriesV1): number | bigint | undefined {
     const text = labelsToText(labels);
     const known = this.#statements.findSeries.get(text);
@@ -112,7 +112,7 @@ export class RecentStore {
     const { keepMs, keepSamples } = this.#limits;
     const deleted = this.#transaction(() => {
       deleteMetadata.run(nowMs - keepMs);
-      const expired = deleteOldest.run(BigInt(nowMs - keepMs), maxRows).changes;
+      const expired = deleteOldest.run(BigInt(nowMs - keepMs - 1), maxRows).changes;
       const tooMany = Math.max(0, countSamples.get()!.samples - keepSamples);
       return expired + deleteOldest.run(endOfTime, Math.min(tooMany, maxRows - expired)).changes;
     });
@@ -144,12 +144,13 @@ function prepare(database: Database.Database) {
     putMetadata: database.prepare<[family: string, type: number, help: string, unit: string, nowMs: number]>(
       `INSERT INTO metadata (family, type, help, unit, received_ms) VALUES (?, ?, ?, ?, ?)
        ON CONFLICT DO UPDATE
-       SET type = excluded.type, help = excluded.help, unit = excluded.unit, received_ms = excluded.received_ms`,
+       SET type = excluded.type, help = excluded.help, unit = excluded.unit,
+         received_ms = excluded.received_ms`,
     ),
     countSamples: database.prepare<[], { samples: number }>('SELECT count(*) AS samples FROM samples'),
-    deleteOldest: database.prepare<[before: bigint, limit: number]>(
+    deleteOldest: database.prepare<[until: bigint, limit: number]>(
       `DELETE FROM samples WHERE (series_id, timestamp_ms) IN (
-         SELECT series_id, timestamp_ms FROM samples WHERE timestamp_ms < ? ORDER BY timestamp_ms LIMIT ?
+         SELECT series_id, timestamp_ms FROM samples WHERE timestamp_ms <= ? ORDER BY timestamp_ms LIMIT ?
        )`,
     ),
     deleteMetadata: database.prepare<[before: number]>('DELETE FROM metadata WHERE received_ms < ?'),

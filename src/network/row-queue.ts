@@ -6,6 +6,8 @@ import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 export interface RowContext {
   readonly segment: number;
   readonly dictionary: SegmentDictionary;
+  /** When the row was committed, ms since the epoch; undefined when it is not known. */
+  committedMs(row: number): number | undefined;
   hold(rows: number): void;
   letGo(rows: number): void;
 }

@@ -214,7 +214,8 @@ export class EmitterV1 {
         else this.#putPrefix(9 + stampLength);
         prefixAt = this.#at - 3;
         this.#putWord64(value[2 * row]!, value[2 * row + 1]!);
-        if (same && this.#at - tailAt <= 65535) this.#copy(tailAt, stampLength);
+        // A copy of less than four bytes would take more room than `emit` has made.
+        if (same && stampLength >= 4 && this.#at - tailAt <= 65535) this.#copy(tailAt, stampLength);
         else this.#putBytes(stamp, 0, stampLength);
         tailAt = this.#at - stampLength;
         // The next row of the same series goes into the same TimeSeries; `#measure` counted it.

@@ -267,6 +267,7 @@ const histogramTags: ReadonlySet<number> = new Set([
   0x08, 0x11, 0x19, 0x20, 0x29, 0x30, 0x39, 0x42, 0x4a, 0x52, 0x5a, 0x62, 0x6a, 0x70, 0x82,
 ]);
 const unpackedHistogramTags: ReadonlySet<number> = new Set([0x48, 0x51, 0x60, 0x69, 0x81]);
+const packedHistogramTags: ReadonlySet<number> = new Set([0x4a, 0x52, 0x62, 0x6a, 0x82]);
 const HISTOGRAM_TIME = 0x78;
 
 function ingestHistogram(
@@ -314,18 +315,20 @@ function packHistogram(raw: Uint8Array, start: number, end: number): Uint8Array 
   while (!reader.done) {
     const from = reader.at;
     const tag = reader.tag();
-    const field = tag >>> 3;
-    const repeated = field === 9 || field === 10 || field === 12 || field === 13 || field === 16;
     let valueAt = reader.at;
-    if (repeated && (tag & 7) === 2) {
+    if (packedHistogramTags.has(tag)) {
       const size = reader.length();
       valueAt = reader.at;
       reader.skipBytes(size);
-    } else reader.skip(tag);
-    if (!repeated) {
-      out.putBytes(raw, from, reader.at);
-      continue;
+    } else {
+      reader.skip(tag);
+      // These fields with a third wire type are unknown ones, and no part of a run.
+      if (!unpackedHistogramTags.has(tag)) {
+        out.putBytes(raw, from, reader.at);
+        continue;
+      }
     }
+    const field = tag >>> 3;
     const run = packed.get(field) ?? new Column();
     packed.set(field, run);
     run.putBytes(raw, valueAt, reader.at);
@@ -353,7 +356,7 @@ function checkHistogramField(raw: Uint8Array, tag: number, valueAt: number, end:
   }
 }
 
-/** Returns false when the exemplar is refused: a label without a name, or one that is not UTF-8. */
+/** Returns false when the exemplar is refused: a label without a name or not UTF-8, or no time (RW2-R-19, -26). */
 function ingestExemplar(
   raw: Uint8Array,
   view: DataView,
@@ -388,7 +391,7 @@ function ingestExemplar(
       hi = reader.high;
     } else reader.skip(tag);
   }
-  if (invalid) return false;
+  if (invalid || (lo === 0 && hi === 0)) return false;
   batch.appendExemplar(series, lo, hi, valueLo, valueHi, raw, labels);
   report.exemplars++;
   return true;

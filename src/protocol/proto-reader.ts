@@ -51,23 +51,33 @@ export class ProtoReader {
     throw new MalformedError('a number has more than ten bytes', { offset: this.at });
   }
 
+  /** Reads a tag or a length: a varint of up to five bytes and 32 bits, as the decoders of Google take it. */
+  #varint32(): number {
+    let value = 0;
+    for (let shift = 0; shift < 35; shift += 7) {
+      if (this.at >= this.end) throw new MalformedError('a number is cut short', { offset: this.at });
+      const b = this.bytes[this.at++]!;
+      value |= (b & 0x7f) << shift;
+      if (b < 0x80 && (shift < 28 || b < 0x10)) return value >>> 0;
+      if (b < 0x80) break;
+    }
+    throw new MalformedError('a tag or a length has more than 32 bits', { offset: this.at });
+  }
+
   /** The next tag, as `field << 3 | wire type`. */
   tag(): number {
-    const lo = this.varint64();
-    // Field numbers have 29 bits; the tag of field 0 or of a number that does not fit is malformed.
-    if (this.high !== 0 || lo >>> 3 === 0) {
-      throw new MalformedError('a field has an impossible number', { offset: this.at });
-    }
-    return lo >>> 0;
+    const tag = this.#varint32();
+    if (tag >>> 3 === 0) throw new MalformedError('a field has the number 0', { offset: this.at });
+    return tag;
   }
 
   /** Reads a length and checks that so many bytes are there; the cursor stands at the first of them. */
   length(): number {
-    const lo = this.varint64();
-    if (this.high !== 0 || lo < 0 || lo > this.end - this.at) {
+    const length = this.#varint32();
+    if (length > this.end - this.at) {
       throw new MalformedError('a field reaches past the end of its message', { offset: this.at });
     }
-    return lo;
+    return length;
   }
 
   /** Skips `count` bytes. */

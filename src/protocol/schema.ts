@@ -1,15 +1,16 @@
 /**
- * Remote write messages, decoded by protobufjs over `proto/`: the oracle that the fast decoder is held against, and
- * the decoder of cold paths (tools, tests, the built-in destination). Plain, complete and slow.
+ * Remote write messages, decoded by protobufjs over `proto/`: the oracle that the fast decoder is held
+ * against, and the decoder of cold paths (tools, tests, the built-in destination). Plain, complete and slow.
  *
  * Two things differ from what protobufjs gives by itself:
- * - A `double` is read as the `fixed64` that it is on the wire, and named so: `double value` becomes the bigint
- *   `valueBits`. A number would do for a field, but protobufjs collects a `repeated double` in a plain array,
- *   where V8 turns the stale marker 7ff0000000000002 into 7ff8000000000002 (RW-STALE-03, WIRE-09).
+ * - A `double` is read as the `fixed64` that it is on the wire, and named so: `double value` becomes the
+ *   bigint `valueBits`. A number would do for a field, but protobufjs collects a `repeated double` in a plain
+ *   array, where V8 turns the stale marker 7ff0000000000002 into 7ff8000000000002 (RW-STALE-03, WIRE-09).
  * - 64-bit integers are bigints (WIRE-10).
  *
  * Field names are those of the `.proto` in camel case; timestamps are ms since the epoch. Unknown fields are
- * skipped (WIRE-03). More lenient than the receiver in one point: an unknown group is skipped as well (WIRE-07).
+ * skipped (WIRE-03). More lenient than the receiver in one point: an unknown group is skipped as well
+ * (WIRE-07).
  */
 
 import { existsSync, readFileSync } from 'node:fs';
@@ -53,7 +54,7 @@ export interface MetricMetadata {
   readonly unit: string;
 }
 
-/** A native histogram. Exactly the member of a oneof that was last on the wire is there, also when it is 0 (WIRE-06). */
+/** A native histogram. Of a oneof only the last member on the wire is there, also when it is 0 (WIRE-06). */
 export interface HistogramV1 {
   readonly countInt?: bigint;
   readonly countFloatBits?: bigint;
@@ -79,7 +80,7 @@ export interface BucketSpan {
   readonly length: number;
 }
 
-/** `io.prometheus.write.v2.Request`. References are not checked: they may lie outside `symbols` (RW2-R-22). */
+/** `io.prometheus.write.v2.Request`. References are not checked: they may leave `symbols` (RW2-R-22). */
 export interface WriteRequestV2 {
   readonly symbols: readonly string[];
   readonly timeseries: readonly TimeSeriesV2[];
@@ -130,7 +131,7 @@ export const metricTypes: readonly string[] = [
   'stateset',
 ];
 
-/** The bits of a stale marker: the value of a float sample, or the sum of a histogram (RW-STALE-01, RW-STALE-02). */
+/** The bits of a stale marker: value of a sample, or sum of a histogram (RW-STALE-01, RW-STALE-02). */
 export const staleMarkerBits = 0x7ff0000000000002n;
 
 /** A message to encode: what is left out has its proto3 default. */
@@ -140,7 +141,7 @@ export type Sparse<T> = T extends readonly (infer Element)[]
     ? { readonly [Key in keyof T]?: Sparse<T[Key]> }
     : T;
 
-/** The bytes are not a message of the schema: cut short, a bad wire type, a string that is not UTF-8 (WIRE-07, -08). */
+/** Not a message of the schema: cut short, a bad wire type, text that is not UTF-8 (WIRE-07, WIRE-08). */
 export class MalformedMessageError extends SpillwayError {
   readonly code = 'MALFORMED_MESSAGE';
 }
@@ -161,7 +162,7 @@ export function encodeWriteRequestV1(request: Sparse<WriteRequestV1>): Uint8Arra
   return writeRequestV1.encode(request);
 }
 
-/** Decodes one native histogram of a 1.0 body, as `encodeHistogramV1` wrote it. Throws MalformedMessageError. */
+/** Decodes one native histogram, as `encodeHistogramV1` gives it. Throws MalformedMessageError. */
 export function decodeHistogramV1(raw: Uint8Array): HistogramV1 {
   return histogramV1.decode(raw);
 }
@@ -190,7 +191,7 @@ function schemaMessage<T>(file: string, name: string) {
     decode(raw: Uint8Array): T {
       const message = type();
       try {
-        // The interfaces above say what this makes of the schema; test/protocol/schema.test.ts holds them to it.
+        // The interfaces above say what this gives; schema.test.ts holds them to it.
         return message.toObject(message.decode(raw), { longs: BigInt, defaults: true }) as T;
       } catch (error) {
         throw new MalformedMessageError(`not a ${name}`, { message: name, bytes: raw.length }, error);
@@ -208,7 +209,7 @@ function doublesAsBits(schema: string): string {
   return schema.replace(/\bdouble (\w+) =/g, 'fixed64 $1_bits =');
 }
 
-/** `proto/<file>` in the nearest directory above this module: the package root, from `dist/` as from `build/src/`. */
+/** `proto/<file>` in the nearest directory above this module that has it, be it in `dist/` or `build/`. */
 function protoFile(file: string): string {
   let directory = import.meta.dirname;
   while (!existsSync(join(directory, 'proto', file))) {

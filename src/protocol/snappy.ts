@@ -21,6 +21,9 @@ export class SnappyError extends SpillwayError {
 const SLACK = 16;
 const MAX_COMPRESSED_OVERHEAD = 32;
 
+/** How the framed format starts: its stream identifier, `ff 06 00 00 sNaPpY`. No block can start so. */
+const FRAMED = [0xff, 0x06, 0x00, 0x00, 0x73, 0x4e, 0x61, 0x50, 0x70, 0x59];
+
 /** A buffer that grows to what is asked for and is kept; `view` spans `bytes`. */
 export class Scratch {
   bytes: Uint8Array = new Uint8Array(0);
@@ -40,7 +43,7 @@ export class Scratch {
  * Throws `SnappyError` for a truncated or oversized varint, and for the framed format (WIRE-01).
  */
 export function declaredLength(src: Uint8Array): number {
-  if (src.length >= 10 && src[0] === 0xff && src[1] === 6 && src[4] === 0x73 && src[5] === 0x4e) {
+  if (FRAMED.every((byte, i) => src[i] === byte)) {
     throw new SnappyError('the body is in the framed snappy format, not in the block format');
   }
   let value = 0;

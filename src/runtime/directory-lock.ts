@@ -12,7 +12,7 @@ export class DirectoryLockedError extends SpillwayError {
  *
  * Node has no flock; an exclusive SQLite transaction on an empty database holds the same kind of kernel lock,
  * which, unlike a file with a process id in it, is gone the moment the process is. Throws
- * `DirectoryLockedError`.
+ * `DirectoryLockedError`, and what SQLite throws when the file cannot be opened or is no database.
  */
 export function lockDirectory(dir: string): { release(): void } {
   const file = path.join(dir, 'lock');
@@ -22,6 +22,7 @@ export function lockDirectory(dir: string): { release(): void } {
     database.exec('BEGIN EXCLUSIVE');
   } catch (cause) {
     database.close();
+    if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw cause;
     throw new DirectoryLockedError(`${dir} is in use by another Spillway process`, { dir }, cause);
   }
   return {

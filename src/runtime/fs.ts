@@ -9,7 +9,7 @@ import * as path from 'node:path';
  * happens in worker threads, a frame at a time, mostly from the page cache.
  */
 export interface FileSystem {
-  /** Creates a directory and its parents; it may be there already. */
+  /** Creates a directory and its parents, durably; it may be there already. */
   makeDir(dir: string): Promise<void>;
   /** Names in a directory, in no order. */
   list(dir: string): Promise<string[]>;
@@ -19,6 +19,7 @@ export interface FileSystem {
   openAppend(file: string): Promise<WritableFile>;
   rename(from: string, to: string): Promise<void>;
   remove(file: string): Promise<void>;
+  /** Cuts a file, durably. */
   truncate(file: string, length: number): Promise<void>;
   /** Makes creations, renames and removals in a directory durable. */
   syncDir(dir: string): Promise<void>;
@@ -45,7 +46,15 @@ export interface ReadableFile {
 /** The real one. */
 export const nodeFileSystem: FileSystem = {
   async makeDir(dir) {
-    await fs.promises.mkdir(dir, { recursive: true });
+    const first = await fs.promises.mkdir(dir, { recursive: true });
+    if (first === undefined) return;
+    // Each new directory is an entry in its parent, which a power cut would take with all that is in it.
+    const top = path.dirname(path.resolve(first));
+    let parent = path.resolve(dir);
+    do {
+      parent = path.dirname(parent);
+      await this.syncDir(parent);
+    } while (parent !== top);
   },
   list: (dir) => fs.promises.readdir(dir),
   async create(file) {

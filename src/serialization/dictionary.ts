@@ -208,15 +208,21 @@ export class Dictionary {
   #internLabels(raw: Uint8Array, view: DataView, start: number, end: number): number {
     const reader = new ProtoReader(raw, start, end);
     let count = 0;
+    let refused: DoorReason | undefined;
     while (!reader.done) {
       reader.tag();
       const length = reader.length();
       const pair = this.#internPair(raw, view, reader.at, reader.at + length);
       reader.at += length;
-      if (pair === INVALID) return -1;
-      if (pair === ABSENT) continue;
+      // The rest is read all the same: a malformed label refuses the whole request (WIRE-07).
+      if (pair === INVALID) refused ??= this.invalid;
+      if (pair < 0) continue;
       if (count === this.#blockPairs.length) this.#blockPairs = room(this.#blockPairs, count * 2);
       this.#blockPairs[count++] = pair;
+    }
+    if (refused !== undefined) {
+      this.invalid = refused;
+      return -1;
     }
     return this.#internSeries(count, 0);
   }
@@ -225,18 +231,17 @@ export class Dictionary {
   #internSeries(count: number, tenant: number): number {
     const pairs = this.#blockPairs;
     let named = false;
+    let sorted = true;
     for (let i = 0; i < count; i++) {
-      const pair = pairs[i]!;
-      const name = this.pairName[pair]!;
+      const name = this.pairName[pairs[i]!]!;
       if (name === METRIC_NAME_ID) named = true;
-      let j = i;
-      // Senders sort, so the inner loop seldom runs.
-      while (j > 0 && this.#compareNames(this.pairName[pairs[j - 1]!]!, name) > 0) {
-        pairs[j] = pairs[j - 1]!;
-        j--;
-      }
-      pairs[j] = pair;
-      if (j > 0 && this.pairName[pairs[j - 1]!] === name) {
+      if (i > 0 && this.#compareNames(this.pairName[pairs[i - 1]!]!, name) >= 0) sorted = false;
+    }
+    if (!sorted) {
+      // Not by insertion: a request may bring one series with a million labels, in the worst order.
+      pairs.subarray(0, count).sort((a, b) => this.#compareNames(this.pairName[a]!, this.pairName[b]!));
+      for (let i = 1; i < count; i++) {
+        if (this.pairName[pairs[i - 1]!] !== this.pairName[pairs[i]!]) continue;
         this.invalid = 'duplicate_label';
         return -1;
       }

@@ -1,10 +1,10 @@
 /**
- * What a captured remote-write body holds, as lines of JSON for people and `jq`: first the request with its counts,
- * then each series, then each entry of 1.0 metadata, in the order of the wire.
+ * What a captured remote-write body holds, as lines of JSON for people and `jq`: first the request with its
+ * counts, then each series, then each entry of 1.0 metadata, in the order of the wire.
  *
- * Nothing is judged or repaired. Labels are pairs, so that repeated and unsorted names show. Empty lists, unset
- * start timestamps and absent messages are left out. Doubles are texts, since JSON has no NaN (value-text.ts);
- * 64-bit integers are numbers as far as JSON numbers are exact, and texts beyond.
+ * Nothing is judged or repaired. Labels are pairs, so that repeated and unsorted names show. Empty lists,
+ * unset start timestamps and absent messages are left out. Doubles are texts, since JSON has no NaN
+ * (value-text.ts); 64-bit integers are numbers as far as JSON numbers are exact, and texts beyond.
  */
 
 import { uncompress } from 'snappyjs';
@@ -22,7 +22,7 @@ import {
 } from '../protocol/schema.ts';
 import { countText, valueText } from './value-text.ts';
 
-/** A body that declares more decoded bytes is refused before they are allocated: it is no capture (WIRE-02). */
+/** A body that declares more decoded bytes is refused before they are allocated (WIRE-02). */
 const maxDecodedBytes = 1024 * 1024 * 1024;
 
 /**

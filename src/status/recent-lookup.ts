@@ -70,15 +70,15 @@ export class SelectorTimeoutError extends SpillwayError {
 /** Time for matching all label sets. It runs on the thread that also receives, so it must not last. */
 const matchTimeoutMs = 500;
 
-/** A reader of `file`, which a RecentDestination writes, maybe later and maybe in another thread or process. */
+/** A reader of `file`, which a RecentDestination writes, maybe later, maybe in another thread. */
 export function openRecent(file: string): RecentLookup {
   return new RecentLookup(file);
 }
 
 /**
- * Read-only view of a recent file (network/recent-schema.ts). The file is opened when it is first needed; until it
- * exists, nothing is found. Each call reads one state of the file. Methods throw RecentVersionError, and errors of
- * SQLite.
+ * Read-only view of a recent file (network/recent-schema.ts). The file is opened when it is first needed;
+ * until it exists, nothing is found. Each call reads one state of the file. Methods throw RecentVersionError,
+ * and errors of SQLite.
  */
 export class RecentLookup {
   readonly #file: string;
@@ -191,7 +191,8 @@ function prepare(database: Database.Database) {
        WHERE series_id = ? ORDER BY timestamp_ms DESC LIMIT ?`,
     ),
     exemplar: database.prepare<[id: bigint], ExemplarRow>(
-      'SELECT timestamp_ms AS timestampMs, value_bits AS valueBits, labels FROM exemplars WHERE series_id = ?',
+      `SELECT timestamp_ms AS timestampMs, value_bits AS valueBits, labels FROM exemplars
+       WHERE series_id = ?`,
     ),
     metadata: database.prepare<[family: string], MetadataRow>(
       'SELECT type, help, unit FROM metadata WHERE family = ?',
@@ -210,13 +211,13 @@ function sampleOf({ timestampMs, valueBits, histogram }: SampleRow): RecentSampl
         value: histogramText(decodeHistogramV1(histogram!)),
         kind: 'histogram',
       }
-    : { timestampMs: Number(timestampMs), value: bitsText(valueBits), kind: 'float' };
+    : { timestampMs: Number(timestampMs), value: valueText(valueBits), kind: 'float' };
 }
 
 function exemplarOf(row: ExemplarRow | undefined): { exemplar?: RecentExemplar } {
   if (row === undefined) return {};
   const labels = textToLabels(row.labels);
-  return { exemplar: { labels, timestampMs: Number(row.timestampMs), value: bitsText(row.valueBits) } };
+  return { exemplar: { labels, timestampMs: Number(row.timestampMs), value: valueText(row.valueBits) } };
 }
 
 function metadataOf(row: MetadataRow | undefined): { metadata?: RecentMetadata } {
@@ -225,12 +226,7 @@ function metadataOf(row: MetadataRow | undefined): { metadata?: RecentMetadata }
   return { metadata: { type: metricTypes[Number(type)] ?? String(type), help, unit } };
 }
 
-/** The text of value bits as SQLite has them: signed. */
-function bitsText(signed: bigint): string {
-  return valueText(BigInt.asUintN(64, signed));
-}
-
-/** Runs `action`, interrupting it after `ms`, even inside a regular expression. Throws SelectorTimeoutError. */
+/** Runs `action` for at most `ms`, interrupting even a regular expression. Throws SelectorTimeoutError. */
 function withinTime<T>(ms: number, action: () => T): T {
   try {
     return new Script('action()').runInNewContext({ action }, { timeout: ms }) as T;

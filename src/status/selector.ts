@@ -3,13 +3,14 @@
  *
  *     selector = name [ "{" matchers "}" ] | "{" matchers "}"
  *     matchers = [ matcher { "," matcher } [ "," ] ]
- *     matcher  = ( label | string ) ( "=" | "!=" | "=~" | "!~" ) string | string      the last is the metric name
+ *     matcher  = ( label | string ) ( "=" | "!=" | "=~" | "!~" ) string | string
  *
- * Blanks may stand between all of these. Two differences from Prometheus: `{}` is allowed and selects everything,
- * and a pattern is a JavaScript regular expression, not RE2. They agree on what selectors use in practice; what
- * JavaScript does not know is an error. A leading `(?i)` is understood, and a dot matches a line break, as in
- * Prometheus 3. A JavaScript pattern can take time exponential in the length of the text: whoever matches a
- * pattern of a stranger must limit the time (recent-lookup.ts does).
+ * Blanks may stand between all of these. A string by itself is the metric name. Two differences from
+ * Prometheus: `{}` is allowed and selects everything, and a pattern is a JavaScript regular expression, not
+ * RE2. They agree on what selectors use in practice; what JavaScript does not know is an error. A leading
+ * `(?i)` is understood, and a dot matches a line break, as in Prometheus 3. A JavaScript pattern can take
+ * time exponential in the length of the text: whoever matches a pattern of a stranger must limit the time
+ * (recent-lookup.ts does).
  */
 
 import { SpillwayError } from '../runtime/errors.ts';
@@ -103,10 +104,11 @@ class SelectorParser {
     }
     const ignoreCase = source.startsWith('(?i)');
     try {
-      const body = new RegExp(ignoreCase ? source.slice(4) : source, 'u').source; // valid by itself: no `a)|(b`
+      // Compiled by itself first: `a)|(b` is only valid between the parentheses.
+      const body = new RegExp(ignoreCase ? source.slice(4) : source, 'u').source;
       return new RegExp(`^(?:${body})$`, ignoreCase ? 'sui' : 'su');
     } catch (error) {
-      throw new SelectorError(`${(error as Error).message}`, this.#text, start, error);
+      throw new SelectorError((error as Error).message, this.#text, start, error);
     }
   }
 
@@ -116,15 +118,15 @@ class SelectorParser {
     if (quote !== '"' && quote !== "'" && quote !== '`') return undefined;
     const start = this.#at++;
     const bytes: Buffer[] = [];
-    for (;;) {
-      const char = String.fromCodePoint(this.#text.codePointAt(this.#at) ?? 0);
-      if (this.#at >= this.#text.length || (char === '\n' && quote !== '`')) {
+    while (this.#text[this.#at] !== quote) {
+      const code = this.#text.codePointAt(this.#at);
+      if (code === undefined || (code === 0x0a && quote !== '`')) {
         throw new SelectorError('a string that does not end', this.#text, start);
       }
-      if (char === quote) break;
-      if (char === '\\' && quote !== '`') {
+      if (code === 0x5c && quote !== '`') {
         bytes.push(this.#escape(quote));
       } else {
+        const char = String.fromCodePoint(code);
         bytes.push(Buffer.from(char));
         this.#at += char.length;
       }
@@ -137,7 +139,10 @@ class SelectorParser {
     }
   }
 
-  /** The bytes of the escape sequence at `#at`. `\x` and octal give a byte, `\u` and `\U` a character, as in Go. */
+  /**
+   * The bytes of the escape sequence at `#at`; as in Go, `\x` and octal give a byte, `\u` and `\U` a
+   * character.
+   */
   #escape(quote: string): Buffer {
     const sequence =
       /\\(?:([abfnrtv\\"'])|x([0-9a-fA-F]{2})|([0-3][0-7]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8}))/y;

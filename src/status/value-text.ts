@@ -3,8 +3,8 @@ import { type HistogramV1, staleMarkerBits } from '../protocol/schema.ts';
 const scratch = new DataView(new ArrayBuffer(8));
 
 /**
- * The text of a value, given as the 64 bits of a double, as the Prometheus HTTP API prints it: `1e-07`, `-0`, `NaN`,
- * `+Inf`. A stale marker, which that API never shows, is `stale`.
+ * The text of a value, given as the 64 bits of a double (signed or not), as the Prometheus HTTP API prints
+ * it: `1e-07`, `-0`, `NaN`, `+Inf`. A stale marker, which that API never shows, is `stale`.
  */
 export function valueText(bits: bigint): string {
   if (bits === staleMarkerBits) return 'stale';
@@ -16,10 +16,11 @@ export function valueText(bits: bigint): string {
   return String(value).replace(/e([+-])(\d)$/, 'e$10$2'); // Go writes exponents with two digits at least
 }
 
-/** A native histogram in short, in the notation of PromQL without the buckets: `{count:3, sum:0.5}`, or `stale`. */
+/** A native histogram as PromQL notes it, less the buckets: `{count:3, sum:0.5}`, or `stale`. */
 export function histogramText(histogram: HistogramV1): string {
   if (histogram.sumBits === staleMarkerBits) return 'stale';
-  return `{count:${countText(histogram.countInt, histogram.countFloatBits)}, sum:${valueText(histogram.sumBits)}}`;
+  const count = countText(histogram.countInt, histogram.countFloatBits);
+  return `{count:${count}, sum:${valueText(histogram.sumBits)}}`;
 }
 
 /** The text of a oneof of integer and float: of the member that is there. Absent is 0 (WIRE-06). */

@@ -19,12 +19,16 @@ export const endpointReasons = {
   duplicate:
     'Part of a request that may have been delivered before a crash or an unknown outcome, and that the receiver then refused as out of order or duplicate (RLY-13).',
   metadata_off: 'Metadata, and `metadata_config.send` is false.',
-  metadata_unchanged: 'Metadata that has not changed since it was sent, within `metadata_config.send_interval`.',
+  metadata_unchanged:
+    'Metadata that has not changed since it was sent, within `metadata_config.send_interval`.',
   custom_buckets: 'A native histogram with custom buckets, which remote write 1.0 cannot carry (HIST-10).',
+  damaged: 'In a part of a segment that could not be read; a copy is in `quarantine/` if recovery found it.',
 } as const;
 
 export type DoorReason = keyof typeof doorReasons;
 export type EndpointReason = keyof typeof endpointReasons;
 
 export const doorReasonNames: readonly DoorReason[] = Object.keys(doorReasons) as DoorReason[];
-export const endpointReasonNames: readonly EndpointReason[] = Object.keys(endpointReasons) as EndpointReason[];
+export const endpointReasonNames: readonly EndpointReason[] = Object.keys(
+  endpointReasons,
+) as EndpointReason[];

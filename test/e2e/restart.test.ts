@@ -71,7 +71,7 @@ test('what SIGTERM leaves behind is delivered in order by the next start, and it
 test('a second agent does not get into the directory of a running one', async (t) => {
   const sink = await Sink.start(t);
   const agent = await Agent.start(t, { remote_write: [remote(sink.url)] });
-  const second = agent.startAnother();
+  const second = agent.startAnother('--listen', '127.0.0.1:0');
   const { code } = await second.end();
   assert.ok(code !== 0 && code !== null);
   assert.match(second.tail(), new RegExp(agent.dataDir));

@@ -45,9 +45,13 @@ for (const [what, answer] of Object.entries(again)) {
     assert.equal(await agent.terminate(), 0);
 
     assertNoLoss(load, sink.arrivals);
+    let resent = 0;
     for (const index of refusals) {
-      assert.deepEqual(contents(sink.requests[index + 1]!), contents(sink.requests[index]!));
+      const before = sink.requests[index]!;
+      assert.deepEqual(contents(sink.requests[index + 1]!), contents(before));
+      resent += before.rows.length;
     }
+    assert.equal(sink.arrivals.duplicates, answer.store === true ? resent : 0);
   });
 }
 

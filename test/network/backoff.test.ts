@@ -18,6 +18,13 @@ test('below the cap a wait is half fixed, half random; at it, the cap +-10 %', (
   assert.equal(Math.round(backoffMs(20, defaults, 0.999_999)), 5500);
 });
 
+test('a minimum of 0 counts as 1 ms, and the waits grow all the same', () => {
+  const waits = [0, 1, 2, 3].map((attempt) =>
+    backoffMs(attempt, { minBackoffMs: 0, maxBackoffMs: 5000 }, 0.5),
+  );
+  assert.deepEqual(waits, [1, 1.5, 3, 6]);
+});
+
 test('no wait is shorter than 0.8 of the one before, than 1 ms, or longer than 1.1 of the cap', () => {
   const settings = fc.record({
     minBackoffMs: fc.double({ min: 0, max: 1e4, noNaN: true }),

@@ -195,7 +195,8 @@ describe('RecentDestination trims', () => {
 
   it('the oldest beyond keepSamples, no oftener than every two seconds', async (t) => {
     const { post, query, clock } = await open(t, { keepSamples: 3 });
-    for (const [i, name] of ['c', 'a', 'b', 'a', 'b'].entries()) await post(samplesAt(now + i, name));
+    await post(samplesAt(now + 4, 'a'));
+    for (const [i, name] of ['b', 'c', 'b', 'c'].entries()) await post(samplesAt(now + i, name));
     assert.deepEqual(query('SELECT count(*) FROM samples'), [[5n]]);
     clock.ms += 1_999;
     await post({});
@@ -207,7 +208,16 @@ describe('RecentDestination trims', () => {
       [3n],
       [4n],
     ]);
-    assert.deepEqual(query('SELECT name FROM series ORDER BY name'), [['a'], ['b']]);
+    assert.deepEqual(query('SELECT name FROM series ORDER BY name'), [['a'], ['b'], ['c']]);
+  });
+
+  it('samples of any time', async (t) => {
+    const { post, query, clock } = await open(t, { keepSamples: 0 });
+    const samples = [-(2n ** 63n), 2n ** 63n - 1n].map((timestamp) => ({ timestamp }));
+    await post({ timeseries: [{ labels: labels({ __name__: 'odd' }), samples }] });
+    clock.ms += 2_000;
+    await post({});
+    assert.deepEqual(query('SELECT * FROM samples'), []);
   });
 
   it('in steps of bounded size, each of more than comes', async (t) => {

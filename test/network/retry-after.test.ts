@@ -2,6 +2,9 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { retryAfterMs } from '../../src/network/retry-after.ts';
 
+// HTTP dates are in GMT wherever we run.
+process.env.TZ = 'Asia/Tokyo';
+
 const now = Date.UTC(2026, 7, 9, 12, 0, 0);
 const max = 300_000;
 

@@ -149,6 +149,52 @@ describe('bits', () => {
     assert.deepEqual(Buffer.from(again), hex(`0a0b 2209 11${zero}`));
   });
 
+  it('reads each field of a histogram as its table says (remote-write.md 1.3)', () => {
+    const half = '000000000000e03f';
+    const integer = histogramIn(
+      `0806 19${half} 20 69 29${half} 3002 4204 0801 1002 4a04 01 02 ac02 5a02 0805 6202 00 03 7002 7807`,
+    );
+    assert.deepEqual(integer, {
+      countInt: 6n,
+      sumBits: 0x3fe0000000000000n,
+      schema: -53,
+      zeroThresholdBits: 0x3fe0000000000000n,
+      zeroCountInt: 2n,
+      negativeSpans: [{ offset: -1, length: 2 }],
+      negativeDeltas: [-1n, 1n, 150n],
+      negativeCountsBits: [],
+      positiveSpans: [{ offset: -3, length: 0 }],
+      positiveDeltas: [0n, -2n],
+      positiveCountsBits: [],
+      resetHint: 2,
+      timestamp: 7n,
+      customValuesBits: [],
+    });
+    const float = histogramIn(
+      `11${half} 39${half} 5208${half} 6a08${half} 820108${half} 78ffffffffffffffffff01 880105`,
+    );
+    assert.deepEqual(float, {
+      countFloatBits: 0x3fe0000000000000n,
+      sumBits: 0n,
+      schema: 0,
+      zeroThresholdBits: 0n,
+      zeroCountFloatBits: 0x3fe0000000000000n,
+      negativeSpans: [],
+      negativeDeltas: [],
+      negativeCountsBits: [0x3fe0000000000000n],
+      positiveSpans: [],
+      positiveDeltas: [],
+      positiveCountsBits: [0x3fe0000000000000n],
+      resetHint: 0,
+      timestamp: -1n,
+      customValuesBits: [0x3fe0000000000000n],
+    });
+    // 2.0 has field 17, the start timestamp, which 1.0 skips
+    const [series] = decodeWriteRequestV2(hex('2a07 1a05 7807 880105')).timeseries;
+    assert.equal(series?.histograms[0]?.timestamp, 7n);
+    assert.equal(series?.histograms[0]?.startTimestamp, 5n);
+  });
+
   it('reads created_timestamp of rc.3 senders (INT-16)', () => {
     assert.equal(decodeWriteRequestV2(hex('2a02 3007')).timeseries[0]?.createdTimestamp, 7n);
   });

@@ -141,10 +141,11 @@ describe('inspectWriteRequest', () => {
           createdTimestamp: 9n,
         },
         { labelsRefs: [1, 7, 4], metadata: {} },
+        {},
       ],
     });
     assert.deepEqual(lines, [
-      { version: '2.0', series: 2, samples: 2, histograms: 1, exemplars: 1, symbols: 5 },
+      { version: '2.0', series: 3, samples: 2, histograms: 1, exemplars: 1, symbols: 5 },
       {
         labels: [['__name__', 'up']],
         createdTimestampMs: 9,
@@ -172,6 +173,7 @@ describe('inspectWriteRequest', () => {
         labels: [['__name__', '<symbol 7 is missing>'], ['s']],
         metadata: { type: 'unknown', help: '', unit: '' },
       },
+      { labels: [] },
     ]);
   });
 

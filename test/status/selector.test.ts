@@ -123,7 +123,7 @@ describe('parseSelector', () => {
 });
 
 describe('matches', () => {
-  const series = { __name__: 'http_requests_total', job: 'api', path: '/a\n/b', zone: 'Ä' };
+  const series = { __name__: 'http_requests_total', job: 'api', path: '/a\n/b', zone: '🚰' };
   const cases: readonly (readonly [selector: string, expected: boolean])[] = [
     ['http_requests_total', true],
     ['http_requests', false],

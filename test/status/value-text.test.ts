@@ -33,6 +33,11 @@ test('values as Prometheus prints them', () => {
   for (const [value, text] of texts) assert.equal(valueText(bitsOf(value)), text);
 });
 
+test('bits with a sign, as SQLite has them', () => {
+  assert.equal(valueText(BigInt.asIntN(64, bitsOf(-2.5))), '-2.5');
+  assert.equal(valueText(-(2n ** 63n)), '-0');
+});
+
 test('a stale marker is not just a NaN (RW-STALE-01)', () => {
   assert.equal(valueText(0x7ff0000000000002n), 'stale');
   for (const bits of [0x7ff8000000000001n, 0x7ff8000000000002n, 0xfff0000000000002n, 0x7ff0000000000001n]) {

@@ -83,9 +83,9 @@ export class Agent {
     );
   }
 
-  /** A second process on the same file: it is the caller's, and not waited for. */
-  startAnother(): Child {
-    const args = [spillway, 'run', '--config', this.#configFile];
+  /** A process on the same file, with `options` of the command line; it is the caller's, and not waited for. */
+  startAnother(...options: string[]): Child {
+    const args = [spillway, 'run', '--config', this.#configFile, ...options];
     return Child.spawn(this.#t, 'agent', process.execPath, args, { cwd: projectDir });
   }
 

@@ -39,7 +39,8 @@ export class Exporter {
   #page(): string {
     const n = ++this.#scrapes;
     this.#progress.made();
-    const odd = ['NaN', '+Inf', '-Inf', '-0', '5e-324', '1.7976931348623157e+308', '0.1'];
+    // Not -0: Prometheus 2.42 sends it as 0.
+    const odd = ['NaN', '+Inf', '-Inf', '5e-324', '1.7976931348623157e+308', '0.1'];
     const lines = [
       '# HELP demo_total Counts scrapes.',
       '# TYPE demo_total counter',

@@ -4,7 +4,7 @@ import { staleMarkerBits } from '../../src/protocol/schema.ts';
 import { bitsOf, type Message, request, series } from './messages.ts';
 import { Progress } from './progress.ts';
 import type { Row } from './rows.ts';
-import { Sender } from './sender.ts';
+import { type Reply, Sender } from './sender.ts';
 
 /**
  * The load of a few scrapers: connections of their own, each with series of its own, each request with one new
@@ -20,6 +20,8 @@ export class Load {
   #round = 0;
   #acknowledged = 0;
   #stopping = false;
+  #sending = 0;
+  #lastAnswer: Reply | undefined;
 
   constructor(t: TestContext, agentUrl: string, { connections = 4, seriesEach = 50, everyMs = 0 } = {}) {
     this.#senders = Array.from({ length: connections }, () => new Sender(t, agentUrl));
@@ -49,12 +51,17 @@ export class Load {
     this.#stopping = true;
   }
 
-  /** Waits for `more` acknowledged requests from now. */
+  /** Waits for `more` acknowledged requests from now. Rejects when every connection has ended before. */
   async acknowledgedRequests(more: number): Promise<void> {
     const end = this.#acknowledged + more;
     await this.#progress.until(
       () => `${end} acknowledged requests: there were ${this.#acknowledged}`,
-      () => this.#acknowledged >= end,
+      () => {
+        if (this.#acknowledged >= end) return true;
+        if (this.#sending > 0) return false;
+        const { status, body } = this.#lastAnswer ?? { status: 'none', body: '' };
+        throw new Error(`no connection is left to send; last answer: ${status} ${body}`);
+      },
     );
   }
 
@@ -72,13 +79,16 @@ export class Load {
   }
 
   async #send(sender: Sender, connection: number): Promise<void> {
+    this.#sending++;
     while (!this.#stopping) {
-      const reply = await sender.write(this.#request(connection, this.#round++));
-      if (reply?.status !== 204) return;
+      this.#lastAnswer = await sender.write(this.#request(connection, this.#round++));
+      if (this.#lastAnswer?.status !== 204) break;
       this.#acknowledged++;
       this.#progress.made();
       if (this.#everyMs > 0) await sleep(this.#everyMs);
     }
+    this.#sending--;
+    this.#progress.made();
   }
 
   #request(connection: number, round: number): Message {
@@ -91,7 +101,11 @@ export class Load {
   }
 }
 
-/** Now and then a series goes stale. */
+/** Bits that do not survive careless hands: a stale marker, -0, a NaN with a payload. */
+const oddBits = [staleMarkerBits, bitsOf(-0), 0x7ff8_dead_beef_0001n];
+
+/** Every 16th value of a series is an odd one. */
 function valueBits(round: number, i: number): bigint {
-  return (round + i) % 64 === 63 ? staleMarkerBits : bitsOf(round + i / 1000);
+  const n = round + i;
+  return n % 16 === 0 ? oddBits[(n / 16) % oddBits.length]! : bitsOf(round + i / 1000);
 }

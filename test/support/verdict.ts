@@ -1,14 +1,21 @@
 import assert from 'node:assert/strict';
 import type { Arrivals } from './arrivals.ts';
-import type { Load } from './load.ts';
 import { describeRow, type Row } from './rows.ts';
+
+/** What a sender knows of its rows; a `Load` is one. */
+export interface Sent {
+  readonly acknowledged: readonly Row[];
+  readonly refused: readonly Row[];
+  /** The rows of each request that was never answered. */
+  readonly unknown: readonly (readonly Row[])[];
+}
 
 /**
  * What is promised of every load, whatever happened on its way: acknowledged rows arrived, in order; a request
  * without an answer arrived whole or not at all; what was refused, or never sent, did not arrive.
  */
-export function assertNoLoss(load: Load, arrivals: Arrivals): void {
-  const { acknowledged, refused, unknown } = load;
+export function assertNoLoss(sent: Sent, arrivals: Arrivals): void {
+  const { acknowledged, refused, unknown } = sent;
   assertNone(
     acknowledged.filter((row) => !arrivals.has(row)),
     'acknowledged and lost',

@@ -1,0 +1,346 @@
+import { mkdirSync } from 'node:fs';
+import { Appender } from './appender/appender.ts';
+import type { Config } from './config/load.ts';
+import { Endpoint } from './endpoint/endpoint.ts';
+import type { WorkerStart } from './endpoint/messages.ts';
+import { FileQueue, walDirectory } from './filequeue/file-queue.ts';
+import type { CommitFacts } from './filequeue/group-commit.ts';
+import { Ledger } from './ledger/ledger.ts';
+import type { IngestReport } from './protocol/ingest-v1.ts';
+import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
+import { HttpServer, type RouteHandler } from './receiver/server.ts';
+import { WriteHandler } from './receiver/write-handler.ts';
+import { describeError } from './runtime/errors.ts';
+import { nodeFileSystem } from './runtime/fs.ts';
+import { packageVersion } from './runtime/version.ts';
+import { comparePositions } from './serialization/position.ts';
+import { kindNames } from './serialization/rows.ts';
+import { statusRoutes } from './status/routes.ts';
+import { type Logger, Repetition } from './telemetry/log.ts';
+import { type EndpointReading, Metrics, type QueueReading } from './telemetry/metrics.ts';
+
+export interface AgentOptions {
+  readonly config: Config;
+  /** The text that `config` was parsed from: each endpoint's thread reads it again, since secrets are not cloned. */
+  readonly configSource: WorkerStart['config'];
+  readonly logger: Logger;
+  /** Without a listener only the program itself appends. Default true. */
+  readonly listen?: boolean;
+}
+
+/** Numbers for people, of everything since the start. */
+export interface AgentSummary {
+  readonly receivedRows: number;
+  readonly refusedRows: number;
+  readonly walBytes: number;
+  readonly endpoints: readonly {
+    readonly name: string;
+    readonly deliveredRows: number;
+    readonly droppedRows: number;
+    readonly waitingRows: number;
+    readonly failing: boolean;
+  }[];
+}
+
+/**
+ * The owner of all parts: starts them, connects them, stops them.
+ *
+ *     HTTP listener -> Appender -> FileQueue == disk == Endpoint (thread) -> remote storage
+ *                                     ^                     |
+ *                                     +---- release --- progress -> Ledger
+ *
+ * Start: the listener opens first and answers 503, so that senders wait and keep their data; then ledger, queue,
+ * endpoints; then it is ready. Stop: no more writes, what was taken is committed, endpoints deliver for
+ * `shutdown_grace`, positions are saved; the listener closes last, so that metrics can be read to the end.
+ */
+export class Agent {
+  readonly #config: Config;
+  readonly #options: AgentOptions;
+  readonly #logger: Logger;
+  readonly #metrics: Metrics;
+  readonly #writes: WriteHandler;
+  readonly #server: HttpServer;
+  readonly #kernel: IngestKernel = createTypeScriptKernel();
+  readonly #repetition: Repetition = new Repetition(Date.now);
+  #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
+  #queue: FileQueue | undefined;
+  #ledger: Ledger | undefined;
+  #endpoints: Endpoint[] = [];
+  #newestMs = Number.NEGATIVE_INFINITY;
+  #receivedRows = 0;
+  #refusedRows = 0;
+  #releasing: Promise<void> | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(options: AgentOptions) {
+    const { config, logger } = options;
+    this.#options = options;
+    this.#config = config;
+    this.#logger = logger;
+    const version = packageVersion();
+    this.#metrics = new Metrics(
+      version,
+      () => this.#readQueue(),
+      () => this.#readEndpoints(),
+    );
+    this.#writes = new WriteHandler({
+      maxRequestBytes: config.receiver.maxRequestBytes,
+      maxInFlightBytes: config.receiver.maxInFlightBytes,
+      appender: () => (this.#state === 'running' ? this.appender() : undefined),
+      logger,
+      now: Date.now,
+      onRequest: (status, bytes, seconds) => {
+        this.#metrics.requests.inc({ code: String(status) });
+        this.#metrics.requestBytes.inc(bytes);
+        this.#metrics.requestSeconds.observe(seconds);
+      },
+    });
+    const write: RouteHandler = (request, response) => this.#writes.handle(request, response);
+    this.#server = new HttpServer(
+      new Map([
+        ['/api/v1/write', write],
+        ['/api/v1/push', write],
+        ...statusRoutes({
+          config,
+          version,
+          registry: this.#metrics.registry,
+          ready: () => (this.#state === 'running' ? undefined : this.#state),
+          summary: () => this.summary(),
+        }),
+      ]),
+      config.receiver.requestTimeoutMs,
+      logger,
+    );
+  }
+
+  /**
+   * Starts everything; returns the URL of the listener, or undefined without one. Throws what a part throws when
+   * it cannot start, and stops the others.
+   */
+  async start(): Promise<string | undefined> {
+    this.#state = 'starting';
+    try {
+      const url = this.#options.listen === false ? undefined : await this.#server.listen(this.#config.listen);
+      await this.#open();
+      this.#state = 'running';
+      return url;
+    } catch (error) {
+      await this.stop(0);
+      throw error;
+    }
+  }
+
+  /** A new transaction. Only while the agent runs. */
+  appender(): Appender {
+    const queue = this.#queue;
+    if (queue === undefined || this.#state !== 'running') throw new Error('the agent does not run');
+    return new Appender({
+      queue,
+      kernel: this.#kernel,
+      maxDecodedBytes: this.#config.receiver.maxDecodedBytes,
+      onReport: (report) => this.#reported(report),
+    });
+  }
+
+  summary(): AgentSummary {
+    return {
+      receivedRows: this.#receivedRows,
+      refusedRows: this.#refusedRows,
+      walBytes: this.#queue?.bytes ?? 0,
+      endpoints: this.#endpoints.map(({ name, stats }) => ({
+        name,
+        deliveredRows: stats.deliveredRows,
+        droppedRows: stats.lostRows,
+        waitingRows: stats.get('waitingRows'),
+        failing: stats.get('failingLoops') > 0,
+      })),
+    };
+  }
+
+  /** Stops everything, delivering for at most `graceMs` (default: `shutdown_grace`). Idempotent. */
+  stop(graceMs: number = this.#config.shutdownGraceMs): Promise<void> {
+    this.#stopped ??= this.#close(graceMs);
+    return this.#stopped;
+  }
+
+  async #open(): Promise<void> {
+    const { dataDir, wal, remoteWrite } = this.#config;
+    mkdirSync(dataDir, { recursive: true });
+    this.#ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
+      this.#logger.log(
+        'error',
+        'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
+        {
+          file: aside,
+          error: describeError(cause),
+        },
+      );
+    });
+    this.#queue = await FileQueue.open({
+      files: nodeFileSystem,
+      dir: walDirectory(dataDir),
+      codec: wal.codec,
+      roll: {
+        bytes: wal.segmentBytes,
+        ageMs: wal.segmentAgeMs,
+        series: wal.segmentSeries,
+        dictionaryBytes: wal.segmentDictionaryBytes,
+      },
+      minNextId: this.#ledger.minNextSegment,
+      now: Date.now,
+      randomSeed: () => Math.floor(Math.random() * 2 ** 32),
+      onCommit: (facts) => this.#committed(facts),
+      onFailure: (error) => {
+        this.#metrics.commitFailures.inc();
+        const before = this.#repetition.tell('commit');
+        if (before === undefined) return;
+        this.#logger.log(
+          'error',
+          'rows could not be written to disk; their senders were told to send them again',
+          {
+            error: describeError(error),
+            ...(before > 0 ? { repeated: before } : {}),
+          },
+        );
+      },
+    });
+    for (const { kind, ...facts } of this.#queue.recovery) {
+      this.#logger.log(kind === 'recovered' ? 'info' : 'warn', facts.message, {
+        what: kind,
+        file: facts.file,
+        ...(facts.offset === undefined ? {} : { offset: facts.offset }),
+        ...(facts.bytes === undefined ? {} : { bytes: facts.bytes }),
+      });
+    }
+    const known = new Set(remoteWrite.map(({ name }) => name));
+    for (const name of this.#ledger.endpoints()) {
+      if (known.has(name)) continue;
+      this.#logger.log('warn', 'an endpoint of before is not in the configuration; nothing is kept for it', {
+        endpoint: name,
+      });
+    }
+    for (const config of remoteWrite) {
+      const endpoint = new Endpoint({
+        config,
+        configSource: this.#options.configSource,
+        dataDir,
+        queue: this.#queue,
+        ledger: this.#ledger,
+        logger: this.#logger,
+        userAgent: `Spillway/${packageVersion()}`,
+        now: Date.now,
+        onReleased: () => this.#release(),
+      });
+      this.#endpoints.push(endpoint);
+    }
+    for (const endpoint of this.#endpoints) endpoint.start();
+  }
+
+  async #close(graceMs: number): Promise<void> {
+    this.#state = 'stopping';
+    const errors: unknown[] = [];
+    const step = async (action: () => Promise<void> | void): Promise<void> => {
+      try {
+        await action();
+      } catch (error) {
+        errors.push(error);
+      }
+    };
+    // The queue still commits what was taken before this moment, and its senders get their answer.
+    await step(() => this.#queue?.finish());
+    await step(async () => {
+      await Promise.all(this.#endpoints.map((endpoint) => endpoint.stop(graceMs)));
+    });
+    await step(() => this.#releasing);
+    await step(() => this.#ledger?.close());
+    await step(() => this.#queue?.close());
+    await step(() => this.#server.close());
+    this.#state = 'stopped';
+    if (errors.length > 0) throw new AggregateError(errors, 'not everything could be stopped in order');
+  }
+
+  #committed(facts: CommitFacts): void {
+    this.#metrics.commitSeconds.observe(facts.seconds);
+    this.#metrics.committedBytes.inc(facts.bytes);
+    facts.counts.forEach((rows, kind) => {
+      if (rows > 0) this.#metrics.committedRows.inc({ kind: kindNames[kind]! }, rows);
+    });
+    this.#repetition.over('commit');
+    for (const endpoint of this.#endpoints) endpoint.publish(facts.watermark, facts.rows);
+  }
+
+  #reported(report: IngestReport): void {
+    for (const kind of kindNames) {
+      const rows = report[kind];
+      if (rows === 0) continue;
+      this.#metrics.receivedRows.inc({ kind }, rows);
+      this.#receivedRows += rows;
+    }
+    for (const [reason, rows] of report.refused) {
+      this.#metrics.refusedRows.inc({ reason }, rows);
+      this.#refusedRows += rows;
+    }
+    if (report.newestMs > this.#newestMs) this.#newestMs = report.newestMs;
+  }
+
+  /** Deletes the segments that every endpoint has passed, as saved. One at a time. */
+  #release(): void {
+    const queue = this.#queue;
+    if (queue === undefined || this.#releasing !== undefined || this.#state !== 'running') return;
+    const low = this.#endpoints
+      .map((endpoint) => endpoint.low)
+      .reduce((a, b) => (comparePositions(b, a) < 0 ? b : a));
+    this.#releasing = queue
+      .release(low.segment)
+      .then((counts) => {
+        counts.forEach((rows, kind) => {
+          if (rows > 0) this.#metrics.releasedRows.inc({ kind: kindNames[kind]! }, rows);
+        });
+      })
+      .catch((error: unknown) => {
+        if (this.#repetition.tell('release') === undefined) return;
+        this.#logger.log(
+          'error',
+          'a segment that is no longer needed could not be deleted; it is tried again',
+          { error: describeError(error) },
+        );
+      })
+      .finally(() => {
+        this.#releasing = undefined;
+      });
+  }
+
+  #readQueue(): QueueReading | undefined {
+    const queue = this.#queue;
+    return (
+      queue && {
+        bytes: queue.bytes,
+        segments: queue.segments.length,
+        segment: queue.watermark.segment,
+        openSeries: queue.openSeries,
+        inFlightBytes: this.#writes.inFlightBytes,
+        newestMs: this.#newestMs,
+      }
+    );
+  }
+
+  #readEndpoints(): EndpointReading[] {
+    return this.#endpoints.map(({ name, config, stats, low }) => {
+      const oldestMs = stats.get('oldestWaitingMs');
+      return {
+        name,
+        url: config.url.text,
+        capacity: config.queueConfig.capacity,
+        minShards: config.queueConfig.minShards,
+        maxShards: config.queueConfig.maxShards,
+        maxSamplesPerSend: config.queueConfig.maxSamplesPerSend,
+        stats,
+        backlog: {
+          rows: stats.get('waitingRows'),
+          bytes: stats.get('waitingRows') === 0 ? 0 : (this.#queue?.bytesFrom(low.segment, low.row) ?? 0),
+          seconds: oldestMs === 0 ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
+        },
+      };
+    });
+  }
+}

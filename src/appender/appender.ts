@@ -1,0 +1,147 @@
+import type { FileQueue } from '../filequeue/file-queue.ts';
+import { type IngestReport, ingestV1 } from '../protocol/ingest-v1.ts';
+import type { IngestKernel } from '../protocol/kernel.ts';
+import { SpillwayError } from '../runtime/errors.ts';
+import { Column } from '../serialization/columns.ts';
+import { type Histogram, type Labels, RowEncoder, type Value } from './encode.ts';
+
+/** An appender was used after its transaction had ended. */
+export class TransactionEndedError extends SpillwayError {
+  readonly code = 'TRANSACTION_ENDED';
+}
+
+/** Metadata of a metric family. */
+export interface Metadata {
+  /** As in remote write 1.0: 0 unknown, 1 counter, 2 gauge, 3 histogram, 4 gauge histogram, 5 summary, ... */
+  readonly type: number;
+  readonly help: string;
+  readonly unit: string;
+}
+
+/** What an appender hands its transaction to. */
+export interface AppenderTarget {
+  readonly queue: FileQueue;
+  readonly kernel: IngestKernel;
+  /** A body may not declare more bytes than this (WIRE-02). */
+  readonly maxDecodedBytes: number;
+  /** Told of every commit: the rows that it took or refused. */
+  readonly onReport: (report: IngestReport) => void;
+}
+
+/**
+ * One transaction: collects rows, then commits all of them or none.
+ *
+ * What is appended is kept as bytes of a remote write message, so that rows that a program appends and rows that
+ * came over the network take one and the same way into the queue. Nothing reaches the queue before `commit`.
+ * A transaction ends with `commit` or `rollback`.
+ */
+export class Appender {
+  readonly #target: AppenderTarget;
+  readonly #rows: Column = new Column();
+  readonly #encoder: RowEncoder = new RowEncoder(this.#rows);
+  #body: Uint8Array | undefined;
+  #ended = false;
+  #report: IngestReport | undefined;
+
+  constructor(target: AppenderTarget) {
+    this.#target = target;
+  }
+
+  /** Appends a sample. Throws `InvalidSeriesError`. */
+  append(labels: Labels, timestampMs: number | bigint, value: Value): void {
+    this.#open();
+    this.#encoder.sample(labels, timestampMs, value);
+  }
+
+  /** Appends a native histogram. Throws `InvalidSeriesError`. */
+  appendHistogram(labels: Labels, timestampMs: number | bigint, histogram: Histogram): void {
+    this.#open();
+    this.#encoder.histogram(labels, timestampMs, histogram);
+  }
+
+  /** Appends an exemplar of a series. Throws `InvalidSeriesError`. */
+  appendExemplar(
+    labels: Labels,
+    exemplar: { readonly labels: Labels; readonly timestampMs: number | bigint; readonly value: Value },
+  ): void {
+    this.#open();
+    this.#encoder.exemplar(labels, exemplar);
+  }
+
+  /** Sets the metadata of a metric family. Throws `InvalidSeriesError`. */
+  updateMetadata(family: string, metadata: Metadata): void {
+    this.#open();
+    this.#encoder.metadata(family, metadata);
+  }
+
+  /**
+   * Appends all of a remote write 1.0 request, a snappy block as it came. It is looked at in `commit`, and must
+   * not change before; at most one a transaction.
+   */
+  appendRequest(body: Uint8Array): void {
+    this.#open();
+    if (this.#body !== undefined) throw new TransactionEndedError('a transaction takes one request');
+    this.#body = body;
+  }
+
+  /**
+   * Makes all of it durable: resolves after fsync. Rejects with `CommitError` (retryable) when it could not be
+   * written, and with `SnappyError` or `MalformedError` for a request that cannot be read; then nothing of the
+   * transaction is kept. Series of a request that are invalid are left out and named in `report`.
+   */
+  commit(): Promise<void> {
+    this.#open();
+    this.#ended = true;
+    const { queue, kernel, maxDecodedBytes, onReport } = this.#target;
+    try {
+      const { result, durable } = queue.append((dictionary, batch) => {
+        const body = this.#body;
+        if (body !== undefined && this.#rows.length === 0) {
+          return kernel.ingestV1(body, maxDecodedBytes, dictionary, batch);
+        }
+        this.#rows.reserve(16);
+        const { bytes, length } = this.#rows;
+        const report = ingestV1(bytes, new DataView(bytes.buffer), length, dictionary, batch);
+        return body === undefined
+          ? report
+          : merge(report, kernel.ingestV1(body, maxDecodedBytes, dictionary, batch));
+      });
+      this.#report = result;
+      onReport(result);
+      return durable;
+    } catch (error) {
+      return Promise.reject(error);
+    }
+  }
+
+  /** Forgets all of it. */
+  rollback(): void {
+    this.#open();
+    this.#ended = true;
+    this.#rows.clear();
+    this.#body = undefined;
+  }
+
+  /** What became of the rows; undefined before `commit`. */
+  get report(): IngestReport | undefined {
+    return this.#report;
+  }
+
+  #open(): void {
+    if (this.#ended) throw new TransactionEndedError('the transaction has ended; take a new appender');
+  }
+}
+
+function merge(a: IngestReport, b: IngestReport): IngestReport {
+  const refused = new Map(a.refused);
+  for (const [reason, rows] of b.refused) refused.set(reason, (refused.get(reason) ?? 0) + rows);
+  return {
+    samples: a.samples + b.samples,
+    histograms: a.histograms + b.histograms,
+    exemplars: a.exemplars + b.exemplars,
+    metadata: a.metadata + b.metadata,
+    refused,
+    firstRefused: a.firstRefused ?? b.firstRefused,
+    newestMs: Math.max(a.newestMs, b.newestMs),
+  };
+}

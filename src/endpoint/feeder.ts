@@ -1,0 +1,391 @@
+import type { Loop } from '../network/loop.ts';
+import type { Manager } from '../network/manager.ts';
+import { SHARDS } from '../network/progress.ts';
+import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
+import { digest, murmur3 } from '../protocol/murmur3.ts';
+import { ProtoReader } from '../protocol/proto-reader.ts';
+import { comparePositions, type Position } from '../serialization/position.ts';
+import { EXEMPLAR, HISTOGRAM, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
+import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
+import { encodeMetadata, MetadataFilter } from './metadata.ts';
+import type { SegmentContext } from './segment-context.ts';
+import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
+
+export interface FeederOptions {
+  readonly store: SegmentStore;
+  readonly table: ShardTable;
+  readonly manager: Manager;
+  readonly stats: EndpointStats;
+  readonly start: Position;
+  /** Rows behind `start` that the process before had settled already. */
+  readonly settledAhead: number;
+  readonly ttlMs: number;
+  readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
+  readonly watermark: () => ReadLimit;
+  readonly now: () => number;
+  readonly onDamage: (damage: Damage) => void;
+  /** Reading failed; it is tried again after a while. */
+  readonly onError: (error: unknown) => void;
+  /** Rows that need not be queued: expired, lost, not wanted. */
+  readonly onSettled: (rows: number) => void;
+}
+
+/** Frames that a reader hands out before the other one, and the sockets, have their turn. */
+const FRAMES_A_TURN = 8;
+/** After this many attempts a loop counts as stuck, and others need not wait for it. */
+const STUCK_ATTEMPTS = 3;
+const RETRY_READ_MS = 1000;
+
+/**
+ * Reads the queue and hands its rows to the loops, by the hash of their series.
+ *
+ * Usually one reader, at the front, serves all shards, and waits when a loop is full. Two things make a shard
+ * leave it: its loop is stuck while others starve, or it moves to another loop. Such a shard is let go: its rows
+ * are passed over, and only the position of the first of them is kept. Later a second reader goes back there,
+ * serves just these shards, and when it has come up to the front they are served from there again. So one stuck
+ * loop stops neither the others nor costs memory, and every shard gets its rows in their order.
+ */
+export class Feeder {
+  readonly #options: FeederOptions;
+  readonly #table: ShardTable;
+  readonly #manager: Manager;
+  readonly #front: WalReader;
+  #catchUp: WalReader | undefined;
+  /** A reader has a frame that it has not handed out whole. */
+  #frontLoaded = false;
+  #catchUpLoaded = false;
+  /** Rows before the front that were passed over and not queued yet. */
+  #passedOver = 0;
+  #settledAhead: number;
+  readonly #metadata: MetadataFilter;
+  #again = false;
+  #running: Promise<void> | undefined;
+  #retryTimer: NodeJS.Timeout | undefined;
+  #stopped = false;
+  #dry = false;
+
+  constructor(options: FeederOptions) {
+    this.#options = options;
+    this.#table = options.table;
+    this.#manager = options.manager;
+    this.#front = new WalReader(options.store, options.start, options.onDamage);
+    this.#settledAhead = options.settledAhead;
+    this.#metadata = new MetadataFilter(options.metadata.sendIntervalMs);
+  }
+
+  get front(): Position {
+    return this.#front.position;
+  }
+
+  get catchUp(): Position {
+    return this.#catchUp?.position ?? this.#front.position;
+  }
+
+  /** Rows before the front that are not settled. */
+  get unsettled(): number {
+    return this.#manager.pendingRows + this.#passedOver - this.#settledAhead;
+  }
+
+  /** True when all that is durable has been queued. */
+  get dry(): boolean {
+    return this.#dry && this.#passedOver === 0;
+  }
+
+  /** Takes a shard from its reader, at the place where that stands. */
+  letGo(s: number): void {
+    this.#table.letGo(s, this.#table.lane[s] === CATCH_UP ? this.catchUp : this.front);
+  }
+
+  /** Reads on, as far as there is data and room. To be called when there is more of either. */
+  pump(): void {
+    this.#again = true;
+    if (this.#stopped || this.#running !== undefined) return;
+    this.#running = this.#run()
+      .catch((error: unknown) => {
+        this.#options.onError(error);
+        this.#retryTimer = setTimeout(() => this.pump(), RETRY_READ_MS);
+      })
+      .finally(() => {
+        this.#running = undefined;
+        if (this.#again && this.#retryTimer === undefined) this.pump();
+      });
+  }
+
+  /** Stops reading; resolves when nothing is running. Idempotent. */
+  async stop(): Promise<void> {
+    this.#stopped = true;
+    clearTimeout(this.#retryTimer);
+    await this.#running;
+    this.#front.close();
+    this.#catchUp?.close();
+  }
+
+  async #run(): Promise<void> {
+    this.#retryTimer = undefined;
+    while (this.#again && !this.#stopped) {
+      this.#again = false;
+      const front = await this.#serveFront();
+      const behind = await this.#serveCatchUp();
+      this.#manager.wake();
+      if (front || behind) {
+        this.#again = true;
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+    }
+  }
+
+  /** A turn of the reader at the front; true when it could go on. */
+  async #serveFront(): Promise<boolean> {
+    const watermark = this.#options.watermark();
+    for (let frames = 0; frames < FRAMES_A_TURN; frames++) {
+      if (!this.#frontLoaded && !(await this.#front.advance(watermark))) {
+        this.#dry = true;
+        return false;
+      }
+      this.#dry = false;
+      this.#frontLoaded = true;
+      if (!this.#handOut(this.#front, FRONT, Number.POSITIVE_INFINITY)) return false;
+      this.#frontLoaded = false;
+    }
+    return true;
+  }
+
+  /** A turn of the reader that goes over what was let go; true when it could go on. */
+  async #serveCatchUp(): Promise<boolean> {
+    this.#catchUp ??= this.#startCatchUp();
+    const reader = this.#catchUp;
+    if (reader === undefined) return false;
+    for (let frames = 0; frames < FRAMES_A_TURN; frames++) {
+      const front = this.#front.position;
+      if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
+      if (!this.#catchUpLoaded && !(await reader.advance(this.#options.watermark())))
+        return this.#endCatchUp();
+      this.#catchUpLoaded = true;
+      const limit = reader.context.segment === front.segment ? front.row : Number.POSITIVE_INFINITY;
+      if (!this.#handOut(reader, CATCH_UP, limit)) {
+        if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
+        return false;
+      }
+      this.#catchUpLoaded = false;
+    }
+    return true;
+  }
+
+  #startCatchUp(): WalReader | undefined {
+    const table = this.#table;
+    let start: Position | undefined;
+    for (let s = 0; s < SHARDS; s++) {
+      if (table.lane[s] !== WAITING || table.loop[s] !== table.target[s]) continue;
+      const loop = this.#manager.loops[table.loop[s]!]!;
+      if (isStuck(loop) || 2 * loop.queue.length > loop.queue.capacity) continue;
+      const next = { segment: table.nextSegment[s]!, row: table.nextRow[s]! };
+      if (comparePositions(next, this.#front.position) >= 0) {
+        table.serve(s, FRONT);
+        this.#again = true;
+        continue;
+      }
+      table.serve(s, CATCH_UP);
+      if (start === undefined || comparePositions(next, start) < 0) start = next;
+    }
+    return start && new WalReader(this.#options.store, start, () => undefined);
+  }
+
+  #endCatchUp(): boolean {
+    this.#catchUp?.close();
+    this.#catchUp = undefined;
+    this.#catchUpLoaded = false;
+    const table = this.#table;
+    for (let s = 0; s < SHARDS; s++) if (table.lane[s] === CATCH_UP) table.serve(s, FRONT);
+    return true;
+  }
+
+  /**
+   * Hands out the rest of a reader's frame, up to row `limit` of its segment. Returns false when it had to stop
+   * before the end of the frame; the reader's position says where.
+   */
+  #handOut(reader: WalReader, lane: typeof FRONT | typeof CATCH_UP, limit: number): boolean {
+    const { rows, head, context } = reader;
+    const next = [0, 0, 0, 0];
+    let row = head.row;
+    const from = reader.position.row;
+    for (let r = 0; r < rows.orderLength; r += 2) {
+      const kind = rows.order[r]!;
+      let left = rows.order[r + 1]!;
+      const skip = Math.min(left, Math.max(0, from - row));
+      row += skip;
+      next[kind]! += skip;
+      left -= skip;
+      while (left > 0) {
+        if (row >= limit || !this.#offer(reader, lane, context, kind, next[kind]!, row)) {
+          reader.passed(row - 1);
+          return false;
+        }
+        next[kind]!++;
+        row++;
+        left--;
+      }
+    }
+    reader.passed(row - 1);
+    return true;
+  }
+
+  /** Offers row `i` of its kind to its loop. False when the loop is full and has to be waited for. */
+  #offer(
+    reader: WalReader,
+    lane: typeof FRONT | typeof CATCH_UP,
+    context: SegmentContext,
+    kind: number,
+    i: number,
+    row: number,
+  ): boolean {
+    const { rows } = reader;
+    const { dictionary, segment } = context;
+    const table = this.#table;
+    const series =
+      kind === SAMPLE
+        ? rows.sampleSeries[i]!
+        : kind === HISTOGRAM
+          ? rows.histogramSeries[i]!
+          : kind === EXEMPLAR
+            ? rows.exemplarSeries[i]!
+            : -1;
+    if (series >= 0 && !dictionary.has(series)) {
+      if (lane === FRONT) this.#settle(kind, 'damaged');
+      return true;
+    }
+    const s =
+      series >= 0
+        ? dictionary.seriesHash[2 * series]! & (SHARDS - 1)
+        : this.#familyShard(reader, dictionary, i);
+    if (table.isBehind(s, segment, row)) {
+      if (lane === FRONT && this.#settledAhead > 0) this.#settledAhead--;
+      return true;
+    }
+    if (table.lane[s] !== lane) {
+      if (lane === FRONT) this.#passedOver++;
+      return true;
+    }
+    const times =
+      kind === SAMPLE ? rows.sampleTime : kind === HISTOGRAM ? rows.histogramTime : rows.exemplarTime;
+    const timeLo = kind === METADATA ? 0 : times[2 * i]!;
+    const timeHi = kind === METADATA ? 0 : times[2 * i + 1]!;
+    const { ttlMs } = this.#options;
+    if (
+      ttlMs > 0 &&
+      kind !== METADATA &&
+      timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs
+    ) {
+      if (lane === CATCH_UP) this.#passedOver--;
+      this.#settle(kind, 'expired');
+      return true;
+    }
+    const loop = this.#manager.loops[table.loop[s]!]!;
+    if (loop.queue.full) {
+      if (!isStuck(loop) || !this.#othersStarve(loop)) return false;
+      this.#letGoAll(loop, lane, { segment, row });
+      if (lane === FRONT) this.#passedOver++;
+      return true;
+    }
+    let valueLo = 0;
+    let valueHi = 0;
+    let payload: Payload | undefined;
+    if (kind === SAMPLE) {
+      valueLo = rows.sampleValue.getInt32(8 * i, true);
+      valueHi = rows.sampleValue.getInt32(8 * i + 4, true);
+    } else {
+      if (kind === EXEMPLAR) {
+        valueLo = rows.exemplarValue.getInt32(8 * i, true);
+        valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
+      }
+      const prepared = this.#payload(reader, context, kind, i);
+      if (typeof prepared === 'string') {
+        if (lane === CATCH_UP) this.#passedOver--;
+        this.#settle(kind, prepared);
+        return true;
+      }
+      payload = prepared;
+    }
+    if (lane === CATCH_UP) this.#passedOver--;
+    table.queued(s, segment, row);
+    const resent = table.isResent(s, segment, row) ? 1 : 0;
+    loop.queue.push(
+      context,
+      row,
+      s,
+      resent,
+      kind,
+      Math.max(0, series),
+      timeLo,
+      timeHi,
+      valueLo,
+      valueHi,
+      payload,
+    );
+    return true;
+  }
+
+  /** What a row that is no sample carries, or the reason for which it is not sent. */
+  #payload(reader: WalReader, context: SegmentContext, kind: number, i: number): Payload | EndpointReason {
+    const { rows } = reader;
+    if (kind === HISTOGRAM) {
+      const bytes = rows.histogramBytes.slice(rows.histogramAt[i]!, rows.histogramAt[i + 1]!);
+      return hasCustomBuckets(bytes) ? 'custom_buckets' : { bytes };
+    }
+    if (kind === EXEMPLAR) {
+      return { bytes: rows.exemplarLabels.slice(rows.exemplarAt[i]!, rows.exemplarAt[i + 1]!) };
+    }
+    if (!this.#options.metadata.send) return 'metadata_off';
+    const bytes = encodeMetadata(rows, i, context.dictionary);
+    const family = context.dictionary.string(rows.metadataFamily[i]!);
+    if (bytes === undefined || family === undefined) return 'damaged';
+    return this.#metadata.passes(family, bytes, reader.head.at) ? { bytes } : 'metadata_unchanged';
+  }
+
+  #familyShard(reader: WalReader, dictionary: SegmentContext['dictionary'], i: number): number {
+    const family = dictionary.string(reader.rows.metadataFamily[i]!) ?? new Uint8Array(0);
+    murmur3(new DataView(family.buffer, family.byteOffset, family.byteLength), 0, family.length, 0);
+    return digest[0]! & (SHARDS - 1);
+  }
+
+  #settle(kind: number, reason: EndpointReason): void {
+    this.#options.stats.addLost(reason, kind, 1);
+    this.#options.onSettled(1);
+  }
+
+  #othersStarve(stuck: Loop): boolean {
+    return this.#manager.loops.some(
+      (loop) => loop !== stuck && !loop.failing && 4 * loop.queue.length < loop.queue.capacity,
+    );
+  }
+
+  /** Lets go all shards of a stuck loop that this reader serves. */
+  #letGoAll(loop: Loop, lane: number, at: Position): void {
+    const table = this.#table;
+    for (let s = 0; s < SHARDS; s++) {
+      if (table.loop[s] === loop.index && table.lane[s] === lane) table.letGo(s, at);
+    }
+  }
+}
+
+function isStuck(loop: Loop): boolean {
+  return loop.attempts >= STUCK_ATTEMPTS;
+}
+
+const CUSTOM_BUCKETS = -53;
+
+/** True for a histogram with schema -53 (HIST-10). */
+function hasCustomBuckets(histogram: Uint8Array): boolean {
+  const reader = new ProtoReader(histogram, 0, histogram.length);
+  let schema = 0;
+  while (!reader.done) {
+    const tag = reader.tag();
+    if (tag !== 0x20) {
+      reader.skip(tag);
+      continue;
+    }
+    const z = reader.varint64();
+    schema = (z >>> 1) ^ -(z & 1);
+  }
+  return schema === CUSTOM_BUCKETS;
+}

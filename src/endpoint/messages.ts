@@ -1,0 +1,39 @@
+import type { LogLevel } from '../telemetry/log.ts';
+
+/** What a worker is started with. Everything in it can be cloned; secrets come by the file that names them. */
+export interface WorkerStart {
+  readonly endpoint: string;
+  readonly dataDir: string;
+  /** The configuration: its file, or undefined for the built-in one. Read again here, since secrets are not cloned. */
+  readonly config: { readonly text: string; readonly file: string; readonly baseDir: string };
+  readonly stats: SharedArrayBuffer;
+  readonly watermark: SharedArrayBuffer;
+  /** The newest progress block, or undefined for an endpoint that is new. */
+  readonly progress: Uint8Array | undefined;
+  /** Where a new endpoint starts. */
+  readonly start: { readonly segment: number; readonly row: number };
+  /** Rows that wait for this endpoint, and rows behind its first cursor that do not. */
+  readonly waitingRows: number;
+  /** Rows that this agent had committed when `waitingRows` was counted. */
+  readonly committedRows: number;
+  readonly settledAhead: number;
+  readonly userAgent: string;
+}
+
+export type ToWorker =
+  /** There is more to read. */
+  | { readonly type: 'wake' }
+  /** Deliver what can be delivered in this time, then stop. */
+  | { readonly type: 'stop'; readonly graceMs: number };
+
+export type FromWorker =
+  | { readonly type: 'ready' }
+  /** About once a second, and last of all before it ends. `block` is a progress block (network/progress.ts). */
+  | { readonly type: 'progress'; readonly block: Uint8Array }
+  | {
+      readonly type: 'log';
+      readonly level: LogLevel;
+      readonly message: string;
+      readonly facts: Readonly<Record<string, string | number | boolean>>;
+    }
+  | { readonly type: 'stopped' };

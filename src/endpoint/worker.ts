@@ -1,0 +1,275 @@
+import { parentPort, workerData } from 'node:worker_threads';
+import type { EndpointConfig } from '../config/endpoints.ts';
+import { parseConfig } from '../config/load.ts';
+import { walDirectory } from '../filequeue/file-queue.ts';
+import { createDestination } from '../network/create-destination.ts';
+import type { Loop, LoopFailure } from '../network/loop.ts';
+import { Manager } from '../network/manager.ts';
+import { decodeProgress, ProgressBlock, ProgressFile, progressPath } from '../network/progress.ts';
+import { ShardTable } from '../network/shard-table.ts';
+import { describeError } from '../runtime/errors.ts';
+import { nodeFileSystem } from '../runtime/fs.ts';
+import { wait } from '../runtime/wait.ts';
+import { EndpointStats } from '../telemetry/endpoint-stats.ts';
+import { type LogFacts, type LogLevel, Repetition } from '../telemetry/log.ts';
+import { ExternalLabels } from './external-labels.ts';
+import { Feeder } from './feeder.ts';
+import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { SegmentContext } from './segment-context.ts';
+import { SharedWatermark } from './shared-watermark.ts';
+import { SegmentStore } from './wal-reader.ts';
+
+/**
+ * The thread of one endpoint: reads the WAL directory by itself and delivers.
+ *
+ *     WAL -> WalReader -> Feeder -> RowQueue -> Loop -> Destination
+ *                                              <- settled: ShardTable, progress file, (main: ledger)
+ *
+ * Main only says that there is more, and when to stop. Numbers go back through shared memory, positions by a
+ * message about once a second.
+ */
+const TICK_MS = 1000;
+const RESHARD_TICKS = 10;
+/** How long a row may wait for a fuller request when `batch_send_deadline` is not set. */
+const ADAPTIVE_DEADLINE_MS = 200;
+
+class EndpointWorker {
+  readonly #start: WorkerStart;
+  readonly #config: EndpointConfig;
+  readonly #stats: EndpointStats;
+  readonly #watermark: SharedWatermark;
+  readonly #block: ProgressBlock;
+  readonly #file: ProgressFile;
+  readonly #table: ShardTable;
+  readonly #manager: Manager;
+  readonly #feeder: Feeder;
+  readonly #repetition: Repetition = new Repetition(Date.now);
+  readonly #ticker: NodeJS.Timeout;
+  readonly #send: (message: FromWorker) => void;
+  #settledRows = 0;
+  #ticks = 0;
+  #last: { committed: number; delivered: number; atMs: number };
+  #secondsPerSample = 0;
+  #stopping = false;
+
+  constructor(start: WorkerStart, send: (message: FromWorker) => void) {
+    this.#start = start;
+    this.#send = send;
+    const config = parseConfig(start.config.text, { file: start.config.file, baseDir: start.config.baseDir });
+    const endpoint = config.remoteWrite.find((e) => e.name === start.endpoint);
+    if (endpoint === undefined) throw new Error(`no endpoint ${start.endpoint} in ${start.config.file}`);
+    this.#config = endpoint;
+    this.#stats = new EndpointStats(start.stats);
+    this.#watermark = new SharedWatermark(start.watermark);
+    const progress = start.progress && decodeProgress(start.progress);
+    this.#block = new ProgressBlock(progress?.sequence ?? 0);
+    this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
+    const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
+    this.#table = new ShardTable(this.#block, progress, start.start, queue.minShards);
+    this.#manager = new Manager({
+      settings: {
+        capacity: queue.capacity,
+        maxSamplesPerSend: queue.maxSamplesPerSend,
+        maxMetadataPerSend: metadataConfig.maxSamplesPerSend,
+        batchSendDeadlineMs: queue.batchSendDeadlineMs ?? ADAPTIVE_DEADLINE_MS,
+        ttlMs,
+        minBackoffMs: queue.minBackoffMs,
+        maxBackoffMs: queue.maxBackoffMs,
+        retryOn429: queue.retryOnHttp429,
+        retryOn408: true,
+        holdOn4xx: true,
+      },
+      minShards: queue.minShards,
+      maxShards: queue.maxShards,
+      table: this.#table,
+      destination: createDestination(endpoint, start.userAgent),
+      stats: this.#stats,
+      now: Date.now,
+      random: Math.random,
+      onProgress: () => this.#note(),
+      onRoom: () => this.#feeder.pump(),
+      onSettled: (rows) => {
+        this.#settledRows += rows;
+      },
+      onFailure: (loop, failure) => this.#failed(loop, failure),
+      onRecovery: (loop) => this.#recovered(loop),
+    });
+    const rewrite =
+      Object.keys(config.externalLabels).length > 0 ? new ExternalLabels(config.externalLabels) : undefined;
+    const dir = walDirectory(start.dataDir);
+    const store = new SegmentStore(nodeFileSystem, dir, (segment, onIdle) =>
+      SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle),
+    );
+    this.#feeder = new Feeder({
+      store,
+      table: this.#table,
+      manager: this.#manager,
+      stats: this.#stats,
+      start: start.start,
+      settledAhead: start.settledAhead,
+      ttlMs,
+      metadata: metadataConfig,
+      watermark: () => {
+        // Asked for first, so that a commit between here and falling asleep wakes this thread again.
+        this.#watermark.sleep();
+        return this.#watermark.read();
+      },
+      now: Date.now,
+      onDamage: ({ segment, offset, rows, message }) => {
+        this.#stats.addLost('damaged', 0, rows);
+        this.#settledRows += rows;
+        this.#log('error', `${message}; its rows are lost, reading goes on behind it`, {
+          segment,
+          offset,
+          rows,
+        });
+      },
+      onError: (error) => {
+        if (this.#repetition.tell('read') === undefined) return;
+        this.#log('error', 'the WAL could not be read; trying again every second, nothing is lost', {
+          error: describeError(error),
+        });
+      },
+      onSettled: (rows) => {
+        this.#settledRows += rows;
+      },
+    });
+    this.#last = {
+      committed: start.committedRows,
+      delivered: this.#stats.deliveredRows,
+      atMs: performance.now(),
+    };
+    this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#tick();
+    this.#feeder.pump();
+  }
+
+  wake(): void {
+    this.#feeder.pump();
+  }
+
+  /** Delivers what can be delivered within `graceMs`, stops, and says where it stands. */
+  async stop(graceMs: number): Promise<void> {
+    if (this.#stopping) return;
+    this.#stopping = true;
+    const until = performance.now() + graceMs;
+    this.#manager.flush();
+    this.#feeder.pump();
+    while (performance.now() < until && !(this.#feeder.dry && this.#manager.idle)) {
+      await wait(Math.min(20, Math.max(1, until - performance.now())), new AbortController().signal);
+    }
+    clearInterval(this.#ticker);
+    await this.#feeder.stop();
+    await this.#manager.stop();
+    this.#tick();
+    await this.#manager.destination.close();
+    this.#file.close();
+    this.#send({ type: 'stopped' });
+  }
+
+  /** Writes the table down, by a plain write. */
+  #note(): void {
+    this.#file.write(this.#block.seal(this.#feeder.unsettled, this.#feeder.front));
+  }
+
+  #tick(): void {
+    const stats = this.#stats;
+    const waiting = this.#waitingRows();
+    let oldest = Number.POSITIVE_INFINITY;
+    for (const loop of this.#manager.loops) {
+      if (loop.queue.length > 0) oldest = Math.min(oldest, this.#manager.committedMs(loop));
+    }
+    stats.set('shards', this.#manager.loops.length);
+    stats.set('pendingRows', this.#manager.pendingRows);
+    stats.set('waitingRows', waiting);
+    stats.set('oldestWaitingMs', Number.isFinite(oldest) ? oldest : 0);
+    stats.set('segment', this.#feeder.front.segment);
+    stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
+    stats.set('holdingLoops', this.#manager.loops.filter((loop) => loop.holding).length);
+    this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
+    const block = this.#block.seal(this.#feeder.unsettled, this.#feeder.front);
+    this.#file.write(block);
+    this.#send({ type: 'progress', block: block.slice() });
+    if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
+  }
+
+  /** Rows that are durable and not settled for this endpoint. */
+  #waitingRows(): number {
+    return Math.max(
+      0,
+      this.#start.waitingRows + this.#watermark.committedRows - this.#start.committedRows - this.#settledRows,
+    );
+  }
+
+  #reshard(backlogSamples: number): void {
+    const now = performance.now();
+    const seconds = (now - this.#last.atMs) / 1000;
+    const committed = this.#watermark.committedRows;
+    let busy = 0;
+    for (const loop of this.#manager.loops) {
+      busy += loop.busySeconds;
+      loop.busySeconds = 0;
+    }
+    const delivered = this.#stats.deliveredRows;
+    const sent = delivered - this.#last.delivered;
+    if (sent > 0) this.#secondsPerSample = busy / sent;
+    const desired = this.#manager.desired({
+      arrivedPerSecond: (committed - this.#last.committed) / seconds,
+      deliveredPerSecond: sent / seconds,
+      secondsPerSample: this.#secondsPerSample,
+      backlogSamples,
+    });
+    this.#last = { committed, delivered, atMs: now };
+    this.#stats.set('shardsDesired', desired);
+    if (desired === this.#manager.wanted || this.#manager.moving) return;
+    this.#log('info', 'the number of loops changes', { from: this.#manager.wanted, to: desired });
+    this.#manager.resize(desired, (s) => this.#feeder.letGo(s));
+    this.#feeder.pump();
+  }
+
+  #failed(loop: Loop, failure: LoopFailure): void {
+    const { action, cause, words, waitMs, rows, reason } = failure;
+    const before = this.#repetition.tell(`${action} ${cause} ${words.slice(0, 80)}`);
+    if (before === undefined) return;
+    const facts: LogFacts = {
+      loop: loop.index,
+      cause,
+      said: words,
+      ...(before > 0 ? { repeated: before } : {}),
+    };
+    if (action === 'reject') {
+      this.#log('error', `the endpoint refused ${rows} rows for good; they are counted as ${reason}`, facts);
+    } else if (action === 'hold') {
+      this.#log(
+        'error',
+        'the endpoint does not let us in; rows are held on disk and tried again. Check its URL, credentials and certificate',
+        { ...facts, next_try_ms: Math.round(waitMs) },
+      );
+    } else {
+      this.#log('warn', 'a request failed; the same rows are sent again, later ones wait on disk', {
+        ...facts,
+        next_try_ms: Math.round(waitMs),
+      });
+    }
+  }
+
+  #recovered(loop: Loop): void {
+    if (this.#manager.loops.some((other) => other !== loop && other.failing)) return;
+    this.#repetition.over('retry');
+    this.#repetition.over('hold');
+    this.#log('info', 'the endpoint takes requests again', { waiting_rows: this.#waitingRows() });
+  }
+
+  #log(level: LogLevel, message: string, facts: LogFacts): void {
+    this.#send({ type: 'log', level, message, facts: { endpoint: this.#config.name, ...facts } });
+  }
+}
+
+const port = parentPort;
+if (port === null) throw new Error('endpoint/worker.ts runs in a worker thread');
+const worker = new EndpointWorker(workerData as WorkerStart, (message) => port.postMessage(message));
+port.on('message', (message: ToWorker) => {
+  if (message.type === 'wake') worker.wake();
+  else void worker.stop(message.graceMs).then(() => port.close());
+});
+port.postMessage({ type: 'ready' } satisfies FromWorker);

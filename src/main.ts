@@ -1,0 +1,219 @@
+#!/usr/bin/env node
+import { readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { Agent } from './agent.ts';
+import { parseListenAddress } from './config/addresses.ts';
+import { type Config, ConfigFileError, parseConfig } from './config/load.ts';
+import { renderOptionsDoc } from './config/options-doc.ts';
+import { renderDefaults } from './config/sample.ts';
+import type { WorkerStart } from './endpoint/messages.ts';
+import { describeError, SpillwayError } from './runtime/errors.ts';
+import { packageRoot, packageVersion } from './runtime/version.ts';
+import { progressText, startText } from './status/console.ts';
+import { inspectSegment } from './status/inspect-segment.ts';
+import { createLogger } from './telemetry/log.ts';
+
+/**
+ * The command line. The only place that handles signals and ends the process.
+ *
+ * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong.
+ */
+const usage = `Spillway ${packageVersion()}: a durable queue between what scrapes and what stores.
+
+Usage:
+  spillway [run] [--config FILE] [--listen HOST:PORT] [--data-dir DIR]
+      Run the agent. Without a configuration it listens on 127.0.0.1:9201, keeps its
+      queue in ./data, and delivers to a small SQLite file that you can look into.
+  spillway check-config FILE
+      Check a configuration file.
+  spillway config --defaults
+      Print every setting with its default.
+  spillway recent SELECTOR [--url URL]
+      Look up recent samples of a running agent, for example: spillway recent 'up{job="node"}'
+  spillway inspect FILE [--v2]
+      Print what is in a segment (*.open, *.committed) or in a captured request body.
+  spillway --version | --help
+`;
+
+class UsageError extends SpillwayError {
+  readonly code = 'USAGE';
+}
+
+const STATUS_EVERY_MS = 5000;
+const DEFAULT_URL = 'http://127.0.0.1:9201';
+
+async function main(args: string[]): Promise<number> {
+  const { values, positionals } = parse(args);
+  if (values.help) {
+    process.stdout.write(usage);
+    return 0;
+  }
+  if (values.version) {
+    process.stdout.write(`${packageVersion()}\n`);
+    return 0;
+  }
+  const [command = 'run', ...rest] = positionals;
+  switch (command) {
+    case 'run':
+      none(rest);
+      return run(values);
+    case 'check-config': {
+      const file = one(rest, 'a configuration file');
+      readConfig({ config: file });
+      process.stdout.write(`${file} is valid\n`);
+      return 0;
+    }
+    case 'config':
+      none(rest);
+      if (values['write-docs']) writeDocs();
+      else if (values.defaults) process.stdout.write(renderDefaults());
+      else throw new UsageError('spillway config needs --defaults');
+      return 0;
+    case 'recent':
+      return recent(one(rest, 'a selector'), values.url ?? DEFAULT_URL);
+    case 'inspect':
+      return inspect(one(rest, 'a file'), values.v2 === true);
+    default:
+      throw new UsageError(`there is no command ${command}`);
+  }
+}
+
+function parse(args: string[]) {
+  try {
+    return parseArgs({
+      args,
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', short: 'c' },
+        listen: { type: 'string' },
+        'data-dir': { type: 'string' },
+        defaults: { type: 'boolean' },
+        'write-docs': { type: 'boolean' },
+        url: { type: 'string' },
+        v2: { type: 'boolean' },
+        help: { type: 'boolean', short: 'h' },
+        version: { type: 'boolean' },
+      },
+    });
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, {}, cause);
+  }
+}
+
+type Flags = ReturnType<typeof parse>['values'];
+
+function one(rest: readonly string[], what: string): string {
+  if (rest.length !== 1) throw new UsageError(`this command takes one argument: ${what}`);
+  return rest[0]!;
+}
+
+function none(rest: readonly string[]): void {
+  if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
+}
+
+/** The configuration and where its text came from. Flags win over the file. */
+function readConfig(flags: Pick<Flags, 'config' | 'listen' | 'data-dir'>): {
+  config: Config;
+  source: WorkerStart['config'];
+} {
+  let text: string;
+  const file = flags.config ?? 'defaults';
+  if (flags.config === undefined) text = renderDefaults();
+  else {
+    try {
+      text = readFileSync(flags.config, 'utf8');
+    } catch (cause) {
+      throw new ConfigFileError(flags.config, cause);
+    }
+  }
+  const baseDir = flags.config === undefined ? process.cwd() : dirname(resolve(flags.config));
+  const parsed = parseConfig(text, { file, baseDir });
+  const listen = flags.listen === undefined ? parsed.listen : parseListenAddress(flags.listen);
+  if (listen === undefined) throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
+  const dataDir = flags['data-dir'] === undefined ? parsed.dataDir : resolve(flags['data-dir']);
+  return { config: { ...parsed, listen, dataDir }, source: { text, file, baseDir } };
+}
+
+async function run(flags: Flags): Promise<number> {
+  const { config, source } = readConfig(flags);
+  const logger = createLogger(config.logLevel, config.logFormat, Date.now, (line) =>
+    process.stderr.write(`${line}\n`),
+  );
+  const agent = new Agent({ config, configSource: source, logger });
+  const ended = new Promise<NodeJS.Signals>((resolveSignal) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.on(signal, () => resolveSignal(signal));
+    }
+  });
+  const url = await agent.start();
+  if (url !== undefined) process.stdout.write(startText(config, url));
+  const stopStatus =
+    flags.config === undefined || process.stdout.isTTY ? showProgress(agent) : () => undefined;
+  const signal = await ended;
+  stopStatus();
+  logger.log('info', 'stopping: delivering what is possible in the time, the rest stays on disk', {
+    signal,
+    grace_ms: config.shutdownGraceMs,
+  });
+  // A second signal ends the wait; what is unsent is on disk already.
+  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => process.exit(1));
+  await agent.stop();
+  const waiting = agent.summary().endpoints.reduce((sum, endpoint) => sum + endpoint.waitingRows, 0);
+  logger.log(
+    'info',
+    waiting === 0 ? 'stopped: all is delivered' : 'stopped: what waits is delivered after the next start',
+    {
+      waiting_rows: waiting,
+    },
+  );
+  return 0;
+}
+
+function showProgress(agent: Agent): () => void {
+  let last = '';
+  const timer = setInterval(() => {
+    const text = progressText(agent.summary());
+    if (text !== last) process.stdout.write(`${new Date().toLocaleTimeString('en-GB')}  ${text}\n`);
+    last = text;
+  }, STATUS_EVERY_MS);
+  return () => clearInterval(timer);
+}
+
+async function recent(selector: string, url: string): Promise<number> {
+  const response = await fetch(`${url}/api/v1/recent?match=${encodeURIComponent(selector)}`);
+  process.stdout.write(await response.text());
+  return response.ok ? 0 : 1;
+}
+
+async function inspect(file: string, v2: boolean): Promise<number> {
+  const bytes = readFileSync(file);
+  const { inspectWriteRequest } = await import('./status/inspect.ts');
+  const lines =
+    bytes.subarray(0, 3).toString() === 'SPW'
+      ? inspectSegment(bytes)
+      : inspectWriteRequest(bytes, v2 ? '2.0' : '1.0');
+  for (const line of lines) process.stdout.write(`${line}\n`);
+  return 0;
+}
+
+/** Writes the generated pages of the repository; `npm run docs`. */
+function writeDocs(): void {
+  writeFileSync(join(packageRoot(), 'docs', 'configuration.md'), renderOptionsDoc());
+  writeFileSync(join(packageRoot(), 'spillway.example.yaml'), renderDefaults());
+}
+
+main(process.argv.slice(2)).then(
+  (code) => {
+    process.exitCode = code;
+  },
+  (error: unknown) => {
+    const known = error instanceof SpillwayError;
+    process.stderr.write(
+      `spillway: ${known ? describeError(error) : error instanceof Error ? error.stack : String(error)}\n`,
+    );
+    const wrongInput = known && ['USAGE', 'CONFIG_INVALID', 'CONFIG_UNREADABLE'].includes(error.code);
+    if (known && error.code === 'USAGE') process.stderr.write(`\n${usage}`);
+    process.exitCode = wrongInput ? 2 : 1;
+  },
+);

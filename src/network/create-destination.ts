@@ -1,0 +1,32 @@
+import type { Auth } from '../config/auth.ts';
+import type { EndpointConfig } from '../config/endpoints.ts';
+import { HttpDestination } from './client.ts';
+import type { Destination } from './destination.ts';
+import { RecentDestination } from './recent.ts';
+
+/** The destination that the URL of an endpoint names: a receiver over HTTP, or the built-in recent samples. */
+export function createDestination(endpoint: EndpointConfig, userAgent: string): Destination {
+  const { url, auth } = endpoint;
+  if (url.kind === 'sqlite') {
+    return new RecentDestination({
+      file: url.file,
+      keepMs: endpoint.keepMs,
+      keepSamples: endpoint.keepSamples,
+      now: Date.now,
+    });
+  }
+  return new HttpDestination({
+    href: url.href,
+    headers: endpoint.headers,
+    authorization: () => (auth === undefined ? undefined : authorization(auth)),
+    remoteTimeoutMs: endpoint.remoteTimeoutMs,
+    userAgent,
+  });
+}
+
+/** The value of the `Authorization` header. Secrets in files are looked at each time, so they can be rotated. */
+async function authorization(auth: Auth): Promise<string> {
+  if (auth.kind === 'token') return `${auth.type} ${await auth.credentials.reveal()}`;
+  const pair = `${await auth.username.reveal()}:${await auth.password.reveal()}`;
+  return `Basic ${Buffer.from(pair).toString('base64')}`;
+}

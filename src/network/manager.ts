@@ -1,0 +1,203 @@
+import { EmitterV1 } from '../protocol/emit-v1.ts';
+import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
+import { desiredShards } from './autoshard.ts';
+import type { Destination } from './destination.ts';
+import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
+import { SHARDS } from './progress.ts';
+import { loopOf, type ShardTable } from './shard-table.ts';
+
+export interface ManagerOptions {
+  readonly settings: LoopSettings;
+  readonly minShards: number;
+  readonly maxShards: number;
+  readonly table: ShardTable;
+  readonly destination: Destination;
+  readonly stats: EndpointStats;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** The table has changed in a way that must be written down now: rows leave, or were settled. */
+  readonly onProgress: () => void;
+  /** Some loop has room, or shards are free to be served again. */
+  readonly onRoom: () => void;
+  /** Rows that are done with, in whatever way. */
+  readonly onSettled: (rows: number) => void;
+  readonly onFailure: (loop: Loop, failure: LoopFailure) => void;
+  readonly onRecovery: (loop: Loop) => void;
+}
+
+/**
+ * Spreads the virtual shards of an endpoint over its loops, and keeps the table of what is settled.
+ *
+ * A change of the number of loops moves whole shards. A shard that moves is first let go by its reader, so that
+ * nothing more of it is queued in its old loop; when what it has there is settled, it belongs to the new one,
+ * and the reader goes back for what it passed over meanwhile. So a series is never in two loops, and all other
+ * shards keep flowing.
+ */
+export class Manager implements LoopHost {
+  readonly settings: LoopSettings;
+  readonly destination: Destination;
+  readonly stats: EndpointStats;
+  readonly loops: Loop[] = [];
+  readonly #options: ManagerOptions;
+  readonly #table: ShardTable;
+  readonly #emitter: EmitterV1 = new EmitterV1();
+  #wanted: number;
+  #moving = 0;
+  #flushing = false;
+  #retired: Promise<void>[] = [];
+
+  constructor(options: ManagerOptions) {
+    this.settings = options.settings;
+    this.destination = options.destination;
+    this.stats = options.stats;
+    this.#options = options;
+    this.#table = options.table;
+    // As many loops as the table names: after a restart they form the requests again that were on their way.
+    this.#wanted = Math.max(...options.table.loop) + 1;
+    this.#grow(this.#wanted);
+  }
+
+  now(): number {
+    return this.#options.now();
+  }
+
+  random(): number {
+    return this.#options.random();
+  }
+
+  /** The number of loops that was last asked for. */
+  get wanted(): number {
+    return this.#wanted;
+  }
+
+  /** True while shards wait for their old loop. */
+  get moving(): boolean {
+    return this.#moving > 0;
+  }
+
+  /** True when nothing is queued or in flight. */
+  get idle(): boolean {
+    return this.loops.every((loop) => loop.idle);
+  }
+
+  /** Rows that are queued or in flight. */
+  get pendingRows(): number {
+    let rows = 0;
+    for (const loop of this.loops) rows += loop.queue.length;
+    return rows;
+  }
+
+  /** To be called after rows were queued. */
+  wake(): void {
+    for (const loop of this.loops) loop.wake();
+  }
+
+  /** Sends what is queued without waiting for fuller requests, from now on. */
+  flush(): void {
+    this.#flushing = true;
+    for (const loop of this.loops) loop.flush();
+  }
+
+  /**
+   * Changes the number of loops; `letGo` takes a shard from its reader. Nothing happens while shards are still
+   * moving from the time before.
+   */
+  resize(loops: number, letGo: (shard: number) => void): void {
+    if (loops === this.#wanted || this.moving) return;
+    this.#wanted = loops;
+    this.#grow(loops);
+    const table = this.#table;
+    for (let s = 0; s < SHARDS; s++) {
+      const target = loopOf(s, loops);
+      table.target[s] = target;
+      if (table.loop[s] === target) continue;
+      letGo(s);
+      this.#moving++;
+    }
+    this.#settleMoves();
+  }
+
+  /** What the present load asks for, between `min_shards` and `max_shards`. */
+  desired(load: {
+    arrivedPerSecond: number;
+    deliveredPerSecond: number;
+    secondsPerSample: number;
+    backlogSamples: number;
+  }): number {
+    const { minShards, maxShards } = this.#options;
+    const failing = this.loops.filter((loop) => loop.failing).length;
+    return desiredShards({
+      ...load,
+      current: this.#wanted,
+      min: minShards,
+      max: maxShards,
+      failing: 2 * failing >= this.loops.length,
+    });
+  }
+
+  /** Cuts every request and forgets what is queued; it stays on disk. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.loops.map((loop) => loop.stop()), ...this.#retired]);
+  }
+
+  leaving(loop: Loop, rows: number): void {
+    const { queue } = loop;
+    const { segment } = queue.context;
+    for (let i = 0; i < rows; i++) {
+      const at = (queue.head + i) & queue.mask;
+      this.#table.sent(queue.shard[at]!, segment, queue.row[at]!);
+    }
+    this.#options.onProgress();
+  }
+
+  settled(loop: Loop, rows: number): void {
+    const { queue } = loop;
+    const { segment } = queue.context;
+    for (let i = 0; i < rows; i++) {
+      const at = (queue.head + i) & queue.mask;
+      this.#table.settled(queue.shard[at]!, segment, queue.row[at]!);
+    }
+    if (this.moving) this.#settleMoves();
+    this.#options.onSettled(rows);
+    this.#options.onProgress();
+  }
+
+  moved(_loop: Loop): void {
+    this.#options.onRoom();
+  }
+
+  committedMs(loop: Loop): number {
+    const { queue } = loop;
+    return queue.context.committedMs(queue.row[queue.head]!) ?? this.now();
+  }
+
+  failed(loop: Loop, failure: LoopFailure): void {
+    this.#options.onFailure(loop, failure);
+  }
+
+  recovered(loop: Loop): void {
+    this.#options.onRecovery(loop);
+  }
+
+  #grow(loops: number): void {
+    while (this.loops.length < loops) {
+      const loop = new Loop(this.loops.length, this, this.#emitter);
+      if (this.#flushing) loop.flush();
+      this.loops.push(loop);
+    }
+  }
+
+  /** Hands over the shards that have nothing pending in their old loop, and ends loops that have no shards. */
+  #settleMoves(): void {
+    const table = this.#table;
+    let moving = 0;
+    for (let s = 0; s < SHARDS; s++) {
+      if (table.loop[s] === table.target[s]) continue;
+      if (table.pending[s] === 0) table.loop[s] = table.target[s]!;
+      else moving++;
+    }
+    this.#moving = moving;
+    if (moving > 0) return;
+    for (const loop of this.loops.splice(this.#wanted)) this.#retired.push(loop.stop());
+  }
+}

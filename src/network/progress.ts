@@ -1,0 +1,160 @@
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { crc32 } from 'node:zlib';
+import { comparePositions, type Position } from '../serialization/position.ts';
+
+/** The hash space is cut into this many virtual shards. On disk: never change it. */
+export const SHARDS = 256;
+
+/**
+ * How far an endpoint has come, as one block of bytes.
+ *
+ * It is saved twice. The ledger has it about once a second, in a transaction: what survives a power cut. A file
+ * of the endpoint has it by a plain write before each request leaves and after it is settled: the page cache
+ * outlives the process, so after a kill -9 the next process knows to the row what was settled, and which rows
+ * were on their way and may have been delivered (RLY-13). With the loop of each shard it forms the same requests
+ * from them again.
+ *
+ * The file has two slots, written in turn; a block carries a sequence number and a CRC. A kill in the middle of
+ * a write leaves the other slot, and the request that the torn block announced had not left.
+ *
+ *     0    8     "SPWPROG1"
+ *     8    8     sequence, f64
+ *     16   8     rows that were read and are not settled, f64
+ *     24   12    front: segment f64, row u32
+ *     40   256   loop of each shard, u8
+ *     296  2048  low segments, f64         everything of the shard before it is settled
+ *     2344 1024  low rows, u32
+ *     3368 2048  sent segments, f64        nothing of the shard behind it has been sent
+ *     5416 1024  sent rows, u32
+ *     6440 4     CRC-32 of all before
+ *
+ * Everything is little-endian. The arrays are used in place, so nothing is copied when a request leaves.
+ */
+export const PROGRESS_BYTES = 6444;
+
+const MAGIC = Buffer.from('SPWPROG1');
+const FRONT_AT = 24;
+const LOOPS_AT = 40;
+const LOW_SEGMENTS_AT = 296;
+const LOW_ROWS_AT = LOW_SEGMENTS_AT + 8 * SHARDS;
+const SENT_SEGMENTS_AT = LOW_ROWS_AT + 4 * SHARDS;
+const SENT_ROWS_AT = SENT_SEGMENTS_AT + 8 * SHARDS;
+const CRC_AT = SENT_ROWS_AT + 4 * SHARDS;
+
+export interface Progress {
+  readonly sequence: number;
+  /** Rows before `front` that are not settled. */
+  readonly unsettled: number;
+  readonly front: Position;
+  readonly loops: Readonly<Uint8Array>;
+  /** Everything of a shard before its position here is settled. */
+  readonly low: readonly Position[];
+  /** Nothing of a shard behind its position here has been sent. */
+  readonly sent: readonly Position[];
+}
+
+/** The block that is being kept: its arrays are the live state of the shards. */
+export class ProgressBlock {
+  readonly bytes: Uint8Array = new Uint8Array(new ArrayBuffer(PROGRESS_BYTES));
+  readonly loop: Uint8Array = new Uint8Array(this.bytes.buffer, LOOPS_AT, SHARDS);
+  readonly lowSegment: Float64Array = new Float64Array(this.bytes.buffer, LOW_SEGMENTS_AT, SHARDS);
+  readonly lowRow: Uint32Array = new Uint32Array(this.bytes.buffer, LOW_ROWS_AT, SHARDS);
+  readonly sentSegment: Float64Array = new Float64Array(this.bytes.buffer, SENT_SEGMENTS_AT, SHARDS);
+  readonly sentRow: Uint32Array = new Uint32Array(this.bytes.buffer, SENT_ROWS_AT, SHARDS);
+  readonly #view: DataView = new DataView(this.bytes.buffer);
+  #sequence: number;
+
+  /** `sequence` is that of the newest block there is; 0 when there is none. */
+  constructor(sequence: number) {
+    this.#sequence = sequence;
+    this.bytes.set(MAGIC, 0);
+  }
+
+  /** Numbers the block and closes it with its CRC, to be written. */
+  seal(unsettled: number, front: Position): Uint8Array {
+    const view = this.#view;
+    view.setFloat64(8, ++this.#sequence, true);
+    view.setFloat64(16, unsettled, true);
+    view.setFloat64(FRONT_AT, front.segment, true);
+    view.setUint32(FRONT_AT + 8, front.row, true);
+    view.setUint32(CRC_AT, crc32(this.bytes.subarray(0, CRC_AT)), true);
+    return this.bytes;
+  }
+}
+
+/** Reads a block; undefined when it is not whole. */
+export function decodeProgress(bytes: Uint8Array): Progress | undefined {
+  if (bytes.length < PROGRESS_BYTES || !MAGIC.equals(bytes.subarray(0, MAGIC.length))) return undefined;
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  if (view.getUint32(CRC_AT, true) !== crc32(bytes.subarray(0, CRC_AT))) return undefined;
+  const positions = (segmentsAt: number, rowsAt: number): Position[] =>
+    Array.from({ length: SHARDS }, (_, s) => ({
+      segment: view.getFloat64(segmentsAt + 8 * s, true),
+      row: view.getUint32(rowsAt + 4 * s, true),
+    }));
+  return {
+    sequence: view.getFloat64(8, true),
+    unsettled: view.getFloat64(16, true),
+    front: { segment: view.getFloat64(FRONT_AT, true), row: view.getUint32(FRONT_AT + 8, true) },
+    loops: bytes.slice(LOOPS_AT, LOOPS_AT + SHARDS),
+    low: positions(LOW_SEGMENTS_AT, LOW_ROWS_AT),
+    sent: positions(SENT_SEGMENTS_AT, SENT_ROWS_AT),
+  };
+}
+
+/** The position before which nothing is needed any more. */
+export function lowest(progress: Progress): Position {
+  return progress.low.reduce((low, p) => (comparePositions(p, low) < 0 ? p : low));
+}
+
+/** The newest of several blocks; all come from one writer, so it is the furthest too. */
+export function newestProgress(blocks: readonly (Progress | undefined)[]): Progress | undefined {
+  let newest: Progress | undefined;
+  for (const block of blocks) {
+    if (block !== undefined && (newest === undefined || block.sequence > newest.sequence)) newest = block;
+  }
+  return newest;
+}
+
+/** The path of an endpoint's file. Names hold letters, digits, `_`, `.` and `-` only. */
+export function progressPath(dataDir: string, endpoint: string): string {
+  return path.join(dataDir, 'endpoints', `${endpoint}.progress`);
+}
+
+/** The two slots of a file as bytes, whole or not; none when there is no such file. */
+export function readProgressFile(file: string): Uint8Array[] {
+  let bytes: Uint8Array;
+  try {
+    bytes = fs.readFileSync(file);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+  return [bytes.slice(0, PROGRESS_BYTES), bytes.slice(PROGRESS_BYTES)];
+}
+
+/** The two-slot file, open for plain writes. */
+export class ProgressFile {
+  readonly #fd: number;
+  #slot = 0;
+
+  constructor(file: string) {
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    this.#fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o640);
+    const [first, second] = readProgressFile(file);
+    // The first write must not go over the newest block.
+    const sequence = (slot: Uint8Array | undefined): number => (slot && decodeProgress(slot)?.sequence) ?? -1;
+    this.#slot = sequence(first) >= sequence(second) ? 1 : 0;
+  }
+
+  /** Writes a block over the older one. */
+  write(block: Uint8Array): void {
+    fs.writeSync(this.#fd, block, 0, PROGRESS_BYTES, this.#slot * PROGRESS_BYTES);
+    this.#slot = 1 - this.#slot;
+  }
+
+  close(): void {
+    fs.closeSync(this.#fd);
+  }
+}

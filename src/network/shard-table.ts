@@ -1,0 +1,144 @@
+import { comparePositions, type Position } from '../serialization/position.ts';
+import { type Progress, type ProgressBlock, SHARDS } from './progress.ts';
+
+/** Served by the reader at the front of the queue. */
+export const FRONT = 0;
+/** Served by the reader that goes over what was let go. */
+export const CATCH_UP = 1;
+/** Not served: it waits for its loop, at `next`. */
+export const WAITING = 2;
+
+/**
+ * What an endpoint knows of each virtual shard.
+ *
+ * A row of shard `s` is in one of four states, in the order of the queue:
+ *
+ *     settled | sent, unknown | queued in a loop | not read yet
+ *             ^ low           ^ sent             ^ next, or its reader
+ *
+ * - `pending` rows are queued or in a request; while there are any, everything before `low` is settled.
+ * - rows before `next` have been queued, whatever a reader that starts further back comes across.
+ * - rows before the `sent` of the process before that are not settled may have been delivered by the process before (RLY-13).
+ */
+export class ShardTable {
+  /** Loop of each shard. */
+  readonly loop: Uint8Array;
+  /** Where it shall move once nothing of it is pending; the same as `loop` when it stays. */
+  readonly target: Uint8Array = new Uint8Array(SHARDS);
+  readonly lane: Uint8Array = new Uint8Array(SHARDS);
+  readonly pending: Uint32Array = new Uint32Array(SHARDS);
+  readonly lowSegment: Float64Array;
+  readonly lowRow: Uint32Array;
+  readonly nextSegment: Float64Array = new Float64Array(SHARDS);
+  readonly nextRow: Uint32Array = new Uint32Array(SHARDS);
+  readonly sentSegment: Float64Array;
+  readonly sentRow: Uint32Array;
+  readonly #resentSegment: Float64Array = new Float64Array(SHARDS);
+  readonly #resentRow: Uint32Array = new Uint32Array(SHARDS);
+
+  /**
+   * The table lives in `block`. It goes on from `progress`; without, every shard starts at `start`, spread over
+   * `loops` loops.
+   */
+  constructor(block: ProgressBlock, progress: Progress | undefined, start: Position, loops: number) {
+    this.loop = block.loop;
+    this.lowSegment = block.lowSegment;
+    this.lowRow = block.lowRow;
+    this.sentSegment = block.sentSegment;
+    this.sentRow = block.sentRow;
+    for (let s = 0; s < SHARDS; s++) {
+      const low = progress?.low[s] ?? start;
+      const sent = progress?.sent[s] ?? start;
+      this.loop[s] = progress?.loops[s] ?? loopOf(s, loops);
+      this.target[s] = this.loop[s]!;
+      this.lowSegment[s] = low.segment;
+      this.lowRow[s] = low.row;
+      this.nextSegment[s] = low.segment;
+      this.nextRow[s] = low.row;
+      this.sentSegment[s] = sent.segment;
+      this.sentRow[s] = sent.row;
+      this.#resentSegment[s] = sent.segment;
+      this.#resentRow[s] = sent.row;
+    }
+  }
+
+  /** Takes shard `s` from the reader that serves it; `at` is where that reader stands. */
+  letGo(s: number, at: Position): void {
+    if (this.lane[s] === WAITING) return;
+    this.lane[s] = WAITING;
+    this.#raiseNext(s, at);
+  }
+
+  /** Gives shard `s` to a reader. */
+  serve(s: number, lane: typeof FRONT | typeof CATCH_UP): void {
+    this.lane[s] = lane;
+  }
+
+  /** True when the row at `row` of `segment` has been queued before, by whichever reader. */
+  isBehind(s: number, segment: number, row: number): boolean {
+    const next = this.nextSegment[s]!;
+    return segment < next || (segment === next && row < this.nextRow[s]!);
+  }
+
+  /** True when that row may have been delivered by the process before. */
+  isResent(s: number, segment: number, row: number): boolean {
+    const end = this.#resentSegment[s]!;
+    return segment < end || (segment === end && row < this.#resentRow[s]!);
+  }
+
+  /** Counts a row as queued. */
+  queued(s: number, segment: number, row: number): void {
+    if (this.pending[s] === 0) {
+      this.lowSegment[s] = segment;
+      this.lowRow[s] = row;
+    }
+    this.pending[s]!++;
+  }
+
+  /** Counts the oldest pending row, at `row` of `segment`, as settled. */
+  settled(s: number, segment: number, row: number): void {
+    this.pending[s]!--;
+    this.lowSegment[s] = segment;
+    this.lowRow[s] = row + 1;
+  }
+
+  /** Notes that the row at `row` of `segment` is about to leave. */
+  sent(s: number, segment: number, row: number): void {
+    this.sentSegment[s] = segment;
+    this.sentRow[s] = row + 1;
+  }
+
+  /**
+   * Moves `low` of the shards that have nothing pending up to where their reader stands: what lies before has
+   * no row of theirs. Returns the lowest of all.
+   */
+  raise(front: Position, catchUp: Position): Position {
+    let lowest = front;
+    for (let s = 0; s < SHARDS; s++) {
+      let low: Position = { segment: this.lowSegment[s]!, row: this.lowRow[s]! };
+      if (this.pending[s] === 0) {
+        const next = { segment: this.nextSegment[s]!, row: this.nextRow[s]! };
+        const reader = this.lane[s] === FRONT ? front : this.lane[s] === CATCH_UP ? catchUp : next;
+        const at = comparePositions(reader, next) > 0 ? reader : next;
+        if (comparePositions(at, low) > 0) {
+          low = at;
+          this.lowSegment[s] = at.segment;
+          this.lowRow[s] = at.row;
+        }
+      }
+      if (comparePositions(low, lowest) < 0) lowest = low;
+    }
+    return lowest;
+  }
+
+  #raiseNext(s: number, at: Position): void {
+    if (this.isBehind(s, at.segment, at.row)) return;
+    this.nextSegment[s] = at.segment;
+    this.nextRow[s] = at.row;
+  }
+}
+
+/** The loop that shard `s` belongs to when there are `loops`: whole ranges of the hash space. */
+export function loopOf(s: number, loops: number): number {
+  return Math.floor((s * loops) / SHARDS);
+}

@@ -1,0 +1,53 @@
+/** What a write request says that it is, or why that is not taken. */
+export type Negotiated =
+  | { readonly accepted: true }
+  /** To be answered with 415 (RW2-R-04). */
+  | { readonly accepted: false; readonly message: string };
+
+const V1 = 'prometheus.WriteRequest';
+const V2 = 'io.prometheus.write.v2.Request';
+
+/**
+ * Decides by the headers alone what the body is (RW2-R-03): remote write 1.0 in snappy, or nothing that is taken.
+ *
+ * A missing header means 1.0 and snappy (INT-01); names compare case-blind (INT-02); parameters are read as
+ * RFC 9110 says, with blanks and quotes (INT-03).
+ */
+export function negotiate(contentType: string | undefined, contentEncoding: string | undefined): Negotiated {
+  if (contentType !== undefined && contentType !== '') {
+    const { type, parameters } = parseMediaType(contentType);
+    if (type !== 'application/x-protobuf') {
+      return refuse(
+        `Content-Type ${contentType} is not taken: it must be application/x-protobuf (remote write 1.0)`,
+      );
+    }
+    const message = parameters.get('proto') ?? V1;
+    if (message === V2) {
+      return refuse(
+        `the message ${V2} (remote write 2.0) is not supported yet; send ${V1} (remote write 1.0)`,
+      );
+    }
+    if (message !== V1) return refuse(`the message ${message} is unknown; send ${V1} (remote write 1.0)`);
+  }
+  const encoding = contentEncoding?.trim().toLowerCase();
+  if (encoding !== undefined && encoding !== '' && encoding !== 'snappy') {
+    return refuse(`Content-Encoding ${contentEncoding} is not taken: it must be snappy (block format)`);
+  }
+  return { accepted: true };
+}
+
+function refuse(message: string): Negotiated {
+  return { accepted: false, message };
+}
+
+/** A media type in lower case, with its parameters; names of parameters in lower case, values as they are. */
+export function parseMediaType(text: string): { type: string; parameters: Map<string, string> } {
+  const parameters = new Map<string, string>();
+  const semicolon = text.indexOf(';');
+  const type = (semicolon < 0 ? text : text.slice(0, semicolon)).trim().toLowerCase();
+  const pattern = /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/g;
+  for (const [, name, quoted, plain] of text.matchAll(pattern)) {
+    parameters.set(name!.toLowerCase(), quoted === undefined ? plain! : quoted.replace(/\\(.)/g, '$1'));
+  }
+  return { type, parameters };
+}

@@ -1,0 +1,111 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Registry } from 'prom-client';
+import type { Config } from '../config/load.ts';
+import { SpillwayError } from '../runtime/errors.ts';
+import { openRecent, type RecentLookup } from './recent-lookup.ts';
+import { parseSelector } from './selector.ts';
+
+export interface StatusOptions {
+  readonly config: Config;
+  readonly version: string;
+  readonly registry: Registry;
+  /** Undefined when the agent is ready, else what it is doing. */
+  readonly ready: () => string | undefined;
+  readonly summary: () => object;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
+
+const MOST_SERIES = 1000;
+const MOST_SAMPLES = 10_000;
+
+/** What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples. Nothing changes by it. */
+export function statusRoutes(options: StatusOptions): [string, Handler][] {
+  const recent = recentLookups(options.config);
+  return [
+    [
+      '/metrics',
+      async (_request, response) => {
+        const text = await options.registry.metrics();
+        response.writeHead(200, { 'Content-Type': options.registry.contentType }).end(text);
+      },
+    ],
+    ['/-/healthy', (_request, response) => plain(response, 200, 'Spillway is healthy.')],
+    [
+      '/-/ready',
+      (_request, response) => {
+        const state = options.ready();
+        if (state === undefined) plain(response, 200, 'Spillway is ready.');
+        else plain(response, 503, `Spillway is ${state}.`);
+      },
+    ],
+    [
+      '/api/v1/status',
+      (_request, response) => json(response, 200, { version: options.version, ...options.summary() }),
+    ],
+    ['/api/v1/recent', (_request, response, url) => lookUp(recent, response, url)],
+    [
+      '/',
+      (_request, response) =>
+        plain(
+          response,
+          200,
+          [
+            `Spillway ${options.version}`,
+            '',
+            'POST /api/v1/write                remote write 1.0',
+            'GET  /api/v1/status               what came in, what is delivered, what waits',
+            'GET  /api/v1/recent?match=up      recent samples of a series, from the built-in destination',
+            'GET  /metrics                     for Prometheus',
+            'GET  /-/healthy, /-/ready',
+          ].join('\n'),
+        ),
+    ],
+  ];
+}
+
+function recentLookups(config: Config): RecentLookup[] {
+  return config.remoteWrite.flatMap(({ url }) => (url.kind === 'sqlite' ? [openRecent(url.file)] : []));
+}
+
+function lookUp(recent: readonly RecentLookup[], response: ServerResponse, url: URL): void {
+  const [first] = recent;
+  if (first === undefined) {
+    json(response, 404, {
+      error: 'no endpoint with a sqlite: URL is configured, so no samples are kept here',
+    });
+    return;
+  }
+  const match = url.searchParams.get('match') ?? url.searchParams.get('match[]');
+  if (match === null) {
+    json(response, 400, { error: 'name a series: /api/v1/recent?match=up' });
+    return;
+  }
+  const limit = (name: string, byDefault: number, most: number): number => {
+    const value = Number(url.searchParams.get(name) ?? byDefault);
+    return Number.isInteger(value) && value > 0 ? Math.min(value, most) : byDefault;
+  };
+  try {
+    json(
+      response,
+      200,
+      first.lookup(parseSelector(match), {
+        limitSeries: limit('series', 20, MOST_SERIES),
+        limitSamples: limit('samples', 10, MOST_SAMPLES),
+      }),
+    );
+  } catch (error) {
+    if (!(error instanceof SpillwayError)) throw error;
+    json(response, 400, { error: error.message });
+  }
+}
+
+function plain(response: ServerResponse, status: number, text: string): void {
+  response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+}
+
+function json(response: ServerResponse, status: number, value: object): void {
+  response
+    .writeHead(status, { 'Content-Type': 'application/json' })
+    .end(`${JSON.stringify(value, undefined, 2)}\n`);
+}

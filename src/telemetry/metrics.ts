@@ -1,0 +1,380 @@
+import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
+import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../serialization/rows.ts';
+import { durationBuckets, type EndpointStats, type HistogramReading } from './endpoint-stats.ts';
+import { doorReasonNames, endpointReasonNames } from './reasons.ts';
+
+/** What the metrics need to know of an endpoint; read at each scrape. */
+export interface EndpointReading {
+  readonly name: string;
+  /** Without credentials. */
+  readonly url: string;
+  readonly capacity: number;
+  readonly minShards: number;
+  readonly maxShards: number;
+  readonly maxSamplesPerSend: number;
+  readonly stats: EndpointStats;
+  /** Rows and bytes that wait for it on disk, and the age of the oldest, in seconds. */
+  readonly backlog: { readonly rows: number; readonly bytes: number; readonly seconds: number };
+}
+
+/** What the metrics need to know of the queue; read at each scrape. */
+export interface QueueReading {
+  readonly bytes: number;
+  readonly segments: number;
+  readonly segment: number;
+  readonly openSeries: number;
+  readonly inFlightBytes: number;
+  /** Newest time among the rows received, ms; -Infinity before the first. */
+  readonly newestMs: number;
+}
+
+/**
+ * `/metrics`. Two families of names:
+ *
+ * - `spillway_...`, ours.
+ * - `prometheus_remote_storage_...` with `remote_name` and `url`: what the stock remote-write dashboard and
+ *   alerts of Prometheus read, with the meaning that they have there.
+ *
+ * What happens on the main thread is counted by prom-client as it happens. What endpoints count stands in shared
+ * memory, and is read when somebody scrapes.
+ */
+export class Metrics {
+  readonly registry: Registry = new Registry();
+  readonly requests: Counter<'code'>;
+  readonly requestBytes: Counter;
+  readonly requestSeconds: Histogram;
+  readonly receivedRows: Counter<'kind'>;
+  readonly refusedRows: Counter<'reason'>;
+  readonly committedRows: Counter<'kind'>;
+  readonly committedBytes: Counter;
+  readonly commitSeconds: Histogram;
+  readonly commitFailures: Counter;
+  readonly releasedRows: Counter<'kind'>;
+
+  constructor(
+    version: string,
+    queue: () => QueueReading | undefined,
+    endpoints: () => readonly EndpointReading[],
+  ) {
+    const registers = [this.registry];
+    collectDefaultMetrics({ register: this.registry });
+    new Gauge({
+      name: 'spillway_build_info',
+      help: 'The version that runs; always 1.',
+      labelNames: ['version'],
+      registers,
+    }).set({ version }, 1);
+    this.requests = new Counter({
+      name: 'spillway_received_requests_total',
+      help: 'Write requests by the status they were answered with.',
+      labelNames: ['code'],
+      registers,
+    });
+    this.requestBytes = new Counter({
+      name: 'spillway_received_bytes_total',
+      help: 'Bytes of write requests as they came, compressed.',
+      registers,
+    });
+    this.requestSeconds = new Histogram({
+      name: 'spillway_received_request_seconds',
+      help: 'Time from the head of a write request to its answer.',
+      buckets: [...durationBuckets],
+      registers,
+    });
+    this.receivedRows = new Counter({
+      name: 'spillway_received_rows_total',
+      help: 'Valid rows that came in, by kind; committed unless the commit failed.',
+      labelNames: ['kind'],
+      registers,
+    });
+    this.refusedRows = new Counter({
+      name: 'spillway_refused_rows_total',
+      help: 'Rows that were answered with a 400, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
+    this.committedRows = new Counter({
+      name: 'spillway_committed_rows_total',
+      help: 'Rows that are on disk, by kind.',
+      labelNames: ['kind'],
+      registers,
+    });
+    this.committedBytes = new Counter({
+      name: 'spillway_committed_bytes_total',
+      help: 'Bytes written to segments.',
+      registers,
+    });
+    this.commitSeconds = new Histogram({
+      name: 'spillway_commit_seconds',
+      help: 'Time for a group commit: encode, write, fsync.',
+      buckets: [0.0005, 0.001, 0.0025, ...durationBuckets],
+      registers,
+    });
+    this.commitFailures = new Counter({
+      name: 'spillway_commit_failures_total',
+      help: 'Group commits that failed; their senders were told to send again.',
+      registers,
+    });
+    this.releasedRows = new Counter({
+      name: 'spillway_released_rows_total',
+      help: 'Rows in segments that were deleted since every endpoint had passed them.',
+      labelNames: ['kind'],
+      registers,
+    });
+    for (const kind of kindNames) {
+      this.receivedRows.inc({ kind }, 0);
+      this.committedRows.inc({ kind }, 0);
+    }
+    for (const reason of doorReasonNames) this.refusedRows.inc({ reason }, 0);
+    this.#registerQueue(queue);
+    this.#registerEndpoints(endpoints);
+    this.#registerPrometheus(queue, endpoints);
+  }
+
+  #registerQueue(queue: () => QueueReading | undefined): void {
+    const one = (name: string, help: string, read: (q: QueueReading) => number): void => {
+      this.#read('gauge', name, help, () => {
+        const q = queue();
+        return q === undefined ? [] : [[{}, read(q)]];
+      });
+    };
+    one('spillway_wal_bytes', 'Bytes of all segments on disk.', (q) => q.bytes);
+    one('spillway_wal_segments', 'Segments on disk.', (q) => q.segments);
+    one('spillway_wal_segment', 'Id of the newest segment.', (q) => q.segment);
+    one('spillway_wal_open_series', 'Series in the dictionary of the open segment.', (q) => q.openSeries);
+    one(
+      'spillway_received_in_flight_bytes',
+      'Bytes of write requests that are held at this moment.',
+      (q) => q.inFlightBytes,
+    );
+  }
+
+  #registerEndpoints(endpoints: () => readonly EndpointReading[]): void {
+    const each = (
+      type: 'gauge' | 'counter',
+      name: string,
+      help: string,
+      read: (e: EndpointReading) => number,
+    ): void => {
+      this.#read(type, `spillway_endpoint_${name}`, help, () =>
+        endpoints().map((e) => [{ endpoint: e.name }, read(e)]),
+      );
+    };
+    each('gauge', 'backlog_rows', 'Rows on disk that wait for the endpoint.', (e) => e.backlog.rows);
+    each('gauge', 'backlog_bytes', 'Bytes on disk that wait for the endpoint.', (e) => e.backlog.bytes);
+    each(
+      'gauge',
+      'backlog_seconds',
+      'Age of the oldest row that waits for the endpoint.',
+      (e) => e.backlog.seconds,
+    );
+    each('gauge', 'loops', 'Network loops that run.', (e) => e.stats.get('shards'));
+    each('gauge', 'loops_failing', 'Network loops whose request has failed and is tried again.', (e) =>
+      e.stats.get('failingLoops'),
+    );
+    each(
+      'gauge',
+      'loops_holding',
+      'Of these, loops that the endpoint does not let in: its URL, credentials or certificate need somebody.',
+      (e) => e.stats.get('holdingLoops'),
+    );
+    each('gauge', 'pending_rows', 'Rows in memory: queued in loops or in a request.', (e) =>
+      e.stats.get('pendingRows'),
+    );
+    each('gauge', 'segment', 'Id of the segment that is being read.', (e) => e.stats.get('segment'));
+    each('counter', 'requests_total', 'Requests that were answered, or ended in an error.', (e) =>
+      e.stats.get('requests'),
+    );
+    each('counter', 'retries_total', 'Requests that are tried again.', (e) => e.stats.get('retries'));
+    each(
+      'counter',
+      'holds_total',
+      'Requests that the endpoint did not let in, and that are tried again.',
+      (e) => e.stats.get('holds'),
+    );
+    each('counter', 'resent_rows_total', 'Rows sent again that may have been delivered before.', (e) =>
+      e.stats.get('resentRows'),
+    );
+    each('counter', 'sent_bytes_total', 'Bytes of request bodies sent, compressed.', (e) =>
+      e.stats.get('bytesSent'),
+    );
+    const kinds = (name: string, help: string, read: (s: EndpointStats, kind: number) => number): void => {
+      this.#read('counter', `spillway_endpoint_${name}`, help, () =>
+        endpoints().flatMap((e) =>
+          kindNames.map((kind, i): Sample => [{ endpoint: e.name, kind }, read(e.stats, i)]),
+        ),
+      );
+    };
+    kinds('delivered_rows_total', 'Rows that the endpoint has taken, by kind.', (s, kind) =>
+      s.delivered(kind),
+    );
+    kinds('retried_rows_total', 'Rows in requests that were tried again, by kind.', (s, kind) =>
+      s.retried(kind),
+    );
+    this.#read(
+      'counter',
+      'spillway_endpoint_dropped_rows_total',
+      'Rows that the endpoint will not get, by reason and kind.',
+      () =>
+        endpoints().flatMap((e) =>
+          endpointReasonNames.flatMap((reason) =>
+            kindNames.map((kind, i): Sample => [{ endpoint: e.name, reason, kind }, e.stats.lost(reason, i)]),
+          ),
+        ),
+    );
+    this.#readHistogram('spillway_endpoint_request_seconds', 'Time that a request took.', () =>
+      endpoints().map((e) => [{ endpoint: e.name }, e.stats.requestSeconds]),
+    );
+    this.#readHistogram('spillway_endpoint_delivery_seconds', 'Time from commit to delivery, by row.', () =>
+      endpoints().map((e) => [{ endpoint: e.name }, e.stats.delaySeconds]),
+    );
+  }
+
+  #registerPrometheus(
+    queue: () => QueueReading | undefined,
+    endpoints: () => readonly EndpointReading[],
+  ): void {
+    const prefix = 'prometheus_remote_storage_';
+    const labels = (e: EndpointReading): Labels => ({ remote_name: e.name, url: e.url });
+    const each = (
+      type: 'gauge' | 'counter',
+      name: string,
+      help: string,
+      read: (e: EndpointReading) => number,
+    ): void => {
+      this.#read(type, prefix + name, help, () => endpoints().map((e) => [labels(e), read(e)]));
+    };
+    const kinds = [
+      ['samples', SAMPLE],
+      ['histograms', HISTOGRAM],
+      ['exemplars', EXEMPLAR],
+      ['metadata', METADATA],
+    ] as const;
+    for (const [name, kind] of kinds) {
+      each('counter', `${name}_total`, `${name} sent to remote storage.`, (e) => e.stats.delivered(kind));
+      each('counter', `${name}_failed_total`, `${name} that remote storage refused for good.`, (e) =>
+        refused(e.stats, kind),
+      );
+      each('counter', `${name}_retried_total`, `${name} in requests that were tried again.`, (e) =>
+        e.stats.retried(kind),
+      );
+      if (kind === METADATA) continue;
+      each('counter', `${name}_dropped_total`, `${name} dropped before they were sent.`, (e) =>
+        dropped(e.stats, kind),
+      );
+      each('gauge', `${name}_pending`, `${name} in memory that wait to be sent.`, (e) =>
+        kind === SAMPLE ? e.stats.get('pendingRows') : 0,
+      );
+    }
+    each('counter', 'enqueue_retries_total', 'Always 0: a full queue waits on disk.', () => 0);
+    each(
+      'gauge',
+      'queue_highest_sent_timestamp_seconds',
+      'Newest sample time that was sent.',
+      (e) => e.stats.get('highestSentMs') / 1000,
+    );
+    each('gauge', 'shard_capacity', 'Rows that a shard holds.', (e) => e.capacity);
+    each('gauge', 'shards', 'Shards that run.', (e) => e.stats.get('shards'));
+    each('gauge', 'shards_max', 'Most shards that may run.', (e) => e.maxShards);
+    each('gauge', 'shards_min', 'Fewest shards that may run.', (e) => e.minShards);
+    each(
+      'gauge',
+      'shards_desired',
+      'Shards that the present load asks for.',
+      (e) => e.stats.get('shardsDesired') || e.stats.get('shards'),
+    );
+    each('gauge', 'max_samples_per_send', 'Most samples in a request.', (e) => e.maxSamplesPerSend);
+    each(
+      'counter',
+      'bytes_total',
+      'Bytes of samples sent, compressed.',
+      (e) => e.stats.get('bytesSent') - e.stats.get('metadataBytesSent'),
+    );
+    each('counter', 'metadata_bytes_total', 'Bytes of metadata sent, compressed.', (e) =>
+      e.stats.get('metadataBytesSent'),
+    );
+    this.#readHistogram(
+      `${prefix}sent_batch_duration_seconds`,
+      'Time that a request to remote storage took.',
+      () => endpoints().map((e) => [labels(e), e.stats.requestSeconds]),
+    );
+    for (const kind of [SAMPLE, HISTOGRAM, EXEMPLAR]) {
+      const name = kindNames[kind]!;
+      this.#read('counter', `${prefix}${name}_in_total`, `${name} that came in.`, async () => {
+        const { values } = await this.committedRows.get();
+        return [[{}, values.find((v) => v.labels.kind === name)?.value ?? 0]];
+      });
+    }
+    this.#read('gauge', `${prefix}highest_timestamp_in_seconds`, 'Newest sample time that came in.', () => {
+      const newestMs = queue()?.newestMs ?? Number.NEGATIVE_INFINITY;
+      return [[{}, Number.isFinite(newestMs) ? newestMs / 1000 : 0]];
+    });
+    this.#read('gauge', 'prometheus_tsdb_wal_segment_current', 'Id of the newest segment.', () => [
+      [{}, queue()?.segment ?? 0],
+    ]);
+    this.#read(
+      'gauge',
+      'prometheus_wal_watcher_current_segment',
+      'Id of the segment that an endpoint reads.',
+      () => endpoints().map((e) => [{ consumer: e.name }, e.stats.get('segment')]),
+    );
+  }
+
+  /** Registers a metric whose values are read when it is scraped. */
+  #read(type: 'gauge' | 'counter', name: string, help: string, read: () => Samples | Promise<Samples>): void {
+    this.#register(type, name, help, async () =>
+      (await read()).map(([labels, value]) => ({ labels, value })),
+    );
+  }
+
+  #readHistogram(
+    name: string,
+    help: string,
+    read: () => readonly (readonly [Labels, HistogramReading])[],
+  ): void {
+    this.#register('histogram', name, help, async () =>
+      read().flatMap(([labels, { counts, sum }]) => {
+        let below = 0;
+        const buckets = counts.map((count, i) => {
+          below += count;
+          return {
+            metricName: `${name}_bucket`,
+            labels: { ...labels, le: durationBuckets[i] ?? '+Inf' },
+            value: below,
+          };
+        });
+        return [
+          ...buckets,
+          { metricName: `${name}_sum`, labels, value: sum },
+          { metricName: `${name}_count`, labels, value: below },
+        ];
+      }),
+    );
+  }
+
+  /** prom-client wants to own its numbers; what it asks of a metric at a scrape is `get` alone. */
+  #register(type: string, name: string, help: string, values: () => Promise<readonly object[]>): void {
+    const metric = {
+      name,
+      get: async () => ({ name, help, type, values: await values(), aggregator: 'sum' }),
+      reset: () => undefined,
+    };
+    this.registry.registerMetric(metric as unknown as Metric);
+  }
+}
+
+type Labels = Readonly<Record<string, string>>;
+type Sample = readonly [Labels, number];
+type Samples = readonly Sample[];
+
+function refused(stats: EndpointStats, kind: number): number {
+  return stats.lost('rejected', kind) + stats.lost('duplicate', kind);
+}
+
+function dropped(stats: EndpointStats, kind: number): number {
+  let sum = 0;
+  for (const reason of endpointReasonNames) {
+    if (reason !== 'rejected' && reason !== 'duplicate') sum += stats.lost(reason, kind);
+  }
+  return sum;
+}

@@ -1,0 +1,454 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { encode } from '@msgpack/msgpack';
+import { type RecoveredDirectory, recoverDirectory } from '../../src/filequeue/recovery.ts';
+import { encodeEnd, encodeHeader, segmentPath } from '../../src/filequeue/segment-file.ts';
+import { nodeFileSystem } from '../../src/runtime/fs.ts';
+import { END, encodeRecord, FRAME, HEADER, nextRecord } from '../../src/serialization/record.ts';
+import { type Message, request, series } from '../support/messages.ts';
+import { tempDir } from '../support/temp.ts';
+import { openQueue, putEach, row, usingQueue } from './queue.ts';
+import { readAll, readSegment, rowTexts, segmentsIn } from './read-back.ts';
+import { WatchedFs } from './watched-fs.ts';
+
+/** Three frames. The second one brings series b, which the third one goes on with. */
+const sent: readonly Message[] = [
+  row('a', 1),
+  request(series({ __name__: 'a' }, [2, 2]), series({ __name__: 'b' }, [3, 3])),
+  request(series({ __name__: 'b' }, [4, 4]), series({ __name__: 'a' }, [5, 5])),
+];
+
+test('a directory that was left in order comes back as it was', async (t) => {
+  const dir = await tempDir(t, 'recovery');
+  const { queue } = await openQueue(dir, { roll: { series: 2 } });
+  await putEach(queue, sent);
+  await queue.close();
+  const before = queue.segments;
+  const files = new WatchedFs();
+  const found = await recoverDirectory(files, dir);
+  assert.deepEqual(found, { segments: before, nextId: 3, events: [] });
+  assert.deepEqual(files.log, []);
+  assert.deepEqual(readAll(dir, found.segments), sent.flatMap(rowTexts));
+});
+
+test('an open segment is ended', async (t) => {
+  const { bytes } = await leftOpen(t);
+  const { dir, found, rows } = await recover(t, { '1.open': bytes });
+  assert.deepEqual(await segmentsIn(dir), ['1.committed']);
+  assert.deepEqual(rows, sent.flatMap(rowTexts));
+  assert.deepEqual(found.segments, [
+    { id: 1, bytes: bytes.length, rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 },
+  ]);
+  assert.deepEqual(
+    found.events.map(({ kind }) => kind),
+    ['recovered'],
+  );
+  const content = readSegment(segmentPath(dir, 1, 'committed'));
+  assert.ok(content.ended);
+  await isWholeAgain(dir, found);
+});
+
+test('a file cut at any length gives the rows of its whole frames', async (t) => {
+  const { bytes, ends } = await leftOpen(t);
+  const dir = await tempDir(t, 'recovery');
+  for (let length = 0; length < bytes.length; length++) {
+    const wal = path.join(dir, `${length}`);
+    const { found, rows } = await recoverIn(wal, { '1.open': bytes.subarray(0, length) });
+    const whole = ends.filter((end) => end <= length).length;
+    assert.deepEqual(rows, sent.slice(0, Math.max(0, whole - 1)).flatMap(rowTexts), `cut at ${length}`);
+    assert.equal(found.nextId, 2);
+    const end = ends.findLast((one) => one <= length) ?? 0;
+    const tails = found.events.filter(({ kind }) => kind === 'tail');
+    if (end === length) assert.deepEqual(tails, []);
+    else {
+      assert.deepEqual(
+        tails.map(({ offset, bytes }) => [offset, bytes]),
+        [[end, length - end]],
+      );
+      assert.deepEqual(quarantined(wal), { [`1.open.${end}-${length}.tail`]: bytes.subarray(end, length) });
+    }
+    assert.deepEqual(await segmentsIn(wal), whole < 2 ? [] : ['1.committed']);
+    if (length % 16 === 0) await isWholeAgain(wal, found);
+  }
+});
+
+test('a frame that is damaged at any byte is stepped over, and copied aside', async (t) => {
+  const { bytes, ends } = await leftOpen(t);
+  const [from, to] = [ends[1]!, ends[2]!];
+  const dir = await tempDir(t, 'recovery');
+  for (let at = from; at < to; at++) {
+    const wal = path.join(dir, `${at}`);
+    const damaged = flipped(bytes, at);
+    const { found, rows } = await recoverIn(wal, { '1.open': damaged });
+    // The rows of b in the last frame went with the frame that named it.
+    assert.deepEqual(rows, [...rowTexts(row('a', 1)), ...rowTexts(row('a', 5))], `flipped at ${at}`);
+    assert.equal(readSegment(segmentPath(wal, 1, 'committed')).lost, 1);
+    assert.deepEqual(
+      found.events.map(({ kind, offset, bytes }) => ({ kind, offset, bytes })),
+      [
+        { kind: 'damage', offset: from, bytes: to - from },
+        { kind: 'recovered', offset: undefined, bytes: bytes.length },
+      ],
+    );
+    assert.deepEqual(quarantined(wal), { [`1.open.${from}-${to}.damaged`]: damaged.subarray(from, to) });
+    // It stays in the file, and ordinals go on behind it.
+    const [info] = found.segments;
+    assert.deepEqual(
+      [info!.bytes, info!.rows, info!.counts, info!.frames],
+      [bytes.length, 5, [3, 0, 0, 0], 2],
+    );
+    if (at % 16 === 0) await isWholeAgain(wal, found);
+  }
+});
+
+test('a file that is damaged at any byte never gives another row than was written', async (t) => {
+  const { bytes } = await leftOpen(t);
+  const texts = sent.flatMap(rowTexts);
+  const committed = Buffer.concat([
+    bytes,
+    encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 1, lastMs: 1 }),
+  ]);
+  const dir = await tempDir(t, 'recovery');
+  for (const [state, content] of [
+    ['open', bytes],
+    ['committed', committed],
+  ] as const) {
+    for (let at = 0; at < content.length; at++) {
+      const { rows, found } = await recoverIn(path.join(dir, `${state}${at}`), {
+        [`1.${state}`]: flipped(content, at),
+      });
+      let next = 0;
+      for (const one of rows) {
+        next = texts.indexOf(one, next) + 1;
+        assert.ok(next > 0, `${state} flipped at ${at}: ${one}`);
+      }
+      assert.equal(found.nextId, 2);
+    }
+  }
+});
+
+for (const codec of ['none', 'snappy'] as const) {
+  test(`frames packed with ${codec} are read without their header`, async (t) => {
+    const { bytes, ends } = await leftOpen(t, codec);
+    for (const at of [0, 5, 13, ends[0]! - 1]) {
+      const { found, rows, dir } = await recover(t, { '1.open': flipped(bytes, at) });
+      assert.deepEqual(rows, sent.flatMap(rowTexts));
+      assert.deepEqual(
+        found.events.map(({ kind, offset, bytes }) => [kind, offset, bytes]),
+        [
+          ['damage', 0, ends[0]],
+          ['recovered', undefined, bytes.length],
+        ],
+      );
+      await isWholeAgain(dir, found);
+    }
+  });
+}
+
+test('a frame that is whole and makes no sense is damage', async (t) => {
+  const { bytes, ends } = await leftOpen(t);
+  for (const nonsense of [
+    encode('not a frame'),
+    encode({ row: 3, rows: 1, at: 0, raw: 10, body: new Uint8Array(3) }),
+    Uint8Array.of(0xc1),
+    new Uint8Array(0),
+  ]) {
+    const strange = encodeRecord(FRAME, nonsense);
+    const all = Buffer.concat([bytes.subarray(0, ends[2]), strange, bytes.subarray(ends[2]!)]);
+    const { found, dir } = await recover(t, { '1.open': all });
+    assert.deepEqual(found.events[0], {
+      kind: 'damage',
+      file: segmentPath(dir, 1, 'open'),
+      message: found.events[0]!.message,
+      offset: ends[2],
+      bytes: strange.length,
+    });
+    assert.equal(found.segments[0]!.rows, 5);
+    assert.equal(found.segments[0]!.frames, 3);
+  }
+});
+
+test('an end record that was written before the crash is taken as it is', async (t) => {
+  const { bytes } = await leftOpen(t);
+  const summary = { rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 };
+  const ended = Buffer.concat([bytes, encodeEnd(summary)]);
+  const { dir, found, rows } = await recover(t, { '1.open': ended });
+  assert.deepEqual(found.segments, [{ id: 1, bytes: bytes.length, ...summary }]);
+  assert.deepEqual(rows, sent.flatMap(rowTexts));
+  assert.deepEqual(fs.readFileSync(segmentPath(dir, 1, 'committed')), ended);
+  assert.deepEqual(quarantined(dir), {});
+});
+
+test('an end record that is torn is written anew', async (t) => {
+  const { bytes } = await leftOpen(t);
+  const end = encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 });
+  for (let length = 1; length < end.length; length++) {
+    const { dir, rows } = await recover(t, { '1.open': Buffer.concat([bytes, end.subarray(0, length)]) });
+    assert.deepEqual(rows, sent.flatMap(rowTexts));
+    assert.deepEqual(fs.readFileSync(segmentPath(dir, 1, 'committed')), Buffer.concat([bytes, end]));
+  }
+});
+
+test('a committed segment whose end record is missing, damaged or strange is read instead', async (t) => {
+  const { bytes } = await leftOpen(t);
+  const summary = { rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 };
+  const end = encodeEnd(summary);
+  for (const [what, tail] of [
+    ['missing', new Uint8Array(0)],
+    ['damaged', flipped(end, 20)],
+    ['cut short', end.subarray(0, 30)],
+    ['of zeros', new Uint8Array(end.length)],
+    ['of another shape', encodeRecord(END, encode({ rows: 'five' }))],
+    ['not msgpack', encodeRecord(END, Uint8Array.of(0xc1))],
+  ] as const) {
+    const { dir, found, rows } = await recover(t, { '1.committed': Buffer.concat([bytes, tail]) });
+    assert.deepEqual(found.segments, [{ id: 1, bytes: bytes.length, ...summary }], what);
+    assert.deepEqual(rows, sent.flatMap(rowTexts));
+    assert.deepEqual(await segmentsIn(dir), ['1.committed']);
+  }
+});
+
+test('an end record inside of a label is not one', async (t) => {
+  const decoy = encodeEnd({ rows: 99, counts: [99, 0, 0, 0], frames: 9, firstMs: 1, lastMs: 1 });
+  const latin = [...decoy].every((b) => b < 0x80);
+  const { bytes } = await leftOpen(t);
+  const frame = encodeRecord(FRAME, Buffer.concat([encode({ decoy: latin }), decoy]));
+  const { found } = await recover(t, { '1.committed': Buffer.concat([bytes, frame]) });
+  assert.equal(found.segments[0]!.rows, 5);
+});
+
+test('a start reads the ends of files, not the backlog', async (t) => {
+  const dir = await tempDir(t, 'recovery');
+  const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
+  const big = request(...Array.from({ length: 2000 }, (_, i) => series({ __name__: `series_${i}` }, [1, i])));
+  for (let i = 0; i < 10; i++) await putEach(queue, [big]);
+  await queue.close();
+  assert.ok(queue.bytes > 500_000);
+  const files = new WatchedFs();
+  const found = await recoverDirectory(files, dir);
+  assert.equal(found.segments.length, 10);
+  assert.ok(files.bytesRead < 10 * 5000, `${files.bytesRead} bytes read`);
+});
+
+test('an empty file, or one without a frame, is removed, and its id is not used again', async (t) => {
+  const header = encodeHeader({ segment: 7, codec: 'snappy', createdMs: 1, previous: undefined });
+  for (const content of [new Uint8Array(0), header]) {
+    const { dir, found } = await recover(t, { '7.open': content });
+    assert.deepEqual(found, { segments: [], nextId: 8, events: [] });
+    assert.deepEqual(await segmentsIn(dir), []);
+    assert.deepEqual(quarantined(dir), {});
+  }
+});
+
+test('a file of zeros is copied aside before it is removed', async (t) => {
+  const { dir, found } = await recover(t, { '7.open': new Uint8Array(5000) });
+  assert.deepEqual([found.segments, found.nextId], [[], 8]);
+  assert.deepEqual(quarantined(dir), { '7.open.0-5000.tail': Buffer.alloc(5000) });
+});
+
+test('of a segment that is there twice the committed one counts, and the other is kept aside', async (t) => {
+  const { bytes, ends } = await leftOpen(t);
+  const end = encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 });
+  const open = bytes.subarray(0, ends[1]);
+  const { dir, found, rows } = await recover(t, {
+    '1.open': open,
+    '1.committed': Buffer.concat([bytes, end]),
+  });
+  assert.deepEqual(rows, sent.flatMap(rowTexts));
+  assert.deepEqual(await segmentsIn(dir), ['1.committed']);
+  assert.deepEqual(
+    found.events.map(({ kind }) => kind),
+    ['duplicate'],
+  );
+  assert.deepEqual(quarantined(dir), { '1.open.duplicate': open });
+});
+
+test('a file of an unknown version is left as it is, and work goes on behind it', async (t) => {
+  const { bytes } = await leftOpen(t);
+  const later = encodeRecord(
+    HEADER,
+    encode({ format: 'spillway-segment', version: 2, other: 'x'.repeat(3000) }),
+  );
+  const content = Buffer.concat([later, Buffer.from('frames of another shape'), bytes]);
+  const names = { '1.open': bytes, '3.committed': content, '4.open': content };
+  const { dir, found, rows } = await recover(t, names);
+  assert.deepEqual(await segmentsIn(dir), ['1.committed', '3.committed', '4.open']);
+  assert.deepEqual(fs.readFileSync(segmentPath(dir, 3, 'committed')), content);
+  assert.deepEqual(fs.readFileSync(segmentPath(dir, 4, 'open')), content);
+  assert.deepEqual(rows, sent.flatMap(rowTexts));
+  assert.equal(found.nextId, 5);
+  const unknown = found.events.filter(({ kind }) => kind === 'unknown_format');
+  assert.deepEqual(
+    unknown.map(({ file }) => path.basename(file)),
+    ['00000000000000000003.committed', '00000000000000000004.open'],
+  );
+  assert.match(unknown[0]!.message, /version 2.*left as it is/);
+
+  const { queue, commits } = await usingQueue(t, dir);
+  await putEach(queue, [row('c', 9)]);
+  assert.equal(commits[0]!.watermark.segment, 5);
+  await queue.release(100);
+  assert.deepEqual(await segmentsIn(dir), ['3.committed', '4.open', '5.open']);
+});
+
+test('other files in the directory are left alone', async (t) => {
+  const dir = await tempDir(t, 'recovery');
+  const strange = ['notes.txt', '1.open', '00000000000000000009.tmp'];
+  for (const name of strange) fs.writeFileSync(path.join(dir, name), 'x');
+  const found = await recoverDirectory(nodeFileSystem, dir);
+  assert.deepEqual(found, { segments: [], nextId: 1, events: [] });
+  assert.deepEqual(fs.readdirSync(dir).sort(), [...strange, 'quarantine'].sort());
+});
+
+test('what a failed sync left behind the stated end is no rows, whole or not', async (t) => {
+  const { bytes, ends } = await leftOpen(t);
+  for (const left of [bytes, bytes.subarray(0, bytes.length - 1), flipped(bytes, ends[2]! + 40)]) {
+    const successor = await segmentBehind(t, { segment: 1, bytes: ends[2]! });
+    const { dir, found, rows } = await recover(t, { '1.open': left, '2.open': successor });
+    assert.deepEqual(rows, [...sent.slice(0, 2).flatMap(rowTexts), ...rowTexts(row('z', 1))]);
+    assert.deepEqual(
+      found.segments.map(({ bytes }) => bytes),
+      [ends[2], successor.length],
+    );
+    assert.deepEqual(quarantined(dir), { [`1.open.${ends[2]}-${left.length}.tail`]: left.subarray(ends[2]) });
+    await isWholeAgain(dir, found);
+  }
+});
+
+test('what cannot be read before the stated end was acknowledged: it is damage, not a tail', async (t) => {
+  const { bytes, ends } = await leftOpen(t);
+  const successor = await segmentBehind(t, { segment: 1, bytes: ends[2]! });
+  const left = flipped(bytes, ends[1]! + 40);
+  const { dir, found, rows } = await recover(t, { '1.open': left, '2.committed': successor });
+  assert.deepEqual(rows, [...rowTexts(sent[0]!), ...rowTexts(row('z', 1))]);
+  assert.deepEqual(found.events.map(({ kind, offset, bytes }) => [kind, offset, bytes]).slice(0, 2), [
+    ['damage', ends[1], ends[2]! - ends[1]!],
+    ['tail', ends[2], bytes.length - ends[2]!],
+  ]);
+  assert.deepEqual(Object.keys(quarantined(dir)), [
+    `1.open.${ends[1]}-${ends[2]}.damaged`,
+    `1.open.${ends[2]}-${bytes.length}.tail`,
+  ]);
+});
+
+test('a recovery that fails at any operation is done by the next one', async (t) => {
+  const { bytes, ends } = await leftOpen(t);
+  const end = encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 });
+  const left = {
+    '1.open': flipped(bytes, ends[1]! + 30).subarray(0, bytes.length - 3),
+    '2.open': new Uint8Array(0),
+    '3.open': bytes.subarray(0, ends[1]),
+    '3.committed': Buffer.concat([bytes, end]),
+    '4.open': Buffer.concat([bytes, end]),
+    '5.open': Buffer.concat([bytes, new Uint8Array(10)]),
+  };
+  const good = await recover(t, left);
+  const dir = await tempDir(t, 'recovery');
+  for (let n = 0; ; n++) {
+    const wal = path.join(dir, `${n}`);
+    write(wal, left);
+    const files = new WatchedFs();
+    files.fail(/./, { skip: n });
+    const failed = await recoverDirectory(files, wal).then(
+      () => false,
+      () => true,
+    );
+    // A copy that is not there to be replaced is no failure; all else is.
+    if (!failed && files.log.length === n) break;
+    const found = await recoverDirectory(nodeFileSystem, wal);
+    const operation = `operation ${n}: ${files.log[n]}`;
+    assert.deepEqual(readAll(wal, found.segments), good.rows, operation);
+    assert.deepEqual(
+      found.segments.map(({ id, rows }) => [id, rows]),
+      good.found.segments.map(({ id, rows }) => [id, rows]),
+      operation,
+    );
+    assert.deepEqual(await segmentsIn(wal), await segmentsIn(good.dir), operation);
+    // What was cut is kept, all of it, whichever start did it.
+    for (const [name, content] of Object.entries(quarantined(good.dir))) {
+      assert.deepEqual(quarantined(wal)[name], content, `${operation}, ${name}`);
+    }
+  }
+});
+
+interface Recovered {
+  readonly dir: string;
+  readonly found: RecoveredDirectory;
+  readonly rows: readonly string[];
+}
+
+/** Files by their short names, as recovery finds them. */
+type Left = Readonly<Record<string, Uint8Array>>;
+
+async function recover(t: TestContext, left: Left): Promise<Recovered> {
+  return await recoverIn(path.join(await tempDir(t, 'recovery'), 'wal'), left);
+}
+
+async function recoverIn(dir: string, left: Left): Promise<Recovered> {
+  write(dir, left);
+  const found = await recoverDirectory(nodeFileSystem, dir);
+  return { dir, found, rows: readAll(dir, found.segments) };
+}
+
+function write(dir: string, left: Left): void {
+  fs.mkdirSync(dir);
+  for (const [name, content] of Object.entries(left)) {
+    const [id, state] = name.split('.');
+    fs.writeFileSync(segmentPath(dir, Number(id), state as 'open' | 'committed'), content);
+  }
+}
+
+/** Break it, reopen, append, reread. */
+async function isWholeAgain(dir: string, found: RecoveredDirectory): Promise<void> {
+  const before = readAll(dir, found.segments);
+  const again = await recoverDirectory(nodeFileSystem, dir);
+  assert.deepEqual(again.segments, found.segments);
+  assert.deepEqual(again.events, []);
+  const { queue } = await openQueue(dir, { minNextId: found.nextId });
+  const more = [row('a', 100), row('new', 101)];
+  await putEach(queue, more);
+  await queue.close();
+  assert.deepEqual(readAll(dir, queue.segments), [...before, ...more.flatMap(rowTexts)]);
+}
+
+/** An open segment with `sent`, a frame each, and where its header and its frames end. */
+async function leftOpen(
+  t: TestContext,
+  codec: 'none' | 'snappy' = 'snappy',
+): Promise<{ bytes: Buffer; ends: number[] }> {
+  const dir = await tempDir(t, 'left');
+  let now = 100;
+  const { queue, commits } = await usingQueue(t, dir, { codec, now: () => ++now });
+  await putEach(queue, sent);
+  const bytes = fs.readFileSync(segmentPath(dir, 1, 'open'));
+  return { bytes, ends: [nextRecord(bytes, 0)!.end, ...commits.map(({ watermark }) => watermark.offset)] };
+}
+
+/** A segment with one row, whose header says where the one before ends. */
+async function segmentBehind(t: TestContext, previous: { segment: number; bytes: number }): Promise<Buffer> {
+  const dir = await tempDir(t, 'left');
+  const { queue } = await usingQueue(t, dir);
+  await putEach(queue, [row('z', 1)]);
+  const bytes = fs.readFileSync(segmentPath(dir, 1, 'open'));
+  const header = encodeHeader({ segment: 2, codec: 'snappy', createdMs: 1, previous });
+  return Buffer.concat([header, bytes.subarray(nextRecord(bytes, 0)!.end)]);
+}
+
+function flipped(bytes: Uint8Array, at: number): Buffer {
+  const copy = Buffer.from(bytes);
+  copy[at] = copy[at]! ^ 0x10;
+  return copy;
+}
+
+/** The files in quarantine, by name with the zeros of the id left out. */
+function quarantined(dir: string): Record<string, Buffer> {
+  const quarantine = path.join(dir, 'quarantine');
+  return Object.fromEntries(
+    fs
+      .readdirSync(quarantine)
+      .sort()
+      .map((name) => [name.replace(/^0+/, ''), fs.readFileSync(path.join(quarantine, name))]),
+  );
+}

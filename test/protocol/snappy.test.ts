@@ -1,0 +1,254 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import * as snappyjs from 'snappyjs';
+import {
+  declaredLength,
+  Scratch,
+  SnappyCompressor,
+  SnappyError,
+  uncompress,
+} from '../../src/protocol/snappy.ts';
+import { block, copy1, copy2, copy4, literal, varint } from '../reference/snappy-elements.ts';
+import { Random } from '../support/random.ts';
+
+const LIMIT = 32 * 1024 * 1024;
+
+const scratch = new Scratch();
+const packed = new Scratch();
+const compressor = new SnappyCompressor();
+
+/** By the codec under test, with buffers that still hold what was there before. */
+function own(body: Uint8Array, limit = LIMIT): Uint8Array {
+  return scratch.bytes.slice(0, uncompress(body, scratch, limit));
+}
+
+function ownCompress(data: Uint8Array): Uint8Array {
+  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
+  return packed.bytes.slice(0, compressor.compress(data, view, data.length, packed, 0));
+}
+
+function same(actual: Uint8Array, expected: Uint8Array, message?: string): void {
+  assert.ok(Buffer.compare(actual, expected) === 0, message ?? 'the bytes differ');
+}
+
+/** Data of a few distinct pieces, repeated near and far: what compresses. */
+const repetitive = fc
+  .tuple(
+    fc.array(fc.uint8Array({ minLength: 1, maxLength: 80 }), { minLength: 1, maxLength: 6 }),
+    fc.array(fc.nat(), { maxLength: 60 }),
+  )
+  .map(([pieces, picks]) => Buffer.concat(picks.map((pick) => pieces[pick % pieces.length]!)));
+
+const anyData = fc.oneof(repetitive, fc.uint8Array({ maxLength: 300 }));
+
+/** Larger data, made from a seed so that fast-check need not hold it: random, runs, repeats at any distance. */
+function longData(seed: number, length: number): Uint8Array {
+  const random = new Random(seed);
+  const out = Buffer.alloc(length);
+  for (let at = 0; at < length; ) {
+    const size = Math.min(random.int(1, 400), length - at);
+    const choice = random.int(0, 3);
+    if (choice === 0 || at === 0) for (let i = 0; i < size; i++) out[at + i] = random.int(0, 256);
+    else if (choice === 1) out.fill(random.int(0, 256), at, at + size);
+    else out.copyWithin(at, random.int(0, at), at);
+    at += size;
+  }
+  return out;
+}
+
+function holdsBothWays(data: Uint8Array): void {
+  const theirs = snappyjs.compress(Uint8Array.from(data));
+  const ours = ownCompress(data);
+  same(own(theirs), data, 'snappyjs -> own');
+  same(snappyjs.uncompress(ours), data, 'own -> snappyjs');
+  same(own(ours), data, 'own -> own');
+}
+
+describe('round trips with snappyjs', () => {
+  it('small data', () => {
+    fc.assert(fc.property(anyData, holdsBothWays), { numRuns: 500 });
+  });
+
+  it('data of several blocks', () => {
+    const length = fc.oneof(fc.integer({ min: 65_500, max: 65_600 }), fc.integer({ min: 1, max: 400_000 }));
+    fc.assert(
+      fc.property(fc.nat(), length, (seed, size) => holdsBothWays(longData(seed, size))),
+      { numRuns: 40 },
+    );
+  });
+
+  it('every short length, of one byte and of all different ones', () => {
+    for (let length = 0; length < 200; length++) {
+      holdsBothWays(new Uint8Array(length).fill(7));
+      holdsBothWays(Uint8Array.from({ length }, (_, i) => i));
+    }
+  });
+
+  it('a body that stands in the middle of its buffer', () => {
+    const data = longData(1, 5000);
+    const body = ownCompress(data);
+    const around = new Uint8Array(body.length + 20).fill(0xff);
+    around.set(body, 7);
+    same(own(around.subarray(7, 7 + body.length)), data);
+  });
+
+  it('what does not compress grows by a sixth at most', () => {
+    const random = new Random(5);
+    const noise = Uint8Array.from({ length: 200_000 }, () => random.int(0, 256));
+    assert.ok(ownCompress(noise).length < noise.length * (7 / 6) + 32);
+  });
+
+  it('compresses behind what already stands in the buffer', () => {
+    const data = longData(2, 1000);
+    const out = new Scratch();
+    out.ensure(5000);
+    const end = compressor.compress(
+      data,
+      new DataView(data.buffer, data.byteOffset, data.length),
+      1000,
+      out,
+      100,
+    );
+    same(own(out.bytes.subarray(100, end)), data);
+    const full = new Scratch();
+    full.ensure(10);
+    full.bytes = full.bytes.subarray(0, 10);
+    assert.throws(
+      () => compressor.compress(data, new DataView(data.buffer, data.byteOffset, data.length), 1000, full, 1),
+      RangeError,
+    );
+  });
+});
+
+const bytes = (length: number) => Uint8Array.from({ length }, (_, i) => (i * 31) & 0xff);
+
+describe('elements', () => {
+  const text = Buffer.from('0123456789abcdef');
+  const repeated = (pattern: Uint8Array, length: number) =>
+    Uint8Array.from({ length }, (_, i) => pattern[i % pattern.length]!);
+
+  for (const lengthBytes of [0, 1, 2, 3, 4] as const) {
+    it(`a literal with ${lengthBytes} length bytes`, () => {
+      for (const length of lengthBytes === 0 ? [1, 2, 3, 4, 5, 60] : [1, 60, 61, 97, 256]) {
+        same(own(block(length, literal(bytes(length), lengthBytes))), bytes(length), `of ${length}`);
+      }
+    });
+  }
+
+  it('a literal of more than 64 KiB and of more than 16 MiB', () => {
+    for (const length of [65_537, 16_777_217]) {
+      const data = bytes(length);
+      same(own(block(length, literal(data, length > 16_777_216 ? 4 : 3))), data);
+    }
+  });
+
+  it('copy-1: every length and offsets to 2047', () => {
+    const data = bytes(2047);
+    for (let length = 4; length <= 11; length++) {
+      for (const offset of [1, 2, 3, 4, 5, 7, 8, 255, 256, 2047]) {
+        const tail = repeated(data.subarray(2047 - offset), length);
+        same(own(block(2047 + length, literal(data, 2), copy1(offset, length))), Buffer.concat([data, tail]));
+      }
+    }
+  });
+
+  it('copy-2 and copy-4: every length, overlapping and not', () => {
+    for (const copy of [copy2, copy4]) {
+      for (let length = 1; length <= 64; length++) {
+        for (let offset = 1; offset <= 16; offset++) {
+          const tail = repeated(text.subarray(16 - offset), length);
+          const body = block(16 + length, literal(text), copy(offset, length));
+          same(own(body), Buffer.concat([text, tail]), `length ${length}, offset ${offset}`);
+        }
+      }
+    }
+  });
+
+  it('copies from 65535 and from more than 64 KiB back', () => {
+    const data = longData(3, 200_000);
+    const body = (copy: Uint8Array) => block(200_064, literal(data, 3), copy);
+    for (const [copy, offset] of [
+      [copy2(65_535, 64), 65_535],
+      [copy4(65_536, 64), 65_536],
+      [copy4(199_999, 64), 199_999],
+      [copy4(200_000, 64), 200_000],
+    ] as const) {
+      const tail = data.subarray(200_000 - offset, 200_000 - offset + 64);
+      same(own(body(copy)), Buffer.concat([data, tail]), `offset ${offset}`);
+    }
+  });
+
+  it('a declared length in a varint that is longer than needed', () => {
+    same(
+      own(Buffer.concat([Uint8Array.of(0x83, 0x80, 0x00), literal(text.subarray(0, 3))])),
+      text.subarray(0, 3),
+    );
+  });
+});
+
+describe('what is refused (WIRE-01, WIRE-02)', () => {
+  const abc = Buffer.from('abc');
+  const cases: Record<string, Uint8Array> = {
+    'nothing at all': new Uint8Array(0),
+    'the framed format': Buffer.from('ff060000734e61507059 00 04 0000 00000000'.replaceAll(' ', ''), 'hex'),
+    'a length that is cut short': Uint8Array.of(0x80),
+    'a length of more than 32 bits': Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x10),
+    'a length of more than five bytes': Uint8Array.of(0x80, 0x80, 0x80, 0x80, 0x80, 0x00),
+    'a length without data': block(1),
+    'data without a length': block(0, literal(abc)),
+    'less data than declared': block(4, literal(abc)),
+    'more data than declared': block(2, literal(abc)),
+    'a literal that is cut short': block(3, literal(abc).subarray(0, 3)),
+    'a literal without its length bytes': block(3, Uint8Array.of(61 << 2, 0)),
+    'a literal that says to be of 4 GiB': block(3, Uint8Array.of(63 << 2, 0xff, 0xff, 0xff, 0xff, 1)),
+    'copy-1 cut short': block(7, literal(abc), copy1(1, 4).subarray(0, 1)),
+    'copy-2 cut short': block(7, literal(abc), copy2(1, 4).subarray(0, 2)),
+    'copy-4 cut short': block(7, literal(abc), copy4(1, 4).subarray(0, 4)),
+    'a copy with the offset 0': block(7, literal(abc), copy2(0, 4)),
+    'a copy from before the start': block(7, literal(abc), copy2(4, 4)),
+    'a copy from 4 GiB before the start': block(7, literal(abc), copy4(0xffffffff, 4)),
+    'a copy as the first element': block(4, copy1(1, 4)),
+    'a copy over the declared length': block(6, literal(abc), copy2(1, 4)),
+  };
+  for (const [what, body] of Object.entries(cases)) {
+    it(what, () => {
+      assert.throws(() => own(body), SnappyError);
+    });
+  }
+
+  it('says that the framed format is one', () => {
+    assert.throws(() => own(cases['the framed format']!), /framed/);
+    // A block may share the first bytes with it.
+    const data = Buffer.concat([Buffer.from('\nsNaPpY'), bytes(888)]);
+    same(own(block(895, literal(data.subarray(0, 7)), literal(data.subarray(7), 2))), data);
+  });
+
+  it('a declared length over the limit, before anything is allocated for it', () => {
+    const out = new Scratch();
+    const body = block(1001, literal(bytes(1001), 2));
+    assert.throws(
+      () => uncompress(body, out, 1000),
+      (error) => {
+        assert.ok(error instanceof SnappyError);
+        assert.deepEqual(error.facts, { declared: 1001, limit: 1000 });
+        return true;
+      },
+    );
+    assert.throws(() => uncompress(block(0xffffffff, literal(abc)), out, LIMIT), SnappyError);
+    assert.equal(out.bytes.length, 0);
+    assert.equal(uncompress(body, out, 1001), 1001);
+  });
+
+  it('a declared length that so small a body cannot hold, before anything is allocated for it', () => {
+    const out = new Scratch();
+    assert.throws(() => uncompress(block(LIMIT, literal(abc)), out, LIMIT), SnappyError);
+    assert.equal(out.bytes.length, 0);
+  });
+
+  it('declaredLength reads the length alone', () => {
+    for (const length of [0, 1, 127, 128, 16_383, 16_384, 0x7fffffff, 0x80000000, 0xffffffff]) {
+      assert.equal(declaredLength(varint(length)), length);
+    }
+  });
+});

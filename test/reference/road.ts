@@ -1,0 +1,237 @@
+import { uncompress } from 'snappyjs';
+import { EmitterV1, type OutgoingRows } from '../../src/protocol/emit-v1.ts';
+import { type IngestReport, ingestV1 } from '../../src/protocol/ingest-v1.ts';
+import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
+import { Scratch } from '../../src/protocol/snappy.ts';
+import { Dictionary } from '../../src/serialization/dictionary.ts';
+import {
+  BodyOpener,
+  type Codec,
+  decodeFrameHead,
+  FrameEncoder,
+  FrameRows,
+  type Written,
+} from '../../src/serialization/frame.ts';
+import { RECORD_HEAD, recordAt } from '../../src/serialization/record.ts';
+import {
+  EXEMPLAR,
+  HISTOGRAM,
+  KINDS,
+  METADATA,
+  type Payload,
+  RowBatch,
+  SAMPLE,
+} from '../../src/serialization/rows.ts';
+import { SegmentDictionary } from '../../src/serialization/segment-dictionary.ts';
+
+/**
+ * The whole way of a row through the kernel, in memory: ingest, frame, dictionary of the reader, emission.
+ * What comes out is uncompressed by snappyjs and decoded by protobufjs.
+ */
+export class Road {
+  readonly dictionary: Dictionary = new Dictionary(0x5eed);
+  readonly batch: RowBatch = new RowBatch();
+  readonly reader: SegmentDictionary = new SegmentDictionary();
+  readonly codec: Codec;
+  readonly #encoder: FrameEncoder = new FrameEncoder();
+  readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
+  readonly #opener: BodyOpener = new BodyOpener();
+  readonly #frame: FrameRows = new FrameRows();
+  readonly #emitter: EmitterV1 = new EmitterV1();
+  readonly #out: Scratch = new Scratch();
+  #rows = 0;
+
+  constructor(codec: Codec = 'snappy') {
+    this.codec = codec;
+  }
+
+  /** Takes a request in as group commit does: all of it, or none when it throws. */
+  take(raw: Uint8Array): IngestReport {
+    const { bytes, view } = padded(raw);
+    const mark = this.batch.mark();
+    try {
+      return ingestV1(bytes, view, raw.length, this.dictionary, this.batch);
+    } catch (error) {
+      this.batch.rollback(mark);
+      throw error;
+    }
+  }
+
+  /** Writes what was taken into a record, and empties the batch. */
+  commit(): Uint8Array {
+    const record = this.#encoder
+      .encode(this.batch, this.dictionary, this.#written, this.#rows, 1_700_000_000_000, this.codec)
+      .slice();
+    this.#rows += this.batch.rows;
+    this.batch.clear();
+    return record;
+  }
+
+  /** Reads a record: its additions go to `reader`, its rows into a ring. */
+  read(record: Uint8Array): Ring {
+    const found = recordAt(record, 0);
+    if (typeof found === 'string') throw new Error(`the record is ${found}`);
+    const head = decodeFrameHead(record.subarray(RECORD_HEAD, found.end));
+    const body = this.#opener.open(head, this.codec);
+    this.reader.add(body);
+    this.#frame.read(body, head.rows);
+    return ringOf(this.#frame, head.rows, this.reader);
+  }
+
+  /** The body that carries these rows, as it goes on the wire, as bytes of its own. */
+  emit(rows: Ring, first = 0, count: number = rows.length): { body: Uint8Array; rawBytes: number } {
+    const { bytes, rawBytes } = this.#emitter.emit(rows, rows.head + first, count, this.reader, this.#out);
+    return { body: bytes.slice(), rawBytes };
+  }
+
+  emitMetadata(rows: Ring): Uint8Array {
+    return this.#emitter.emitMetadata(rows, rows.head, rows.length, this.#out).bytes.slice();
+  }
+
+  /** Commits what was taken, and delivers all of it: series in one body, metadata in another. */
+  deliver(): { timeseries: readonly TimeSeriesV1[]; metadata: readonly MetricMetadata[] } {
+    const rows = this.read(this.commit());
+    const metadata = decodeWriteRequestV1(uncompress(this.emitMetadata(rows))).metadata;
+    for (let i = 0; i < rows.length; i++) {
+      if (rows.kind[rows.at(i)] === METADATA) rows.skip[rows.at(i)] = 1;
+    }
+    const { timeseries } = decodeWriteRequestV1(uncompress(this.emit(rows).body));
+    return { timeseries, metadata };
+  }
+}
+
+/** `raw` with the room behind it that `ingestV1` asks for, full of what no varint and no length should meet. */
+export function padded(raw: Uint8Array): { bytes: Uint8Array; view: DataView } {
+  const bytes = new Uint8Array(raw.length + 16).fill(0xff);
+  bytes.set(raw);
+  return { bytes, view: new DataView(bytes.buffer) };
+}
+
+/** Rows as a loop queues them: a ring of columns that may start anywhere. */
+export class Ring implements OutgoingRows {
+  readonly mask: number;
+  readonly series: Uint32Array;
+  readonly time: Int32Array;
+  readonly value: Int32Array;
+  readonly kind: Uint8Array;
+  readonly skip: Uint8Array;
+  readonly payload: (Payload | undefined)[];
+  readonly head: number;
+  length = 0;
+
+  /** Room for `rows`; the first one stands at `head`. */
+  constructor(rows: number, head = 0) {
+    let size = 4;
+    while (size < rows) size *= 2;
+    this.mask = size - 1;
+    this.head = head & this.mask;
+    this.series = new Uint32Array(size);
+    this.time = new Int32Array(2 * size);
+    this.value = new Int32Array(2 * size);
+    this.kind = new Uint8Array(size);
+    this.skip = new Uint8Array(size);
+    this.payload = new Array<Payload | undefined>(size).fill(undefined);
+  }
+
+  /** Where row `i` stands. */
+  at(i: number): number {
+    return (this.head + i) & this.mask;
+  }
+
+  push(
+    kind: number,
+    series: number,
+    time: readonly [lo: number, hi: number],
+    value: readonly [lo: number, hi: number],
+    payload?: Uint8Array,
+  ): void {
+    const at = this.at(this.length++);
+    this.kind[at] = kind;
+    this.series[at] = series;
+    this.time.set(time, 2 * at);
+    this.value.set(value, 2 * at);
+    this.payload[at] = payload === undefined ? undefined : { bytes: payload };
+  }
+
+  /** The same rows in a ring that starts at `head`. */
+  turned(head: number): Ring {
+    const ring = new Ring(this.mask + 1, head);
+    for (let i = 0; i < this.length; i++) {
+      const at = this.at(i);
+      const words = (column: Int32Array) => [column[2 * at]!, column[2 * at + 1]!] as const;
+      ring.push(
+        this.kind[at]!,
+        this.series[at]!,
+        words(this.time),
+        words(this.value),
+        this.payload[at]?.bytes,
+      );
+      ring.skip[ring.at(i)] = this.skip[at]!;
+    }
+    return ring;
+  }
+}
+
+/** The rows of a frame, in their order; those of missing series are left out. */
+export function ringOf(frame: FrameRows, rows: number, dictionary: SegmentDictionary): Ring {
+  const ring = new Ring(rows);
+  const next = new Uint32Array(KINDS);
+  for (let i = 0; i < frame.orderLength; i += 2) {
+    const kind = frame.order[i]!;
+    for (let n = frame.order[i + 1]!; n > 0; n--) {
+      const at = next[kind]!;
+      next[kind] = at + 1;
+      if (kind === METADATA) ring.push(kind, 0, [0, 0], [0, 0], metadataBytes(frame, at, dictionary));
+      else pushRow(ring, kind, frame, at, dictionary);
+    }
+  }
+  return ring;
+}
+
+function pushRow(
+  ring: Ring,
+  kind: number,
+  frame: FrameRows,
+  at: number,
+  dictionary: SegmentDictionary,
+): void {
+  const words = (column: Int32Array) => [column[2 * at]!, column[2 * at + 1]!] as const;
+  const value = (column: DataView) =>
+    [column.getInt32(8 * at, true), column.getInt32(8 * at + 4, true)] as const;
+  if (kind === SAMPLE) {
+    const series = frame.sampleSeries[at]!;
+    if (dictionary.has(series)) ring.push(kind, series, words(frame.sampleTime), value(frame.sampleValue));
+  } else if (kind === HISTOGRAM) {
+    const series = frame.histogramSeries[at]!;
+    const bytes = frame.histogramBytes.slice(frame.histogramAt[at], frame.histogramAt[at + 1]);
+    if (dictionary.has(series)) ring.push(kind, series, words(frame.histogramTime), [0, 0], bytes);
+  } else if (kind === EXEMPLAR) {
+    const series = frame.exemplarSeries[at]!;
+    const bytes = frame.exemplarLabels.slice(frame.exemplarAt[at], frame.exemplarAt[at + 1]);
+    if (dictionary.has(series))
+      ring.push(kind, series, words(frame.exemplarTime), value(frame.exemplarValue), bytes);
+  }
+}
+
+function metadataBytes(frame: FrameRows, at: number, dictionary: SegmentDictionary): Uint8Array {
+  const parts: number[] = [];
+  const varint = (value: number) => {
+    let rest = value;
+    for (; rest >= 0x80; rest >>>= 7) parts.push((rest & 0x7f) | 0x80);
+    parts.push(rest);
+  };
+  parts.push(0x08);
+  varint(frame.metadataType[at]!);
+  const texts = [
+    [0x12, frame.metadataFamily[at]!],
+    [0x22, frame.metadataHelp[at]!],
+    [0x2a, frame.metadataUnit[at]!],
+  ] as const;
+  for (const [tag, id] of texts) {
+    const bytes = dictionary.string(id)!;
+    parts.push(tag);
+    varint(bytes.length);
+    parts.push(...bytes);
+  }
+  return Uint8Array.from(parts);
+}
