@@ -233,7 +233,7 @@ export class Agent {
       });
       this.#endpoints.push(endpoint);
     }
-    for (const endpoint of this.#endpoints) endpoint.start();
+    await Promise.all(this.#endpoints.map((endpoint) => endpoint.start()));
   }
 
   async #close(graceMs: number): Promise<void> {

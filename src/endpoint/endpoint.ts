@@ -67,9 +67,10 @@ export class Endpoint {
     return this.#low;
   }
 
-  start(): void {
+  /** Starts the thread; resolves when it reads, or has failed to start for the first time. */
+  start(): Promise<void> {
     this.publish(this.#options.queue.watermark, 0);
-    this.#startWorker();
+    return this.#startWorker();
   }
 
   /** Tells the worker how far it may read; `rows` more rows were committed. */
@@ -119,7 +120,7 @@ export class Endpoint {
     return { progress: undefined, block: undefined, start };
   }
 
-  #startWorker(): void {
+  #startWorker(): Promise<void> {
     const { queue, configSource, dataDir, userAgent } = this.#options;
     const { progress, block, start } = this.#whereItStands();
     const behindStart = queue.rowsFrom(start.segment, start.row);
@@ -149,6 +150,9 @@ export class Endpoint {
     });
     this.#worker = worker;
     worker.on('message', (message: FromWorker) => this.#received(message));
+    const ready = new Promise<void>((resolve) => {
+      worker.once('message', () => resolve());
+    });
     this.#exited = new Promise((resolve) => {
       worker.on('error', (error) => {
         this.#options.logger.log(
@@ -164,9 +168,10 @@ export class Endpoint {
       worker.on('exit', () => {
         this.#worker = undefined;
         resolve();
-        if (!this.#stopping) this.#restartTimer = setTimeout(() => this.#startWorker(), RESTART_MS);
+        if (!this.#stopping) this.#restartTimer = setTimeout(() => void this.#startWorker(), RESTART_MS);
       });
     });
+    return Promise.race([ready, this.#exited]);
   }
 
   #received(message: FromWorker): void {

@@ -187,9 +187,10 @@ class EndpointWorker {
     stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
     stats.set('holdingLoops', this.#manager.loops.filter((loop) => loop.holding).length);
     this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
-    const block = this.#block.seal(this.#feeder.unsettled, this.#feeder.front);
-    this.#file.write(block);
-    this.#send({ type: 'progress', block: block.slice() });
+    if (this.#block.changed(this.#feeder.unsettled, this.#feeder.front)) {
+      this.#note();
+      this.#send({ type: 'progress', block: this.#block.bytes.slice() });
+    }
     if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
   }
 

@@ -188,14 +188,17 @@ async function recoverOpen(
     await files.syncDir(dir);
     return undefined;
   }
-  if (!sealed) {
-    const handle = await files.openAppend(file);
-    try {
+  const handle = await files.openAppend(file);
+  try {
+    // The process that wrote the last frame may have been killed before its sync, and an end record promises
+    // that all before it is durable.
+    await handle.sync();
+    if (!sealed) {
       await handle.append(encodeEnd(summary));
       await handle.sync();
-    } finally {
-      await handle.close();
     }
+  } finally {
+    await handle.close();
   }
   await files.rename(file, segmentPath(dir, id, 'committed'));
   await files.syncDir(dir);

@@ -119,6 +119,8 @@ function openDatabase(file: string): Database.Database {
   try {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
+    // A save is a few pages; the file beside the database must not grow to megabytes of old versions of them.
+    database.pragma('wal_autocheckpoint = 64');
     const version = database.pragma('user_version', { simple: true }) as number;
     if (version > migrations.length) {
       throw new LedgerVersionError(`${file} was written by a newer Spillway (version ${version})`, {

@@ -212,6 +212,7 @@ class Connection implements Dispatcher.DispatchHandlers {
   onHeaders(status: number, headers: Buffer[]): boolean {
     this.#waitsFor = 'body';
     this.#status = status;
+    // A header that was sent twice comes as a list.
     if (this.#refused) this.#retryAfter = [util.parseHeaders(headers)['retry-after']].flat()[0];
     return true;
   }

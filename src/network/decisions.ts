@@ -9,21 +9,21 @@ import { retryAfterMs } from './retry-after.ts';
  *   2xx                              settle: the rows are delivered (RW1-S-06)
  *   5xx, 429, no answer, timeout     retry (RW1-S-16, RW1-S-19), without an end: only `ttl` ends it
  *   408                              retry            deviates from RW1-S-18
- *   401, 403, 404, 407               hold             deviates from RW1-S-18
+ *   401, 403, 404, 407, 415          hold             deviates from RW1-S-18
  *   3xx, DNS, TLS, no credentials    hold             the specification is silent (RLY-10)
- *   400, 409, 413, 415, 422, ...     reject (RW1-S-18)
+ *   400, 409, 413, 422, ...          reject (RW1-S-18)
  *
  * A retry says that the endpoint is in trouble; a hold says that the door is shut: the key, the address or the
  * certificate is wrong, and the rows are not at fault. Both wait and try the same rows again. They are told
  * apart because somebody has to act on a hold, and because of the two deviations, each a setting that the
  * strict profile turns off (RLY-09):
- * - By the letter a 401, 403, 404 or 407 throws away the rows of each request until somebody notices: a rotated
+ * - By the letter a 401, 403, 404, 407 or 415 throws away the rows of each request until somebody notices: a rotated
  *   credential or a route that went missing for a minute would cost data that is safe on our disk.
  * - By the letter a 408 does the same, yet it says "I did not get all of it in time, send it again" (RFC 9110,
  *   15.5.9). Proxies answer so to a slow link.
  *
- * A third deviation decides no delivery, only the name of a refusal: where rows may have been delivered
- * before, the words of the receiver tell a duplicate from a loss (RLY-13, against RW1-S-14).
+ * A third one decides no delivery, only the name of a refusal: where rows may have been delivered before, the
+ * words of the receiver tell a duplicate from a loss (RLY-13, against RW1-S-14).
  */
 
 /** An outcome that calls for a decision. After an abort there is none to take: who aborted has taken it. */
@@ -34,7 +34,7 @@ export interface DecisionSettings extends BackoffSettings {
   readonly retryOn429: boolean;
   /** Retry a 408, rather than reject it. Off in the strict profile. */
   readonly retryOn408: boolean;
-  /** Hold on a 401, 403, 404 and 407, rather than reject. Off in the strict profile. */
+  /** Hold on a 401, 403, 404, 407 and 415, rather than reject. Off in the strict profile. */
   readonly holdOn4xx: boolean;
 }
 
@@ -42,7 +42,7 @@ export interface DecisionSettings extends BackoffSettings {
 export type RetryCause = 'network' | 'timeout' | '5xx' | '429' | '408';
 
 /** Why an endpoint is held: a stable label for metrics and logs. */
-export type HoldCause = '401' | '403' | '404' | '407' | '3xx' | 'dns' | 'tls' | 'credentials';
+export type HoldCause = '401' | '403' | '404' | '407' | '415' | '3xx' | 'dns' | 'tls' | 'credentials';
 
 export type Decision =
   /** The rows are delivered. */
@@ -97,6 +97,8 @@ const shutStatus: ReadonlyMap<number, HoldCause> = new Map([
   [403, '403'],
   [404, '404'],
   [407, '407'],
+  // Not a remote write receiver, or none that takes 1.0 (section 6 of the requirements).
+  [415, '415'],
 ]);
 
 const settle: Decision = { action: 'settle' };

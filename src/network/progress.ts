@@ -64,11 +64,24 @@ export class ProgressBlock {
   readonly sentRow: Uint32Array = new Uint32Array(this.bytes.buffer, SENT_ROWS_AT, SHARDS);
   readonly #view: DataView = new DataView(this.bytes.buffer);
   #sequence: number;
+  #lastCrc = -1;
 
   /** `sequence` is that of the newest block there is; 0 when there is none. */
   constructor(sequence: number) {
     this.#sequence = sequence;
     this.bytes.set(MAGIC, 0);
+  }
+
+  /** True when the block says something else than when this was last asked. */
+  changed(unsettled: number, front: Position): boolean {
+    // The CRC of what does not change by itself: all but the sequence.
+    const crc = crc32(
+      this.bytes.subarray(LOOPS_AT, CRC_AT),
+      crc32(`${unsettled} ${front.segment} ${front.row}`),
+    );
+    const changed = crc !== this.#lastCrc;
+    this.#lastCrc = crc;
+    return changed;
   }
 
   /** Numbers the block and closes it with its CRC, to be written. */

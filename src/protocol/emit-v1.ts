@@ -121,12 +121,12 @@ export class EmitterV1 {
       const id = series[at]!;
       let size = seriesBytes[id]!;
       if (kind[at] === SAMPLE) {
-        size += 12 + varintSize64(time[2 * at]!, time[2 * at + 1]!);
+        size += sampleBytes(rows, at);
         while (i < count) {
           const next = (first + i) & mask;
           if (skip[next] === 0) {
             if (series[next] !== id || kind[next] !== SAMPLE) break;
-            size += 12 + varintSize64(time[2 * next]!, time[2 * next + 1]!);
+            size += sampleBytes(rows, next);
           }
           i++;
         }
@@ -161,6 +161,7 @@ export class EmitterV1 {
     let headAt = 0;
     let headSize = -1;
     let prefixAt = 0;
+    let lastPrefixSize = 0;
     let tailAt = 0;
     let i = 0;
     while (i < count) {
@@ -203,17 +204,25 @@ export class EmitterV1 {
       for (;;) {
         const lo = time[2 * row]!;
         const hi = time[2 * row + 1]!;
-        const before = stampLength;
-        const same = lo === stampLo && hi === stampHi && before > 0;
+        const same = lo === stampLo && hi === stampHi && stampLength > 0;
         if (!same) {
           stampLength = putVarint64(stamp, 1, lo, hi);
           stampLo = lo;
           stampHi = hi;
         }
-        if (stampLength === before && this.#extends(prefixAt)) this.#copy(prefixAt, 3);
-        else this.#putPrefix(9 + stampLength);
-        prefixAt = this.#at - 3;
-        this.#putWord64(value[2 * row]!, value[2 * row + 1]!);
+        const valueLo = value[2 * row]!;
+        const valueHi = value[2 * row + 1]!;
+        if (valueLo === 0 && valueHi === 0) {
+          // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
+          this.#putHead(0x12, stampLength);
+        } else {
+          const prefixSize = 9 + stampLength;
+          if (prefixSize === lastPrefixSize && this.#extends(prefixAt)) this.#copy(prefixAt, 3);
+          else this.#putPrefix(prefixSize);
+          prefixAt = this.#at - 3;
+          lastPrefixSize = prefixSize;
+          this.#putWord64(valueLo, valueHi);
+        }
         // A copy of less than four bytes would take more room than `emit` has made.
         if (same && stampLength >= 4 && this.#at - tailAt <= 65535) this.#copy(tailAt, stampLength);
         else this.#putBytes(stamp, 0, stampLength);
@@ -363,6 +372,13 @@ class SlotPositions {
     this.#length = length;
     return this.#base;
   }
+}
+
+/** Bytes of the field of a sample. */
+function sampleBytes(rows: OutgoingRows, at: number): number {
+  const { time, value } = rows;
+  const zero = value[2 * at] === 0 && value[2 * at + 1] === 0;
+  return (zero ? 3 : 12) + varintSize64(time[2 * at]!, time[2 * at + 1]!);
 }
 
 /** Bytes inside the field of a histogram or an exemplar. */

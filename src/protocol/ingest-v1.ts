@@ -63,16 +63,19 @@ export function ingestV1(
         throw new MalformedError('a series reaches past the end of the request', { offset: at });
       let series = dictionary.predict(raw, view, p, end);
       let rows = dictionary.matchedTo;
-      if (series < 0) {
-        rows = labelsEnd(raw, p, end);
-        // 12 <len> 09 <8 bytes> 10 <varint>, up to the end of the series: only then are these all its labels.
-        if (isOneSample(raw, rows, end)) {
-          series = dictionary.intern(raw, view, p, rows);
-          if (series < 0) refuse(report, dictionary.invalid, 1, describeLabels(raw, p, end));
-        }
+      if (series < 0) rows = labelsEnd(raw, p, end);
+      const timeAt = timeOfOneSample(raw, rows, end);
+      if (timeAt < 0) {
+        ingestSeries(raw, view, p, end, series, rows, dictionary, batch, report);
+        at = end;
+        continue;
       }
-      if (series >= 0 && isOneSample(raw, rows, end)) {
-        let q = rows + 12;
+      if (series < 0) {
+        series = dictionary.intern(raw, view, p, rows);
+        if (series < 0) refuse(report, dictionary.invalid, 1, describeLabels(raw, p, end));
+      }
+      if (series >= 0) {
+        let q = timeAt;
         let lo = raw[q]! & 0x7f;
         let hi = 0;
         for (let shift = 7; raw[q++]! >= 0x80; shift += 7) {
@@ -83,14 +86,15 @@ export function ingestV1(
             hi = bits >>> 4;
           } else hi |= shift === 63 ? (bits & 1) << 31 : bits << (shift - 32);
         }
-        batch.appendSample(series, lo, hi, view.getInt32(rows + 3, true), view.getInt32(rows + 7, true));
+        const zero = timeAt === rows + 3;
+        const valueLo = zero ? 0 : view.getInt32(rows + 3, true);
+        const valueHi = zero ? 0 : view.getInt32(rows + 7, true);
+        batch.appendSample(series, lo, hi, valueLo, valueHi);
         samples++;
         if (hi > newestHi || (hi === newestHi && lo >>> 0 > newestLo)) {
           newestHi = hi;
           newestLo = lo >>> 0;
         }
-      } else if (series >= 0 || !isOneSample(raw, rows, end)) {
-        ingestSeries(raw, view, p, end, series, rows, dictionary, batch, report);
       }
       at = end;
       continue;
@@ -153,13 +157,23 @@ function labelsEnd(raw: Uint8Array, start: number, end: number): number {
   return at;
 }
 
-/** True when `[at, end)` is exactly one `samples` field in the usual layout with a well-formed time. */
-function isOneSample(raw: Uint8Array, at: number, end: number): boolean {
+/**
+ * Where the time of the sample begins when `[at, end)` is exactly one `samples` field in one of the two layouts
+ * that senders write, else -1: only then are the labels before it all that the series has.
+ *
+ *     12 <len> 09 <8 bytes> 10 <varint>
+ *     12 <len> 10 <varint>                the value is 0 and left out
+ */
+function timeOfOneSample(raw: Uint8Array, at: number, end: number): number {
   const size = end - at;
-  if (size < 13 || size > 22 || raw[at] !== 0x12 || raw[at + 1] !== size - 2) return false;
-  if (raw[at + 2] !== 0x09 || raw[at + 11] !== 0x10) return false;
-  for (let p = at + 12; p < end - 1; p++) if (raw[p]! < 0x80) return false;
-  return raw[end - 1]! < 0x80;
+  if (size < 4 || size > 22 || raw[at] !== 0x12 || raw[at + 1] !== size - 2) return -1;
+  let time = at + 3;
+  if (raw[at + 2] === 0x09) {
+    if (size < 13 || raw[at + 11] !== 0x10) return -1;
+    time = at + 12;
+  } else if (raw[at + 2] !== 0x10 || size > 13) return -1;
+  for (let p = time; p < end - 1; p++) if (raw[p]! < 0x80) return -1;
+  return raw[end - 1]! < 0x80 ? time : -1;
 }
 
 /**

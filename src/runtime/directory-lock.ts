@@ -7,6 +7,9 @@ export class DirectoryLockedError extends SpillwayError {
   readonly code = 'DIRECTORY_LOCKED';
 }
 
+/** A database that nobody refers to is closed by the garbage collector, and its lock is gone. */
+const held = new Set<Database.Database>();
+
 /**
  * Keeps a second process out of `dir` until `release`, or until this process ends in whatever way.
  *
@@ -25,8 +28,10 @@ export function lockDirectory(dir: string): { release(): void } {
     if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw cause;
     throw new DirectoryLockedError(`${dir} is in use by another Spillway process`, { dir }, cause);
   }
+  held.add(database);
   return {
     release: () => {
+      held.delete(database);
       database.close();
     },
   };

@@ -59,12 +59,16 @@ export async function usingQueue(t: TestContext, dir: string, options?: OpenOpti
 
 /** Adds the rows of a request, as the receiver does. */
 export function fillWith(message: Message): (dictionary: Dictionary, batch: RowBatch) => void {
-  const encoded = encodeWriteRequestV1(message);
-  const raw = new Uint8Array(encoded.length + 16);
-  raw.set(encoded);
+  return fillWithRaw(encodeWriteRequestV1(message));
+}
+
+/** Adds the rows of a 1.0 body after snappy. */
+export function fillWithRaw(body: Uint8Array): (dictionary: Dictionary, batch: RowBatch) => void {
+  const raw = new Uint8Array(body.length + 16);
+  raw.set(body);
   const view = new DataView(raw.buffer);
   return (dictionary, batch) => {
-    ingestV1(raw, view, encoded.length, dictionary, batch);
+    ingestV1(raw, view, body.length, dictionary, batch);
   };
 }
 

@@ -44,9 +44,10 @@ const byStatus: [statuses: number[], decision: string, strictly: string][] = [
   [[403], 'hold 403', 'reject rejected'],
   [[404], 'hold 404', 'reject rejected'],
   [[407], 'hold 407', 'reject rejected'],
+  [[415], 'hold 415', 'reject rejected'],
   [[408], 'retry 408, maybe delivered', 'reject rejected'],
   [[429], 'retry 429, maybe delivered', 'retry 429, maybe delivered'],
-  [[400, 402, 405, 409, 410, 413, 415, 418, 422, 451, 499], 'reject rejected', 'reject rejected'],
+  [[400, 402, 405, 409, 410, 413, 418, 422, 451, 499], 'reject rejected', 'reject rejected'],
   [[500, 501, 502, 503, 504, 507, 599], 'retry 5xx, maybe delivered', 'retry 5xx, maybe delivered'],
 ];
 

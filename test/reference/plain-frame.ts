@@ -206,5 +206,8 @@ function word(column: unknown, i: number): bigint {
 
 function cut(bytes: unknown, lengths: unknown): Uint8Array[] {
   let at = 0;
-  return unsigned(lengths).map((length) => (bytes as Uint8Array).subarray(at, (at += length)));
+  return unsigned(lengths).map((length) => {
+    at += length;
+    return (bytes as Uint8Array).subarray(at - length, at);
+  });
 }

@@ -49,6 +49,11 @@ export const uint64: fc.Arbitrary<bigint> = fc.oneof(
   fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
 );
 
+/** Records as literals make them: fast-check also likes to make some without a prototype. */
+function record<T>(model: { [K in keyof T]: fc.Arbitrary<T[K]> }): fc.Arbitrary<T> {
+  return fc.record(model, { noNullPrototype: true }) as fc.Arbitrary<T>;
+}
+
 /** Few of them, so that series meet again; some sort differently in UTF-16 than in UTF-8 (RW1-S-10). */
 const names = ['a', 'ab', 'job', 'instance', 'le', 'é', '\uE000', '\u{10000}', 'n'.repeat(130)];
 const texts = ['a', 'b', 'ab', 'up', 'é', '\u{1F4A7}', '\n"\\', 'v'.repeat(60), 'w'.repeat(300)];
@@ -61,7 +66,7 @@ const text = fc.oneof(
 export const validLabels: fc.Arbitrary<Label[]> = fc
   .tuple(
     fc.constantFrom('up', 'http_requests_total', 'x'),
-    fc.uniqueArray(fc.record({ name: fc.constantFrom(...names), value: fc.oneof(text, fc.constant('')) }), {
+    fc.uniqueArray(record({ name: fc.constantFrom(...names), value: fc.oneof(text, fc.constant('')) }), {
       maxLength: 5,
       selector: ({ name }) => name,
     }),
@@ -75,7 +80,7 @@ export const anyLabels: fc.Arbitrary<Label[]> = fc.oneof(
   {
     weight: 1,
     arbitrary: fc.array(
-      fc.record({
+      record({
         name: fc.constantFrom('', '__name__', '__name__', 'a', 'b', 'job'),
         value: fc.constantFrom('', 'x', 'y'),
       }),
@@ -84,11 +89,11 @@ export const anyLabels: fc.Arbitrary<Label[]> = fc.oneof(
   },
 );
 
-const sample = fc.record({ valueBits: bits, timestamp: int64 });
+const sample = record({ valueBits: bits, timestamp: int64 });
 
-const exemplar = fc.record({
+const exemplar = record({
   labels: fc.array(
-    fc.record({
+    record({
       name: fc.constantFrom('trace_id', 'trace_id', 'span', ''),
       value: fc.oneof(text, fc.constant('')),
     }),
@@ -99,7 +104,7 @@ const exemplar = fc.record({
 });
 
 const spans = fc.array(
-  fc.record({
+  record({
     offset: fc.constantFrom(0, 1, -1, 2 ** 31 - 1, -(2 ** 31)),
     length: fc.constantFrom(0, 1, 2 ** 32 - 1),
   }),
@@ -118,7 +123,7 @@ const flavour = (name: string): fc.Arbitrary<object> => {
 /** Histograms of every flavour; the wire does not ask whether they make sense. */
 export const histogram: fc.Arbitrary<HistogramV1> = fc
   .tuple(
-    fc.record({
+    record({
       sumBits: bits,
       schema: fc.constantFrom(3, -4, 8, -53, 0, 2 ** 31 - 1, -(2 ** 31)),
       zeroThresholdBits: bits,
@@ -138,13 +143,13 @@ export const histogram: fc.Arbitrary<HistogramV1> = fc
   .map((parts) => Object.assign({}, ...parts) as HistogramV1);
 
 function seriesWith(labels: fc.Arbitrary<Label[]>): fc.Arbitrary<TimeSeriesV1> {
-  const one = fc.record({
+  const one = record({
     labels,
     samples: fc.array(sample, { minLength: 1, maxLength: 1 }),
     exemplars: fc.constant([]),
     histograms: fc.constant([]),
   });
-  const mixed = fc.record({
+  const mixed = record({
     labels,
     samples: fc.array(sample, { maxLength: 4 }),
     exemplars: fc.array(exemplar, { maxLength: 2 }),
@@ -153,7 +158,7 @@ function seriesWith(labels: fc.Arbitrary<Label[]>): fc.Arbitrary<TimeSeriesV1> {
   return fc.oneof({ weight: 3, arbitrary: one }, { weight: 1, arbitrary: mixed });
 }
 
-const metadata = fc.record({
+const metadata = record({
   type: fc.constantFrom(0, 1, 7, 99, -1),
   metricFamilyName: fc.oneof(fc.constantFrom('up', 'x', ''), text),
   help: fc.oneof(text, fc.constant('')),
@@ -161,13 +166,13 @@ const metadata = fc.record({
 });
 
 /** Requests in which every series is valid. */
-export const validRequest: fc.Arbitrary<WriteRequestV1> = fc.record({
+export const validRequest: fc.Arbitrary<WriteRequestV1> = record({
   timeseries: fc.array(seriesWith(validLabels), { maxLength: 8 }),
   metadata: fc.array(metadata, { maxLength: 2 }),
 });
 
 /** Requests in which some series are to be refused. */
-export const anyRequest: fc.Arbitrary<WriteRequestV1> = fc.record({
+export const anyRequest: fc.Arbitrary<WriteRequestV1> = record({
   timeseries: fc.array(seriesWith(anyLabels), { maxLength: 8 }),
   metadata: fc.array(metadata, { maxLength: 2 }),
 });
