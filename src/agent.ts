@@ -96,18 +96,15 @@ export class Agent {
       },
     });
     const write: RouteHandler = (request, response) => this.#writes.handle(request, response);
+    const status = statusRoutes({
+      config,
+      version,
+      registry: this.#metrics.registry,
+      ready: () => (this.#state === 'running' ? undefined : this.#state),
+      summary: () => this.summary(),
+    });
     this.#server = new HttpServer(
-      new Map([
-        ['/api/v1/write', write],
-        ['/api/v1/push', write],
-        ...statusRoutes({
-          config,
-          version,
-          registry: this.#metrics.registry,
-          ready: () => (this.#state === 'running' ? undefined : this.#state),
-          summary: () => this.summary(),
-        }),
-      ]),
+      new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]),
       config.receiver.requestTimeoutMs,
       logger,
     );

@@ -63,6 +63,10 @@ export class RowEncoder {
 
   metadata(family: string, metadata: { type: number; help: string; unit: string }): void {
     if (family === '') throw new InvalidSeriesError('metadata needs the name of a metric family');
+    // An enum of protobuf: what is not known yet passes, what is no such number does not.
+    if (metadata.type !== metadata.type >>> 0 || metadata.type >= 2 ** 31) {
+      throw new InvalidSeriesError('the type of a metric family is a number from 0', { type: metadata.type });
+    }
     const row = this.#row;
     row.clear();
     row.putVarint(0x08);
@@ -120,8 +124,10 @@ function putDouble(out: Column, value: Value): void {
 }
 
 function putInt64(out: Column, value: number | bigint): void {
-  if (typeof value === 'number' && !Number.isSafeInteger(value)) {
-    throw new InvalidSeriesError('a timestamp is a whole number of milliseconds', { timestampMs: value });
+  if (typeof value === 'number' ? !Number.isSafeInteger(value) : BigInt.asIntN(64, value) !== value) {
+    throw new InvalidSeriesError('a timestamp is a whole number of milliseconds, of at most 64 bits', {
+      timestampMs: String(value),
+    });
   }
   out.reserve(10);
   let rest = BigInt.asUintN(64, BigInt(value));

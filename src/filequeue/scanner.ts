@@ -32,7 +32,7 @@ const WINDOW = 256 * 1024;
 export class SegmentScanner {
   readonly #file: ReadableFile;
   #at: number;
-  #window: Uint8Array = new Uint8Array(WINDOW);
+  #window: Uint8Array = new Uint8Array(0);
   #windowAt = 0;
   #windowLength = 0;
 
@@ -78,8 +78,10 @@ export class SegmentScanner {
   #load(at: number, need: number, limit: number): Uint8Array {
     const from = at - this.#windowAt;
     if (from < 0 || from + need > this.#windowLength) {
-      if (need > this.#window.length) this.#window = new Uint8Array(need);
-      else if (this.#window.length > 4 * WINDOW && need < WINDOW) this.#window = new Uint8Array(WINDOW);
+      const size = Math.max(need, Math.min(WINDOW, limit - at));
+      if (size > this.#window.length || (this.#window.length > 4 * WINDOW && need < WINDOW)) {
+        this.#window = new Uint8Array(size);
+      }
       const want = Math.min(this.#window.length, limit - at);
       let have = 0;
       while (have < want) {

@@ -1,7 +1,7 @@
 import { Column } from '../serialization/columns.ts';
 import { HISTOGRAM, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
-import { putCopy, type Scratch, SnappyCompressor } from './snappy.ts';
+import { putCopy, putFarCopy, type Scratch, SnappyCompressor } from './snappy.ts';
 
 /** Rows in a ring of columns; row `i` stands at `(first + i) & mask`. Times and values are two words a row. */
 export interface OutgoingRows {
@@ -27,8 +27,9 @@ export interface EmittedBody {
  *
  * A general compressor would be handed the whole message, four hundred bytes a row, to find again what was
  * known when it was put together: that these labels stood there a moment ago. Here the message is never put
- * together. For each label pair the place in the message where it last stood is remembered; when that is less
- * than 64 KiB back a copy is written, else the bytes. Copies whose sources follow one another become one. The
+ * together. For each label pair the place in the message where it last stood is remembered, and a copy is written;
+ * a pair that is new in the message is written by what it shares with the one above it. Copies whose sources
+ * follow one another become one. The
  * result uncompresses to exactly the plain message (test/protocol/emit-v1.test.ts holds it against
  * protobufjs and snappyjs); bench/ shows the gain.
  *
@@ -41,6 +42,9 @@ export class EmitterV1 {
   readonly #compressor: SnappyCompressor = new SnappyCompressor();
   readonly #plain: Column = new Column();
   #groups: Uint32Array = new Uint32Array(1024);
+  /** Where some of the last values stood, and their bits: a small table by hash. Cleared for each body. */
+  readonly #valueAt: Uint32Array = new Uint32Array(VALUES);
+  readonly #valueBits: Int32Array = new Int32Array(2 * VALUES);
 
   #dst: Uint8Array = new Uint8Array(0);
   #op = 0;
@@ -80,6 +84,7 @@ export class EmitterV1 {
       this.#states.set(dictionary, state);
     }
     this.#at = state.begin(dictionary.slots, rawBytes);
+    this.#valueAt.fill(0);
     this.#write(rows, first, count, dictionary, state.at);
     this.#flushCopy();
     this.#closeLiteral();
@@ -157,12 +162,19 @@ export class EmitterV1 {
     let stampLength = 0;
     let stampLo = 0;
     let stampHi = 0;
+    let stampSince = 0;
     // Where the same bytes stood in the row before.
     let headAt = 0;
     let headSize = -1;
     let prefixAt = 0;
     let lastPrefixSize = 0;
     let tailAt = 0;
+    // The slots of the series before.
+    let above = 0;
+    let aboveCount = 0;
+    const base = this.#at;
+    const valueAt = this.#valueAt;
+    const valueBits = this.#valueBits;
     let i = 0;
     while (i < count) {
       const start = i;
@@ -184,10 +196,20 @@ export class EmitterV1 {
         const from = arenaAt[slot]!;
         const length = arenaAt[slot + 1]! - from;
         const seen = slotAt[slot]!;
-        slotAt[slot] = this.#at;
-        if (this.#at - seen <= 65535) this.#copy(seen, length);
-        else this.#putBytes(arena, from, length);
+        const index = k - seriesAt[id]!;
+        if (seen >= base && (this.#at - seen <= NEAR || length >= FAR_MINIMUM)) {
+          slotAt[slot] = this.#at;
+          this.#copy(seen, length);
+        } else {
+          const before = index < aboveCount ? seriesSlots[above + index]! : slot;
+          const beforeAt = slotAt[before]!;
+          slotAt[slot] = this.#at;
+          if (before === slot || beforeAt < base) this.#putBytes(arena, from, length);
+          else this.#putLike(arena, from, length, arenaAt[before]!, arenaAt[before + 1]!, beforeAt);
+        }
       }
+      above = seriesAt[id]!;
+      aboveCount = seriesAt[id + 1]! - above;
 
       if (kind[at] !== SAMPLE) {
         this.#putRow(
@@ -209,6 +231,7 @@ export class EmitterV1 {
           stampLength = putVarint64(stamp, 1, lo, hi);
           stampLo = lo;
           stampHi = hi;
+          stampSince = this.#at;
         }
         const valueLo = value[2 * row]!;
         const valueHi = value[2 * row + 1]!;
@@ -221,10 +244,27 @@ export class EmitterV1 {
           else this.#putPrefix(prefixSize);
           prefixAt = this.#at - 3;
           lastPrefixSize = prefixSize;
-          this.#putWord64(valueLo, valueHi);
+          const memo = (Math.imul(valueHi ^ (valueLo >>> 7), 0x9e3779b1) >>> 24) & (VALUES - 1);
+          const known = valueAt[memo]!;
+          if (
+            known >= base &&
+            this.#at - known <= NEAR &&
+            valueBits[2 * memo] === valueLo &&
+            valueBits[2 * memo + 1] === valueHi
+          ) {
+            // Where the value stood, its time followed: go on from there if it was this one.
+            if (same && known > stampSince) tailAt = known + 8;
+            valueAt[memo] = this.#at;
+            this.#copy(known, 8);
+          } else {
+            valueAt[memo] = this.#at;
+            valueBits[2 * memo] = valueLo;
+            valueBits[2 * memo + 1] = valueHi;
+            this.#putWord64(valueLo, valueHi);
+          }
         }
         // A copy of less than four bytes would take more room than `emit` has made.
-        if (same && stampLength >= 4 && this.#at - tailAt <= 65535) this.#copy(tailAt, stampLength);
+        if (same && stampLength >= 4 && this.#at - tailAt <= NEAR) this.#copy(tailAt, stampLength);
         else this.#putBytes(stamp, 0, stampLength);
         tailAt = this.#at - stampLength;
         // The next row of the same series goes into the same TimeSeries; `#measure` counted it.
@@ -243,7 +283,44 @@ export class EmitterV1 {
     return this.#copyLength > 0 && this.#at - from === this.#copyOffset;
   }
 
-  /** Repeats `length` bytes that stand at `from`, at most 65535 back. */
+  /**
+   * Writes the pair in `arena[from, from + length)`, which has not stood in this body, by what it shares with the
+   * pair that stood in its place in the series before: `arena[like, likeEnd)`, at `likeAt` in the message. Usually
+   * that is its name, and the start of its value.
+   *
+   *     0a <len> | 0a <len> name 12 | <len> | start of the value | rest
+   *     literal    copy               literal copy                 literal
+   */
+  #putLike(
+    arena: Uint8Array,
+    from: number,
+    length: number,
+    like: number,
+    likeEnd: number,
+    likeAt: number,
+  ): void {
+    const most = Math.min(length, likeEnd - like);
+    let i = 2;
+    while (i < most && arena[from + i] === arena[like + i]) i++;
+    if (i < 2 + 4) {
+      this.#putBytes(arena, from, length);
+      return;
+    }
+    this.#putBytes(arena, from, 2);
+    this.#copy(likeAt + 2, i - 2);
+    const start = i + 1;
+    let j = start;
+    while (j < most && arena[from + j] === arena[like + j]) j++;
+    if (j - start < 4) {
+      this.#putBytes(arena, from + i, length - i);
+      return;
+    }
+    this.#putBytes(arena, from + i, 1);
+    this.#copy(likeAt + start, j - start);
+    this.#putBytes(arena, from + j, length - j);
+  }
+
+  /** Repeats `length` bytes that stand at `from` in this body. */
   #copy(from: number, length: number): void {
     const offset = this.#at - from;
     if (this.#copyLength > 0 && offset === this.#copyOffset) this.#copyLength += length;
@@ -258,7 +335,8 @@ export class EmitterV1 {
   #flushCopy(): void {
     if (this.#copyLength === 0) return;
     this.#closeLiteral();
-    this.#op = putCopy(this.#dst, this.#op, this.#copyOffset, this.#copyLength);
+    const put = this.#copyOffset <= NEAR ? putCopy : putFarCopy;
+    this.#op = put(this.#dst, this.#op, this.#copyOffset, this.#copyLength);
     this.#copyLength = 0;
   }
 
@@ -348,6 +426,12 @@ export class EmitterV1 {
   }
 }
 
+/** How far back a short copy reaches, and how long bytes further away must be to be worth a long one. */
+const NEAR = 65535;
+const FAR_MINIMUM = 8;
+
+const VALUES = 256;
+
 /** Where each slot of a dictionary last stood, counted from a base that grows from body to body. */
 class SlotPositions {
   at: Uint32Array = new Uint32Array(0);
@@ -355,8 +439,8 @@ class SlotPositions {
   #length = 0;
 
   /**
-   * Begins a body of `length` bytes and returns its base: more than 64 KiB above everything remembered from
-   * bodies before it, so that no copy can reach back into one of them.
+   * Begins a body of `length` bytes and returns its base: above everything remembered from bodies before it, so
+   * that a slot is known to have stood in this one by its place alone.
    */
   begin(slots: number, length: number): number {
     if (this.at.length < slots) {
@@ -364,10 +448,10 @@ class SlotPositions {
       grown.set(this.at);
       this.at = grown;
     }
-    this.#base += this.#length + 65536;
+    this.#base += this.#length + 1;
     if (this.#base + length > 0xffffffff) {
       this.at.fill(0);
-      this.#base = 65536;
+      this.#base = 1;
     }
     this.#length = length;
     return this.#base;

@@ -285,3 +285,16 @@ export function putCopy(dst: Uint8Array, outAt: number, offset: number, length: 
   }
   return op;
 }
+
+/** Writes copies of `length` bytes in all from `offset` (up to 2^32 - 1) bytes back; returns the new end. */
+export function putFarCopy(dst: Uint8Array, outAt: number, offset: number, length: number): number {
+  let op = outAt;
+  for (let rest = length; rest > 0; rest -= 64) {
+    dst[op++] = ((Math.min(rest, 64) - 1) << 2) | 3;
+    dst[op++] = offset & 0xff;
+    dst[op++] = (offset >>> 8) & 0xff;
+    dst[op++] = (offset >>> 16) & 0xff;
+    dst[op++] = offset >>> 24;
+  }
+  return op;
+}

@@ -2,7 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/load.ts';
 import { SpillwayError } from '../runtime/errors.ts';
-import { openRecent, type RecentLookup } from './recent-lookup.ts';
+import { openRecent } from './recent-lookup.ts';
 import { parseSelector } from './selector.ts';
 
 export interface StatusOptions {
@@ -21,7 +21,6 @@ const MOST_SAMPLES = 10_000;
 
 /** What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples. Nothing changes by it. */
 export function statusRoutes(options: StatusOptions): [string, Handler][] {
-  const recent = recentLookups(options.config);
   return [
     [
       '/metrics',
@@ -43,7 +42,7 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
       '/api/v1/status',
       (_request, response) => json(response, 200, { version: options.version, ...options.summary() }),
     ],
-    ['/api/v1/recent', (_request, response, url) => lookUp(recent, response, url)],
+    ['/api/v1/recent', (_request, response, url) => lookUp(options.config, response, url)],
     [
       '/',
       (_request, response) =>
@@ -64,13 +63,10 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
   ];
 }
 
-function recentLookups(config: Config): RecentLookup[] {
-  return config.remoteWrite.flatMap(({ url }) => (url.kind === 'sqlite' ? [openRecent(url.file)] : []));
-}
-
-function lookUp(recent: readonly RecentLookup[], response: ServerResponse, url: URL): void {
-  const [first] = recent;
-  if (first === undefined) {
+/** A look into the file of the first endpoint that keeps recent samples; opened for this one look. */
+function lookUp(config: Config, response: ServerResponse, url: URL): void {
+  const kept = config.remoteWrite.map((endpoint) => endpoint.url).find(({ kind }) => kind === 'sqlite');
+  if (kept?.kind !== 'sqlite') {
     json(response, 404, {
       error: 'no endpoint with a sqlite: URL is configured, so no samples are kept here',
     });
@@ -85,11 +81,12 @@ function lookUp(recent: readonly RecentLookup[], response: ServerResponse, url: 
     const value = Number(url.searchParams.get(name) ?? byDefault);
     return Number.isInteger(value) && value > 0 ? Math.min(value, most) : byDefault;
   };
+  const recent = openRecent(kept.file);
   try {
     json(
       response,
       200,
-      first.lookup(parseSelector(match), {
+      recent.lookup(parseSelector(match), {
         limitSeries: limit('series', 20, MOST_SERIES),
         limitSamples: limit('samples', 10, MOST_SAMPLES),
       }),
@@ -97,6 +94,8 @@ function lookUp(recent: readonly RecentLookup[], response: ServerResponse, url: 
   } catch (error) {
     if (!(error instanceof SpillwayError)) throw error;
     json(response, 400, { error: error.message });
+  } finally {
+    recent.close();
   }
 }
 

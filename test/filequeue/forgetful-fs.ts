@@ -86,9 +86,11 @@ export class ForgetfulFs implements FileSystem {
 
   async list(dir: string): Promise<string[]> {
     this.#alive();
+    // In no order, as the port says: newest first.
     return [...this.#names.keys()]
       .filter((name) => path.dirname(name) === dir)
-      .map((name) => path.basename(name));
+      .map((name) => path.basename(name))
+      .reverse();
   }
 
   async create(file: string): Promise<WritableFile> {

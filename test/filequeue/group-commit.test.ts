@@ -134,7 +134,7 @@ const rolls: [what: string, limits: Partial<RollLimits>, perSegment: number][] =
   ['age', { ageMs: 20 }, 3],
   ['series', { series: 2 }, 2],
   ['series', { series: 3 }, 3],
-  ['dictionary bytes', { dictionaryBytes: 600 }, 3],
+  ['dictionary bytes', { dictionaryBytes: 500 }, 3],
 ];
 for (const [what, limits, perSegment] of rolls) {
   test(`a segment rolls by ${what}: ${JSON.stringify(limits)}`, async (t) => {

@@ -8,6 +8,7 @@ import { encodeEnd, encodeHeader, segmentPath } from '../../src/filequeue/segmen
 import { type FileSystem, nodeFileSystem, writeDurably } from '../../src/runtime/fs.ts';
 import { END, encodeRecord, FRAME, HEADER, nextRecord } from '../../src/serialization/record.ts';
 import { type Message, request, series } from '../support/messages.ts';
+import { Random } from '../support/random.ts';
 import { tempDir } from '../support/temp.ts';
 import { ForgetfulFs } from './forgetful-fs.ts';
 import { openQueue, putEach, row, usingQueue } from './queue.ts';
@@ -360,6 +361,17 @@ test('a recovery that fails at any operation is done by the next one', async (t)
     '5.open': Buffer.concat([bytes, new Uint8Array(10)]),
   };
   const good = await recover(t, left, new ForgetfulFs());
+  const isAsGood = async (disk: ForgetfulFs, operation: string): Promise<void> => {
+    const found = await recoverDirectory(disk, '/wal');
+    assert.deepEqual(readAll('/wal', found.segments, disk), good.rows, operation);
+    assert.deepEqual(found.segments, good.found.segments, operation);
+    assert.deepEqual(await segmentsIn('/wal', disk), await segmentsIn('/wal', good.files), operation);
+    // What was cut is kept, all of it, whichever start did it.
+    const kept = await quarantined({ files: disk, dir: '/wal' });
+    for (const [name, content] of Object.entries(await quarantined(good))) {
+      assert.deepEqual(kept[name], content, `${operation}, ${name}`);
+    }
+  };
   for (let n = 0; ; n++) {
     const disk = new ForgetfulFs();
     await write(disk, '/wal', left);
@@ -370,15 +382,17 @@ test('a recovery that fails at any operation is done by the next one', async (t)
     const operation = `operation ${n}: ${files.log[n]}`;
     // That there is no copy of an earlier start to remove is no failure; all else is.
     assert.ok(failed instanceof Error || /^remove/.test(files.log[n]!), operation);
-
-    const found = await recoverDirectory(disk, '/wal');
-    assert.deepEqual(readAll('/wal', found.segments, disk), good.rows, operation);
-    assert.deepEqual(found.segments, good.found.segments, operation);
-    assert.deepEqual(await segmentsIn('/wal', disk), await segmentsIn('/wal', good.files), operation);
-    // What was cut is kept, all of it, whichever start did it.
-    const kept = await quarantined({ files: disk, dir: '/wal' });
-    for (const [name, content] of Object.entries(await quarantined(good))) {
-      assert.deepEqual(kept[name], content, `${operation}, ${name}`);
+    await isAsGood(disk, operation);
+  }
+  const random = Random.of(t);
+  for (let n = 0; ; n++) {
+    const disk = new ForgetfulFs();
+    await write(disk, '/wal', left);
+    disk.dieAt = disk.operations + n;
+    await recoverDirectory(disk, '/wal').catch(() => undefined);
+    if (!disk.dead) break;
+    for (const survival of ['nothing', 'everything', 'chance'] as const) {
+      await isAsGood(disk.powerCut(survival, random), `${survival} survived of ${disk.log.at(-1)}`);
     }
   }
 });

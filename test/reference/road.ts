@@ -2,7 +2,6 @@ import { uncompress } from 'snappyjs';
 import { EmitterV1, type OutgoingRows } from '../../src/protocol/emit-v1.ts';
 import { type IngestReport, ingestV1 } from '../../src/protocol/ingest-v1.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
-import { Scratch } from '../../src/protocol/snappy.ts';
 import { Dictionary } from '../../src/serialization/dictionary.ts';
 import {
   BodyOpener,
@@ -22,7 +21,9 @@ import {
   RowBatch,
   SAMPLE,
 } from '../../src/serialization/rows.ts';
-import { SegmentDictionary } from '../../src/serialization/segment-dictionary.ts';
+import { SegmentDictionary, type SeriesRewrite } from '../../src/serialization/segment-dictionary.ts';
+import { ExactScratch } from './exact-scratch.ts';
+import { varint } from './snappy-elements.ts';
 
 /**
  * The whole way of a row through the kernel, in memory: ingest, frame, dictionary of the reader, emission.
@@ -31,18 +32,19 @@ import { SegmentDictionary } from '../../src/serialization/segment-dictionary.ts
 export class Road {
   readonly dictionary: Dictionary = new Dictionary(0x5eed);
   readonly batch: RowBatch = new RowBatch();
-  readonly reader: SegmentDictionary = new SegmentDictionary();
+  readonly reader: SegmentDictionary;
   readonly codec: Codec;
   readonly #encoder: FrameEncoder = new FrameEncoder();
   readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
   readonly #opener: BodyOpener = new BodyOpener();
   readonly #frame: FrameRows = new FrameRows();
   readonly #emitter: EmitterV1 = new EmitterV1();
-  readonly #out: Scratch = new Scratch();
+  readonly #out: ExactScratch = new ExactScratch();
   #rows = 0;
 
-  constructor(codec: Codec = 'snappy') {
+  constructor(codec: Codec = 'snappy', rewrite?: SeriesRewrite) {
     this.codec = codec;
+    this.reader = new SegmentDictionary(rewrite);
   }
 
   /** Takes a request in as group commit does: all of it, or none when it throws. */
@@ -172,7 +174,7 @@ export class Ring implements OutgoingRows {
   }
 }
 
-/** The rows of a frame, in their order; those of missing series are left out. */
+/** The rows of a frame, in their order; those of missing series and of missing texts are left out. */
 export function ringOf(frame: FrameRows, rows: number, dictionary: SegmentDictionary): Ring {
   const ring = new Ring(rows);
   const next = new Uint32Array(KINDS);
@@ -181,8 +183,7 @@ export function ringOf(frame: FrameRows, rows: number, dictionary: SegmentDictio
     for (let n = frame.order[i + 1]!; n > 0; n--) {
       const at = next[kind]!;
       next[kind] = at + 1;
-      if (kind === METADATA) ring.push(kind, 0, [0, 0], [0, 0], metadataBytes(frame, at, dictionary));
-      else pushRow(ring, kind, frame, at, dictionary);
+      pushRow(ring, kind, frame, at, dictionary);
     }
   }
   return ring;
@@ -210,28 +211,27 @@ function pushRow(
     const bytes = frame.exemplarLabels.slice(frame.exemplarAt[at], frame.exemplarAt[at + 1]);
     if (dictionary.has(series))
       ring.push(kind, series, words(frame.exemplarTime), value(frame.exemplarValue), bytes);
+  } else {
+    const bytes = metadataBytes(frame, at, dictionary);
+    if (bytes !== undefined) ring.push(kind, 0, [0, 0], [0, 0], bytes);
   }
 }
 
-function metadataBytes(frame: FrameRows, at: number, dictionary: SegmentDictionary): Uint8Array {
-  const parts: number[] = [];
-  const varint = (value: number) => {
-    let rest = value;
-    for (; rest >= 0x80; rest >>>= 7) parts.push((rest & 0x7f) | 0x80);
-    parts.push(rest);
-  };
-  parts.push(0x08);
-  varint(frame.metadataType[at]!);
-  const texts = [
-    [0x12, frame.metadataFamily[at]!],
-    [0x22, frame.metadataHelp[at]!],
-    [0x2a, frame.metadataUnit[at]!],
-  ] as const;
-  for (const [tag, id] of texts) {
-    const bytes = dictionary.string(id)!;
-    parts.push(tag);
-    varint(bytes.length);
-    parts.push(...bytes);
+/** The `MetricMetadata` message of a row, or undefined when one of its texts is missing. */
+function metadataBytes(
+  { metadataType, metadataFamily, metadataHelp, metadataUnit }: FrameRows,
+  at: number,
+  dictionary: SegmentDictionary,
+): Uint8Array | undefined {
+  const parts: Uint8Array[] = [Uint8Array.of(0x08), varint(metadataType[at]!)];
+  for (const [tag, ids] of [
+    [0x12, metadataFamily],
+    [0x22, metadataHelp],
+    [0x2a, metadataUnit],
+  ] as const) {
+    const text = dictionary.string(ids[at]!);
+    if (text === undefined) return undefined;
+    parts.push(Uint8Array.of(tag), varint(text.length), text);
   }
-  return Uint8Array.from(parts);
+  return Buffer.concat(parts);
 }

@@ -1,0 +1,41 @@
+import type { TestContext } from 'node:test';
+import { Appender, type AppenderTarget } from '../../src/appender/appender.ts';
+import type { CommitFacts } from '../../src/filequeue/group-commit.ts';
+import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
+import { createTypeScriptKernel } from '../../src/protocol/kernel.ts';
+import { usingQueue } from '../filequeue/queue.ts';
+import { readAll } from '../filequeue/read-back.ts';
+import { WatchedFs } from '../filequeue/watched-fs.ts';
+import { tempDir } from '../support/temp.ts';
+
+/** Appenders of a real queue in a directory of its own. */
+export interface Appending {
+  readonly target: AppenderTarget;
+  readonly files: WatchedFs;
+  readonly reports: IngestReport[];
+  readonly commits: readonly CommitFacts[];
+  begin(): Appender;
+  /** The rows on disk, as `rowTexts` writes them. */
+  rows(): string[];
+}
+
+export async function appending(t: TestContext, maxDecodedBytes = 2 ** 25): Promise<Appending> {
+  const dir = await tempDir(t, 'appender');
+  const files = new WatchedFs();
+  const { queue, commits } = await usingQueue(t, dir, { files });
+  const reports: IngestReport[] = [];
+  const target: AppenderTarget = {
+    queue,
+    kernel: createTypeScriptKernel(),
+    maxDecodedBytes,
+    onReport: (report) => reports.push(report),
+  };
+  return {
+    target,
+    files,
+    reports,
+    commits,
+    begin: () => new Appender(target),
+    rows: () => readAll(dir, queue.segments),
+  };
+}

@@ -1,0 +1,247 @@
+import assert from 'node:assert/strict';
+import { describe, it, type TestContext } from 'node:test';
+import fc from 'fast-check';
+import * as snappyjs from 'snappyjs';
+import { decodeWriteRequestV1, encodeWriteRequestV1, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
+import { uncompress } from '../../src/protocol/snappy.ts';
+import { METADATA, SAMPLE } from '../../src/serialization/rows.ts';
+import { ExactScratch } from '../reference/exact-scratch.ts';
+import { flatRows } from '../reference/flat-rows.ts';
+import { validRequest } from '../reference/requests.ts';
+import { type Ring, Road } from '../reference/road.ts';
+import { verdictsOn } from '../reference/verdicts.ts';
+import { loadCaptures, v1Captures } from '../support/captures.ts';
+import { labels } from '../support/messages.ts';
+import { Random } from '../support/random.ts';
+
+/** A road with these series in a ring. */
+function ringOf(timeseries: readonly TimeSeriesV1[]): { road: Road; ring: Ring } {
+  const road = new Road('none');
+  road.take(encodeWriteRequestV1({ timeseries }));
+  return { road, ring: road.read(road.commit()) };
+}
+
+/** The `TimeSeries` that rows become: one each, but neighbouring samples of one series share theirs. */
+function expectedOf(timeseries: readonly TimeSeriesV1[], isSent: (row: number) => boolean): TimeSeriesV1[] {
+  const out: {
+    labels: TimeSeriesV1['labels'];
+    samples: object[];
+    exemplars: object[];
+    histograms: object[];
+  }[] = [];
+  let key = '';
+  for (const { labels: of, kind, row } of flatRows(timeseries).filter((_, i) => isSent(i))) {
+    const last = key;
+    key = kind === 'sample' ? JSON.stringify(of) : '';
+    if (key === '' || key !== last) out.push({ labels: of, samples: [], exemplars: [], histograms: [] });
+    out[out.length - 1]![`${kind}s`].push(row);
+  }
+  return out as unknown as TimeSeriesV1[];
+}
+
+/** Uncompresses by snappyjs and by our own code, which checks more. */
+function plain(body: Uint8Array, rawBytes: number): Uint8Array {
+  const raw = snappyjs.uncompress(Uint8Array.from(body));
+  const out = new ExactScratch();
+  assert.equal(uncompress(body, out, rawBytes), rawBytes);
+  assert.equal(Buffer.compare(out.bytes.subarray(0, rawBytes), raw), 0);
+  return raw;
+}
+
+/** Emits rows `[first, first + count)` and holds the body against what protobufjs says it should be. */
+function emits(
+  road: Road,
+  ring: Ring,
+  timeseries: readonly TimeSeriesV1[],
+  first = 0,
+  count = ring.length,
+): void {
+  const { body, rawBytes } = road.emit(ring, first, count);
+  const expected = expectedOf(
+    timeseries,
+    (i) => i >= first && i < first + count && ring.skip[ring.at(i)] === 0,
+  );
+  assert.deepEqual(decodeWriteRequestV1(plain(body, rawBytes)).timeseries, expected);
+}
+
+const kept = validRequest.map((request) => verdictsOn(request).kept);
+
+describe('a body', () => {
+  it('is the plain message of its rows: any run of them, some left out, anywhere in the ring', () => {
+    const run = fc.tuple(fc.nat(), fc.nat());
+    fc.assert(
+      fc.property(
+        kept,
+        fc.array(run, { minLength: 1, maxLength: 4 }),
+        fc.nat(),
+        fc.nat(),
+        (series, runs, turn, seed) => {
+          const { road, ring } = ringOf(series);
+          const turned = ring.turned(turn);
+          const random = new Random(seed);
+          for (let i = 0; i < turned.length; i++) turned.skip[turned.at(i)] = random.next() < 0.2 ? 1 : 0;
+          for (const [from, length] of runs) {
+            const first = from % (turned.length + 1);
+            emits(road, turned, series, first, length % (turned.length - first + 1));
+          }
+        },
+      ),
+      { numRuns: 400 },
+    );
+  });
+
+  it('of all rows, again and again with one emitter: no copy reaches into a body before', () => {
+    fc.assert(
+      fc.property(kept, (series) => {
+        const { road, ring } = ringOf(series);
+        for (let i = 0; i < 3; i++) emits(road, ring, series);
+      }),
+      { numRuns: 150 },
+    );
+  });
+
+  it('of nothing is empty', () => {
+    const { road, ring } = ringOf([sample('x', 1n, 1n)]);
+    assert.deepEqual(road.emit(ring, 0, 0), { body: Uint8Array.of(0), rawBytes: 0 });
+    ring.skip[ring.at(0)] = 1;
+    assert.deepEqual(road.emit(ring), { body: Uint8Array.of(0), rawBytes: 0 });
+  });
+});
+
+function sample(name: string, timestamp: bigint, valueBits: bigint): TimeSeriesV1 {
+  return {
+    labels: labels({ __name__: name }),
+    samples: [{ timestamp, valueBits }],
+    exemplars: [],
+    histograms: [],
+  };
+}
+
+/** `rows` samples of as many series with labels of usual length, scraped together. */
+function scrape(rows: number, labelBytes: number, timestamp = 1_700_000_000_000n): TimeSeriesV1[] {
+  const filler = 'f'.repeat(Math.max(1, labelBytes - 90));
+  return Array.from({ length: rows }, (_, i) => ({
+    ...sample('http_requests_total', timestamp, 0x4059000000000000n + BigInt(i * 7919)),
+    labels: labels({
+      __name__: 'http_requests_total',
+      filler: `${filler}${i % 3}`,
+      instance: `10.0.${i >>> 8}.${i & 0xff}:9100`,
+      job: 'node',
+      path: `/p/${i % 50}`,
+    }),
+  }));
+}
+
+describe('sizes', () => {
+  // Values and times are not 0 here, so protobufjs writes the same bytes.
+  const same = (series: readonly TimeSeriesV1[]) => {
+    const { road, ring } = ringOf(series);
+    const message = encodeWriteRequestV1({ timeseries: expectedOf(series, () => true) });
+    for (let round = 0; round < 2; round++) {
+      const { body, rawBytes } = road.emit(ring);
+      assert.equal(Buffer.compare(plain(body, rawBytes), message), 0, 'not the plain message');
+    }
+    return message.length;
+  };
+
+  it('one series and a hundred samples', () => {
+    const samples = Array.from({ length: 100 }, (_, i) => ({
+      timestamp: BigInt(1e12 + 15_000 * i),
+      valueBits: BigInt(i + 1),
+    }));
+    same([{ ...sample('x', 1n, 1n), samples }]);
+  });
+
+  it('more than 64 KiB', () => {
+    assert.ok(same(scrape(500, 250)) > 65_536);
+  });
+
+  it('more than 4 MiB', () => {
+    assert.ok(same(scrape(12_000, 400)) > 4 * 1024 * 1024);
+  });
+
+  it('labels of more than 64 KiB, more than once', () => {
+    const long = { name: 'long', value: 'v'.repeat(70_000) };
+    const of = (i: number) => ({ ...sample('x', 5n, 1n), labels: [...labels({ __name__: `x${i}` }), long] });
+    assert.ok(same([of(1), of(2), of(3), of(1)]) > 280_000);
+  });
+
+  it('a label that was last seen 65534, 65535 and 65536 bytes before', () => {
+    for (let length = 65_400; length < 65_540; length++) {
+      const between = { ...sample('y', 5n, 1n), labels: labels({ __name__: 'v'.repeat(length) }) };
+      same([sample('x', 5n, 1n), between, sample('x', 6n, 1n)]);
+    }
+  });
+
+  // With times this small a copy is no shorter than what it stands for; the buffer must hold that too.
+  it('samples of many short series in the first seconds of 1970', () => {
+    for (const timestamp of [1n, 127n, 128n, 16_383n, 16_384n, 2n ** 21n]) {
+      same(Array.from({ length: 600 }, (_, i) => sample(i.toString(36), timestamp, BigInt(i + 1) << 40n)));
+      same(scrape(100, 90, timestamp));
+    }
+  });
+});
+
+describe('compression', () => {
+  it('is at most 1.5 times that of snappyjs on captures', async (t: TestContext) => {
+    for (const folder of v1Captures) {
+      const road = new Road();
+      let [own, other, raw] = [0, 0, 0];
+      for (const capture of await loadCaptures(folder)) {
+        road.take(capture.raw);
+        const ring = road.read(road.commit());
+        for (let i = 0; i < ring.length; i++)
+          if (ring.kind[ring.at(i)] === METADATA) ring.skip[ring.at(i)] = 1;
+        const { body, rawBytes } = road.emit(ring);
+        own += body.length;
+        other += snappyjs.compress(plain(body, rawBytes)).length;
+        raw += rawBytes;
+      }
+      t.diagnostic(
+        `${folder}: raw ${raw}, emitted ${own}, snappyjs ${other}, ratio ${(own / other).toFixed(2)}`,
+      );
+      assert.ok(own < 1.5 * other);
+    }
+  });
+
+  it('is at most 1.5 times that of snappyjs on a large scrape', (t: TestContext) => {
+    const { road, ring } = ringOf(scrape(2000, 390));
+    const { body, rawBytes } = road.emit(ring);
+    const other = snappyjs.compress(plain(body, rawBytes)).length;
+    t.diagnostic(
+      `raw ${rawBytes}, emitted ${body.length}, snappyjs ${other}, ratio ${(body.length / other).toFixed(2)}`,
+    );
+    assert.ok(body.length < 1.5 * other);
+  });
+});
+
+describe('positions over the life of a dictionary', () => {
+  it('stay right beyond 2^32 bytes of messages', () => {
+    // One label of 32 MiB, so that few bodies make many bytes.
+    const value = 'v'.repeat(1 << 25);
+    const series = { ...sample('x', 5n, 1n), labels: [...labels({ __name__: 'x' }), { name: 'y', value }] };
+    const { road, ring } = ringOf([series]);
+    for (let i = 0; i < 140; i++) {
+      const { body, rawBytes } = road.emit(ring);
+      if (i === 0 || i > 120) assert.equal(uncompress(body, new ExactScratch(), rawBytes), rawBytes);
+    }
+  });
+});
+
+describe('metadata', () => {
+  it('leaves in a body of its own, with what is left out left out (INT-10)', () => {
+    const metadata = Array.from({ length: 50 }, (_, i) => ({
+      type: i % 8,
+      metricFamilyName: `m${i}`,
+      help: 'h',
+      unit: '',
+    }));
+    const road = new Road();
+    road.take(encodeWriteRequestV1({ metadata, timeseries: [sample('x', 1n, 1n)] }));
+    const ring = road.read(road.commit());
+    ring.skip[ring.at(3)] = 1;
+    assert.equal(ring.kind[ring.at(0)], SAMPLE);
+    const decoded = decodeWriteRequestV1(snappyjs.uncompress(road.emitMetadata(ring)));
+    assert.deepEqual(decoded, { timeseries: [], metadata: metadata.toSpliced(2, 1) });
+  });
+});

@@ -1,0 +1,124 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import fc from 'fast-check';
+import type { Label } from '../../src/protocol/schema.ts';
+import { Dictionary } from '../../src/serialization/dictionary.ts';
+import { labelBlock } from '../reference/label-block.ts';
+import { validLabels } from '../reference/requests.ts';
+import { seriesHash } from '../reference/series-hash.ts';
+import { canonical } from '../reference/verdicts.ts';
+import { labels } from '../support/messages.ts';
+
+const viewOf = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+
+function intern(dictionary: Dictionary, of: readonly Label[]): number {
+  const block = labelBlock(of);
+  return dictionary.intern(block, viewOf(block), 0, block.length);
+}
+
+/** The labels of a series, put together from the strings. */
+function labelsOf(dictionary: Dictionary, series: number): Label[] {
+  const { seriesPairs, seriesAt, pairName, pairValue } = dictionary;
+  const text = (id: number) =>
+    Buffer.from(
+      dictionary.text.bytes.subarray(dictionary.stringAt[id], dictionary.stringAt[id + 1]),
+    ).toString();
+  return [...seriesPairs.subarray(seriesAt[series], seriesAt[series + 1])].map((pair) => ({
+    name: text(pairName[pair]!),
+    value: text(pairValue[pair]!),
+  }));
+}
+
+function hashOf(of: { seriesHash: Uint32Array }, series: number): [number, number] {
+  return [of.seriesHash[2 * series]!, of.seriesHash[2 * series + 1]!];
+}
+
+describe('a series', () => {
+  it('is its labels, whatever their order; ids count in order of first appearance', () => {
+    fc.assert(
+      fc.property(fc.array(validLabels, { maxLength: 12 }), (list) => {
+        const dictionary = new Dictionary(1);
+        const ids = new Map<string, number>();
+        for (const one of [...list, ...list.map((each) => each.toReversed())]) {
+          const key = JSON.stringify(canonical(one));
+          if (!ids.has(key)) ids.set(key, ids.size);
+          const id = intern(dictionary, one);
+          assert.equal(id, ids.get(key));
+          assert.deepEqual(labelsOf(dictionary, id), canonical(one));
+        }
+        assert.equal(dictionary.seriesCount, ids.size);
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  it('has the hash that dictionary.ts defines, whatever the seed', () => {
+    fc.assert(
+      fc.property(validLabels, fc.integer(), (of, seed) => {
+        const dictionary = new Dictionary(seed);
+        assert.deepEqual(hashOf(dictionary, intern(dictionary, of)), seriesHash(canonical(of)));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  // Pinned: ownership and routing go by it across versions and processes.
+  it('has the same hash for good', () => {
+    const dictionary = new Dictionary(1);
+    intern(dictionary, labels({ job: 'a', __name__: 'up' }));
+    assert.deepEqual(hashOf(dictionary, 0), [0xbedd1b2d, 0x8d5efa49]);
+  });
+
+  it('that is invalid says why, adds none, and leaves the next one alone', () => {
+    const dictionary = new Dictionary(1);
+    for (const [of, reason] of [
+      [labels({ a: 'b' }), 'no_metric_name'],
+      [labels({ __name__: '' }), 'no_metric_name'],
+      [[...labels({ __name__: 'x' }), ...labels({ __name__: 'x' })], 'duplicate_label'],
+      [labels({ '': 'b', __name__: 'x' }), 'empty_label_name'],
+    ] as const) {
+      assert.equal(intern(dictionary, of), -1);
+      assert.equal(dictionary.invalid, reason);
+      assert.equal(dictionary.seriesCount, 0);
+    }
+    assert.equal(intern(dictionary, labels({ __name__: 'x' })), 0);
+  });
+});
+
+describe('strings', () => {
+  it('0 is empty, 1 is __name__, each other one is there once', () => {
+    const dictionary = new Dictionary(1);
+    const add = (text: string) =>
+      dictionary.internString(Buffer.from(`>${text}<`), 1, 1 + Buffer.from(text).length);
+    assert.equal(add(''), 0);
+    assert.equal(add('__name__'), 1);
+    assert.deepEqual(['a', 'ab', 'b', 'a', 'ab', 'é'].map(add), [2, 3, 4, 2, 3, 5]);
+    assert.equal(dictionary.stringCount, 6);
+  });
+});
+
+describe('many series', () => {
+  const count = 100_000;
+  const series = (i: number) =>
+    labels({ __name__: 'x', instance: `host-${i % 1000}`, path: `/${i}`, v: `${i % 7}` });
+
+  it('keep their ids while the tables grow, and after; a reset begins anew', () => {
+    const dictionary = new Dictionary(1);
+    for (let round = 0; round < 2; round++) {
+      const before = dictionary.contentBytes;
+      for (let i = 0; i < count; i++) assert.equal(intern(dictionary, series(i)), i);
+      for (let i = count - 1; i >= 0; i -= 7) assert.equal(intern(dictionary, series(i).toReversed()), i);
+      assert.equal(dictionary.seriesCount, count);
+      assert.equal(dictionary.pairCount, 1 + 1000 + count + 7);
+      for (let i = 0; i < count; i += 997) {
+        assert.deepEqual(labelsOf(dictionary, i), series(i));
+        assert.deepEqual(hashOf(dictionary, i), seriesHash(series(i)));
+      }
+      assert.ok(dictionary.contentBytes > before + 100 * count);
+      dictionary.reset(round + 7);
+      assert.deepEqual([dictionary.stringCount, dictionary.pairCount, dictionary.seriesCount], [2, 0, 0]);
+      assert.ok(dictionary.contentBytes < 1000);
+    }
+    assert.equal(intern(dictionary, series(5)), 0);
+  });
+});
