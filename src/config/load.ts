@@ -58,12 +58,12 @@ export function defaultConfig(baseDir: string): Config {
 }
 
 function checkReceiver(receiver: FileSettings['receiver'], problems: Problems): void {
-  const { maxDecodedBytes, maxInFlightBytes } = receiver;
-  if (maxDecodedBytes <= maxInFlightBytes) return;
+  const { maxRequestBytes, maxInFlightBytes } = receiver;
+  if (maxRequestBytes <= maxInFlightBytes) return;
   problems.addAcross(
-    ['receiver.max_in_flight_bytes', 'receiver.max_decoded_bytes'],
-    `\`max_in_flight_bytes\` (${formatSize(maxInFlightBytes)}) is below \`max_decoded_bytes\` ` +
-      `(${formatSize(maxDecodedBytes)}), so that the largest request would be put off for ever`,
+    ['receiver.max_in_flight_bytes', 'receiver.max_request_bytes'],
+    `\`max_in_flight_bytes\` (${formatSize(maxInFlightBytes)}) is below \`max_request_bytes\` ` +
+      `(${formatSize(maxRequestBytes)}), so that the largest request would be put off for ever`,
   );
 }
 

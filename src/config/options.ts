@@ -74,7 +74,7 @@ export const options = {
         max: '64GiB',
         why: 'Four requests of the largest size: memory stays flat when every sender retries at once.',
         about:
-          'Decoded request bodies that are held at one time. Over it a sender gets a 503 with Retry-After.',
+          'Request bodies, compressed, that are held at one time. Over it a sender gets a 503 with Retry-After.',
       },
       request_timeout: {
         type: 'duration',

@@ -204,7 +204,9 @@ export class EmitterV1 {
           const before = index < aboveCount ? seriesSlots[above + index]! : slot;
           const beforeAt = slotAt[before]!;
           slotAt[slot] = this.#at;
-          if (before === slot || beforeAt < base) this.#putBytes(arena, from, length);
+          // From far away its few bytes would take more room than `emit` has made.
+          if (before === slot || beforeAt < base || this.#at - beforeAt > NEAR)
+            this.#putBytes(arena, from, length);
           else this.#putLike(arena, from, length, arenaAt[before]!, arenaAt[before + 1]!, beforeAt);
         }
       }

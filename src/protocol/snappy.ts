@@ -135,7 +135,14 @@ export function uncompress(src: Uint8Array, out: Scratch, limit: number): number
     let from = op - offset;
     const to = op + length;
     if (offset >= 4) {
-      for (; op < to; op += 4, from += 4) dstView.setInt32(op, dstView.getInt32(from, true), true);
+      // In steps, one word after the other: right for every offset from 4 on, since a word is written before the
+      // next is read.
+      for (; op < to; op += 16, from += 16) {
+        dstView.setInt32(op, dstView.getInt32(from, true), true);
+        dstView.setInt32(op + 4, dstView.getInt32(from + 4, true), true);
+        dstView.setInt32(op + 8, dstView.getInt32(from + 8, true), true);
+        dstView.setInt32(op + 12, dstView.getInt32(from + 12, true), true);
+      }
       op = to;
     } else {
       while (op < to) dst[op++] = dst[from++]!;

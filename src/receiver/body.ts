@@ -63,33 +63,40 @@ export async function readBody(
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
+    let settled = false;
     const fail = (error: Error): void => {
+      // What comes behind the failure, as the end of a body that is read over, changes nothing any more.
+      if (settled) return;
+      settled = true;
       inFlight.release(taken);
-      taken = 0;
       chunks.length = 0;
-      request.removeAllListeners('data');
+      request.off('data', onData);
       request.resume();
       reject(error);
     };
-    request.on('data', (chunk: Buffer) => {
+    const onData = (chunk: Buffer): void => {
       size += chunk.length;
-      if (size > limit)
-        return fail(new BodyTooLargeError(`the body is over the limit of ${limit} bytes`, { limit }));
-      if (size > taken) {
-        try {
-          inFlight.take(size - taken);
-        } catch (error) {
-          return fail(error as Error);
+      try {
+        if (size > limit) {
+          throw new BodyTooLargeError(`the body is over the limit of ${limit} bytes`, { limit });
         }
-        taken = size;
+        if (size > taken) {
+          inFlight.take(size - taken);
+          taken = size;
+        }
+        chunks.push(chunk);
+      } catch (error) {
+        fail(error as Error);
       }
-      chunks.push(chunk);
-    });
+    };
+    const aborted = (): void => fail(new BodyAbortedError('the connection ended in the middle of the body'));
+    request.on('data', onData);
     request.on('end', () => {
+      if (settled) return;
+      settled = true;
       inFlight.release(taken - size);
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
     });
-    const aborted = (): void => fail(new BodyAbortedError('the connection ended in the middle of the body'));
     request.on('error', aborted);
     request.on('aborted', aborted);
   });

@@ -184,9 +184,14 @@ export class Dictionary {
   }
 
   /** The id of the string `src[start, end)`, interned when new. It must be UTF-8. */
-  internString(src: Uint8Array, start: number, end: number): number {
+  internString(
+    src: Uint8Array,
+    start: number,
+    end: number,
+    view: DataView = new DataView(src.buffer, src.byteOffset, src.byteLength),
+  ): number {
     const length = end - start;
-    murmur3(new DataView(src.buffer, src.byteOffset, src.byteLength), start, length, this.#seed);
+    murmur3(view, start, length, this.#seed);
     const hash = digest[0]!;
     const table = this.#strings;
     for (let slot = table.first(hash); ; slot = table.next(slot)) {
@@ -210,6 +215,14 @@ export class Dictionary {
     let count = 0;
     let refused: DoorReason | undefined;
     while (!reader.done) {
+      // Neighbours share most labels: the pair that stood here in the block before is looked at first.
+      const guess = this.#blockPairs[count]!;
+      const to = guess < this.pairCount ? this.#matchPair(guess, raw, view, reader.at, end) : -1;
+      if (to >= 0) {
+        reader.at = to;
+        count++;
+        continue;
+      }
       reader.tag();
       const length = reader.length();
       const pair = this.#internPair(raw, view, reader.at, reader.at + length);
@@ -217,14 +230,28 @@ export class Dictionary {
       // The rest is read all the same: a malformed label refuses the whole request (WIRE-07).
       if (pair === INVALID) refused ??= this.invalid;
       if (pair < 0) continue;
-      if (count === this.#blockPairs.length) this.#blockPairs = room(this.#blockPairs, count * 2);
       this.#blockPairs[count++] = pair;
+      this.#blockPairs = room(this.#blockPairs, count + 1);
     }
     if (refused !== undefined) {
       this.invalid = refused;
       return -1;
     }
     return this.#internSeries(count, 0);
+  }
+
+  /** Where the `Label` field at `start` ends when it is that of `pair`, as it is kept; else -1. */
+  #matchPair(pair: number, raw: Uint8Array, view: DataView, start: number, end: number): number {
+    let p = this.pairAt[pair]!;
+    const stop = this.pairAt[pair + 1]!;
+    const last = start + (stop - p) - 4;
+    if (last + 4 > end || raw[start + 1] !== this.labels.bytes[p + 1]) return -1;
+    const labels = this.#labelsView;
+    if (view.getInt32(last, true) !== labels.getInt32(stop - 4, true)) return -1;
+    for (let at = start; at < last; at += 4, p += 4) {
+      if (view.getInt32(at, true) !== labels.getInt32(p, true)) return -1;
+    }
+    return last + 4;
   }
 
   /** The series with the first `count` pairs of `#blockPairs` (sorted here) and this tenant. */
@@ -367,8 +394,8 @@ export class Dictionary {
     murmur3(this.#scratchView, 0, nameLength + 1 + valueLength, 0);
     this.#pairHash[2 * pair] = digest[0]!;
     this.#pairHash[2 * pair + 1] = digest[1]!;
-    this.pairName[pair] = this.internString(raw, nameAt, nameEnd);
-    this.pairValue[pair] = this.internString(raw, valueAt, valueEnd);
+    this.pairName[pair] = this.internString(raw, nameAt, nameEnd, view);
+    this.pairValue[pair] = this.internString(raw, valueAt, valueEnd, view);
     return pair;
   }
 
