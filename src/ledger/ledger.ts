@@ -128,6 +128,9 @@ function openDatabase(file: string): Database.Database {
         version,
       });
     }
+    // What is damaged behind the first page would only be seen by the query that comes upon it.
+    const found = database.pragma('quick_check(1)', { simple: true }) as string;
+    if (found !== 'ok') throw new Database.SqliteError(found, 'SQLITE_CORRUPT');
     database.transaction(() => {
       for (const step of migrations.slice(version)) database.exec(step);
       database.pragma(`user_version = ${migrations.length}`);

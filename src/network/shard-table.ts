@@ -102,8 +102,10 @@ export class ShardTable {
     this.lowRow[s] = row + 1;
   }
 
-  /** Notes that the row at `row` of `segment` is about to leave. */
+  /** Notes that the row at `row` of `segment` is about to leave. What the process before had sent stays noted. */
   sent(s: number, segment: number, row: number): void {
+    const end = this.sentSegment[s]!;
+    if (segment < end || (segment === end && row < this.sentRow[s]!)) return;
     this.sentSegment[s] = segment;
     this.sentRow[s] = row + 1;
   }

@@ -184,10 +184,14 @@ export class EmitterV1 {
       const id = series[at]!;
       const size = groups[start]!;
 
-      // Behind a copied time the copy may go on through the head of this series.
+      // Behind a copied time the copy may go on through the head of this series, or through its tag alone.
       const headLength = 1 + varintSize(size);
-      if (size === headSize && this.#extends(headAt)) this.#copy(headAt, headLength);
-      else this.#putHead(0x0a, size);
+      if (!this.#extends(headAt)) this.#putHead(0x0a, size);
+      else if (size === headSize) this.#copy(headAt, headLength);
+      else {
+        this.#copy(headAt, 1);
+        this.#putLength(size);
+      }
       headAt = this.#at - headLength;
       headSize = size;
 
@@ -308,8 +312,14 @@ export class EmitterV1 {
       this.#putBytes(arena, from, length);
       return;
     }
-    this.#putBytes(arena, from, 2);
-    this.#copy(likeAt + 2, i - 2);
+    if (arena[from + 1] === arena[like + 1]) this.#copy(likeAt, i);
+    else {
+      if (this.#extends(likeAt)) {
+        this.#copy(likeAt, 1);
+        this.#putBytes(arena, from + 1, 1);
+      } else this.#putBytes(arena, from, 2);
+      this.#copy(likeAt + 2, i - 2);
+    }
     const start = i + 1;
     let j = start;
     while (j < most && arena[from + j] === arena[like + j]) j++;
@@ -379,6 +389,14 @@ export class EmitterV1 {
     const dst = this.#dst;
     let at = this.#room(1 + varintSize(length));
     dst[at++] = tag;
+    let v = length;
+    for (; v >= 0x80; v >>>= 7) dst[at++] = (v & 0x7f) | 0x80;
+    dst[at] = v;
+  }
+
+  #putLength(length: number): void {
+    const dst = this.#dst;
+    let at = this.#room(varintSize(length));
     let v = length;
     for (; v >= 0x80; v >>>= 7) dst[at++] = (v & 0x7f) | 0x80;
     dst[at] = v;

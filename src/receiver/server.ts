@@ -15,8 +15,12 @@ export type RouteHandler = (
   url: URL,
 ) => Promise<void> | void;
 
+/** What the paths of requests are relative to. */
+const BASE = 'http://spillway';
 /** Longer than any sender waits between requests, so that it is the sender that closes idle connections. */
 const KEEP_ALIVE_MS = 120_000;
+/** What is under way when the listener closes gets this long: whoever has more to send is told nothing good any more. */
+const CLOSE_MS = 1000;
 
 /**
  * The HTTP listener: finds the route, and sees to it that every request is answered, whatever its handler does.
@@ -25,6 +29,7 @@ export class HttpServer {
   readonly #server: Server;
   readonly #routes: ReadonlyMap<string, RouteHandler>;
   readonly #logger: Logger;
+  #closed: Promise<void> | undefined;
 
   constructor(routes: ReadonlyMap<string, RouteHandler>, requestTimeoutMs: number, logger: Logger) {
     this.#routes = routes;
@@ -34,6 +39,8 @@ export class HttpServer {
         keepAliveTimeout: KEEP_ALIVE_MS,
         requestTimeout: requestTimeoutMs,
         headersTimeout: requestTimeoutMs,
+        // How often Node looks for requests that are over their time; by itself every 30 seconds.
+        connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
         noDelay: true,
       },
       (request, response) => void this.#handle(request, response),
@@ -55,22 +62,33 @@ export class HttpServer {
   }
 
   /** Takes no new connections, finishes what is being answered, closes the rest. Idempotent. */
-  async close(): Promise<void> {
-    if (!this.#server.listening) return;
-    await new Promise<void>((resolve) => {
-      this.#server.close(() => resolve());
-      this.#server.closeIdleConnections();
+  close(): Promise<void> {
+    this.#closed ??= new Promise((resolve) => {
+      const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
+      // Called with an error when it never listened: then it is closed, too.
+      this.#server.close(() => {
+        clearTimeout(timer);
+        resolve();
+      });
     });
+    return this.#closed;
   }
 
   async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     // A sender that goes away in the middle is no event; the handler sees it where it matters.
     response.on('error', () => undefined);
+    // Node keeps a connection that was busy when the listener closed, for as long as any other.
+    response.on('close', () => {
+      if (this.#closed !== undefined) request.socket.destroySoon();
+    });
     try {
-      const url = new URL(request.url ?? '/', 'http://spillway');
-      const route = this.#routes.get(url.pathname);
-      if (route === undefined) {
-        response.writeHead(404, { 'Content-Type': 'text/plain' }).end(`no such path: ${url.pathname}\n`);
+      const target = request.url ?? '/';
+      const url = URL.canParse(target, BASE) ? new URL(target, BASE) : undefined;
+      const route = url && this.#routes.get(url.pathname);
+      if (url === undefined || route === undefined) {
+        response
+          .writeHead(404, { 'Content-Type': 'text/plain' })
+          .end(`no such path: ${url?.pathname ?? target}\n`);
         return;
       }
       await route(request, response, url);

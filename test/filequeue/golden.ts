@@ -57,7 +57,7 @@ const mixed: Message = {
           valueBits: 0x3ff8000000000000n,
           timestamp: BigInt(noon - 500),
         },
-        { labels: [], valueBits: 0n, timestamp: 0n },
+        { labels: [], valueBits: 0n, timestamp: 1n },
       ],
       histograms: [
         {
@@ -98,14 +98,15 @@ const byFamily: Message = {
   metadata: [
     { type: 1, metricFamilyName: 'http_requests_total', help: 'Requests, by code.', unit: '' },
     { type: 5, metricFamilyName: 'latency_seconds', help: 'Time to answer.\nIn seconds.', unit: 'seconds' },
-    { type: 4_294_967_295, metricFamilyName: 'up', help: '', unit: '' },
+    { type: 99, metricFamilyName: 'up', help: '', unit: '' },
   ],
 };
 
-/** Metadata that comes with the first series, as remote write 2.0 sends it. */
+/** Metadata that comes with the first two series, as remote write 2.0 sends it. */
 const bySeries: Fill = (dictionary, batch) => {
   const id = (text: string): number => dictionary.internString(Buffer.from(text), 0, Buffer.byteLength(text));
   batch.appendMetadata(1, 2, id('up'), id('Whether the target was reached.'), id(''));
+  batch.appendMetadata(2, 0xffffffff, id('up'), id(''), id('1'));
 };
 
 const scrape = (at: number): Message =>

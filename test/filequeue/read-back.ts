@@ -20,7 +20,7 @@ import { END, FRAME } from '../../src/serialization/record.ts';
 import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
 import { SegmentDictionary } from '../../src/serialization/segment-dictionary.ts';
 import type { Message } from '../support/messages.ts';
-import { describeRow, metadataOf, rowsOf } from '../support/rows.ts';
+import { describeRow, metadataOf, rowsOf, seriesKey } from '../support/rows.ts';
 
 /** What a segment holds, read with the parts that the endpoints read with, in the plainest way. */
 export interface SegmentContent {
@@ -183,7 +183,11 @@ function metadataText(rows: FrameRows, at: number, dictionary: SegmentDictionary
   });
   if (family === undefined || help === undefined || unit === undefined) return undefined;
   const entry = { type: rows.metadataType[at]!, metricFamilyName: family, help, unit };
-  return metadataOf({ timeseries: [], metadata: [entry] })[0]!;
+  const text = metadataOf({ timeseries: [], metadata: [entry] })[0]!;
+  const series = rows.metadataSeries[at]!;
+  if (series === 0) return text;
+  const labels = labelsOf(dictionary, series - 1);
+  return labels && `${text} of ${seriesKey(labels)}`;
 }
 
 function labelsOf(dictionary: SegmentDictionary, series: number): readonly Label[] | undefined {

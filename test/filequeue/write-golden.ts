@@ -1,7 +1,7 @@
 /** Writes the golden files that are not there yet; see golden.ts. */
 
 import { existsSync } from 'node:fs';
-import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type GoldenSegment, readFormat } from './format-reader.ts';
@@ -16,8 +16,9 @@ for (const golden of goldens) {
   const read: Record<string, GoldenSegment> = {};
   for (const { id } of segments) {
     const file = `${String(id).padStart(20, '0')}.committed`;
-    await copyFile(join(dir, file), join(target, file));
-    read[file] = readFormat(await readFile(join(dir, file)));
+    const bytes = await readFile(join(dir, file));
+    await writeFile(join(target, file), bytes);
+    read[file] = readFormat(bytes);
   }
   await writeFile(join(target, 'rows.json'), `${pretty(read)}\n`);
   await rm(dir, { recursive: true });

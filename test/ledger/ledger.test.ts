@@ -1,0 +1,158 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import * as path from 'node:path';
+import { type TestContext, test } from 'node:test';
+import Database from 'better-sqlite3';
+import fc from 'fast-check';
+import { Ledger, LedgerVersionError } from '../../src/ledger/ledger.ts';
+import { atEnd } from '../support/cleanup.ts';
+import { tempDir } from '../support/temp.ts';
+
+const noon = 1_700_000_000_000;
+const block = (fill: number): Uint8Array => new Uint8Array(6444).fill(fill);
+
+interface Opened {
+  readonly ledger: Ledger;
+  /** Files that were set aside. */
+  readonly aside: string[];
+}
+
+function open(t: TestContext, dir: string, nowMs = noon): Opened {
+  const aside: string[] = [];
+  const ledger = Ledger.open(dir, nowMs, (file, cause) => {
+    assert.ok(cause instanceof Error);
+    aside.push(file);
+  });
+  atEnd(t, () => ledger.close());
+  return { ledger, aside };
+}
+
+test('what is saved is read, by name, also after the file was closed and opened', async (t) => {
+  const dir = await tempDir(t, 'ledger');
+  const first = open(t, dir);
+  assert.equal(first.ledger.progress('a'), undefined);
+  assert.deepEqual(first.ledger.endpoints(), []);
+  assert.equal(first.ledger.minNextSegment, 1);
+  first.ledger.saveProgress('b', block(2), { segment: 7, row: 8 }, 8, noon);
+  first.ledger.saveProgress('a', block(1), { segment: 5, row: 6 }, 9, noon);
+  first.ledger.saveProgress('a', block(3), { segment: 6, row: 0 }, 9, noon + 1);
+  for (const { ledger, aside } of [first, (first.ledger.close(), open(t, dir))]) {
+    if (ledger === first.ledger) continue;
+    assert.deepEqual(aside, []);
+    assert.deepEqual(ledger.endpoints(), ['a', 'b']);
+    assert.deepEqual(new Uint8Array(ledger.progress('a')!), block(3));
+    assert.deepEqual(new Uint8Array(ledger.progress('b')!), block(2));
+    assert.equal(ledger.progress('c'), undefined);
+    assert.equal(ledger.minNextSegment, 9);
+  }
+});
+
+test('what was saved survives a process that does not close the file', async (t) => {
+  const dir = await tempDir(t, 'ledger');
+  const { ledger } = open(t, dir);
+  ledger.saveProgress('a', block(1), { segment: 5, row: 6 }, 9, noon);
+  const copy = await tempDir(t, 'ledger');
+  for (const name of fs.readdirSync(dir)) fs.copyFileSync(path.join(dir, name), path.join(copy, name));
+  assert.ok(fs.readdirSync(copy).length > 1, 'the save is still in the log beside the file');
+  const again = open(t, copy);
+  assert.deepEqual(again.aside, []);
+  assert.deepEqual(new Uint8Array(again.ledger.progress('a')!), block(1));
+});
+
+test('the lowest id for a new segment is above every position, and never falls', async (t) => {
+  const dir = await tempDir(t, 'ledger');
+  const { ledger } = open(t, dir);
+  let floor = 1;
+  fc.assert(
+    fc.property(
+      fc.constantFrom('a', 'b', 'c'),
+      fc.integer({ min: 1, max: 1000 }),
+      fc.integer({ min: 1, max: 1000 }),
+      (name, segment, nextSegment) => {
+        ledger.saveProgress(name, block(0), { segment, row: 0 }, nextSegment, noon);
+        floor = Math.max(floor, nextSegment);
+        assert.ok(ledger.minNextSegment > segment);
+        assert.ok(ledger.minNextSegment >= floor);
+        floor = Math.max(floor, nextSegment);
+      },
+    ),
+    { numRuns: 50 },
+  );
+  ledger.saveProgress('d', block(0), { segment: 5000, row: 0 }, 1, noon);
+  assert.equal(ledger.minNextSegment, 5001, 'a position counts also where the queue says less');
+});
+
+test('an endpoint of which a position is kept holds the ids up, whatever the queue said', async (t) => {
+  const dir = await tempDir(t, 'ledger');
+  const { ledger } = open(t, dir);
+  ledger.saveProgress('a', block(0), { segment: 3, row: 0 }, 20, noon);
+  ledger.saveProgress('a', block(0), { segment: 4, row: 0 }, 5, noon);
+  assert.equal(ledger.minNextSegment, 20);
+});
+
+for (const { what, damage } of [
+  { what: 'garbage', damage: (file: string) => fs.writeFileSync(file, Buffer.alloc(9000, 'not a database ')) },
+  { what: 'cut in its first page', damage: (file: string) => fs.truncateSync(file, 500) },
+  { what: 'cut behind its first page', damage: (file: string) => fs.truncateSync(file, 4096) },
+  { what: 'cut before its last page', damage: (file: string) => fs.truncateSync(file, fs.statSync(file).size - 4096) },
+  {
+    what: 'overwritten in its tables',
+    damage: (file: string) => {
+      const bytes = fs.readFileSync(file);
+      bytes.fill(0xa5, 4096);
+      fs.writeFileSync(file, bytes);
+    },
+  },
+]) {
+  test(`a file that is ${what} is set aside, and an empty one takes its place`, async (t) => {
+    const dir = await tempDir(t, 'ledger');
+    const file = path.join(dir, 'state.db');
+    const first = open(t, dir);
+    for (const name of ['a', 'b', 'c', 'd']) {
+      first.ledger.saveProgress(name, block(1), { segment: 5, row: 6 }, 9, noon);
+    }
+    first.ledger.close();
+    damage(file);
+    const damaged = fs.readFileSync(file);
+
+    const { ledger, aside } = open(t, dir, noon + 5);
+    assert.deepEqual(aside, [`${file}.damaged-${noon + 5}`]);
+    assert.ok(fs.readFileSync(aside[0]!).equals(damaged), 'nothing of it is lost');
+    assert.equal(ledger.progress('a'), undefined);
+    assert.deepEqual(ledger.endpoints(), []);
+    ledger.saveProgress('a', block(2), { segment: 6, row: 0 }, 9, noon);
+    ledger.close();
+    const again = open(t, dir, noon + 6);
+    assert.deepEqual(again.aside, []);
+    assert.deepEqual(new Uint8Array(again.ledger.progress('a')!), block(2));
+  });
+}
+
+test('a file of a newer version is refused and left as it is', async (t) => {
+  const dir = await tempDir(t, 'ledger');
+  const file = path.join(dir, 'state.db');
+  const { ledger } = open(t, dir);
+  ledger.saveProgress('a', block(1), { segment: 5, row: 6 }, 9, noon);
+  ledger.close();
+  const database = new Database(file);
+  database.pragma('user_version = 1000');
+  database.close();
+  const before = fs.readFileSync(file);
+  assert.throws(
+    () => Ledger.open(dir, noon, () => assert.fail('it is not damaged')),
+    (error) => error instanceof LedgerVersionError && error.code === 'LEDGER_VERSION' && error.facts.version === 1000,
+  );
+  assert.ok(fs.readFileSync(file).equals(before));
+  assert.deepEqual(fs.readdirSync(dir), ['state.db'], 'the file is not held open');
+});
+
+test('a directory that is not there is an error, not damage', async (t) => {
+  const dir = path.join(await tempDir(t, 'ledger'), 'missing');
+  assert.throws(() => Ledger.open(dir, noon, () => assert.fail('there is nothing to set aside')));
+});
+
+test('closing twice is closing once', async (t) => {
+  const { ledger } = open(t, await tempDir(t, 'ledger'));
+  ledger.close();
+  ledger.close();
+});
