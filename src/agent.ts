@@ -1,6 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { Appender } from './appender/appender.ts';
-import type { Config } from './config/load.ts';
+import type { ListenAddress } from './config/addresses.ts';
+import { type Config, parseConfig } from './config/load.ts';
 import { Endpoint } from './endpoint/endpoint.ts';
 import type { WorkerStart } from './endpoint/messages.ts';
 import { FileQueue, walDirectory } from './filequeue/file-queue.ts';
@@ -10,22 +11,32 @@ import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
-import { describeError } from './runtime/errors.ts';
+import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
 import { comparePositions } from './serialization/position.ts';
 import { kindNames } from './serialization/rows.ts';
 import { statusRoutes } from './status/routes.ts';
-import { type Logger, Repetition } from './telemetry/log.ts';
+import { createLogger, type Logger, Repetition } from './telemetry/log.ts';
 import { type EndpointReading, Metrics, type QueueReading } from './telemetry/metrics.ts';
 
+/** A configuration as text: YAML, what errors call it, and the absolute folder where relative paths start. */
+export type ConfigText = WorkerStart['config'];
+
 export interface AgentOptions {
-  readonly config: Config;
-  /** The text that `config` was parsed from: each endpoint's thread reads it again, since secrets are not cloned. */
-  readonly configSource: WorkerStart['config'];
-  readonly logger: Logger;
-  /** Without a listener only the program itself appends. Default true. */
-  readonly listen?: boolean;
+  /** As text, since each endpoint's thread reads it again: secrets are not cloned. */
+  readonly config: ConfigText;
+  /** In place of the `listen` of the configuration; with false only the program itself appends. */
+  readonly listen?: ListenAddress | false;
+  /** In place of the `data_dir` of the configuration; absolute. */
+  readonly dataDir?: string;
+  /** By default lines on standard error, as the configuration wants them. */
+  readonly logger?: Logger;
+}
+
+/** The agent was used while it does not run. */
+export class AgentStateError extends SpillwayError {
+  readonly code = 'AGENT_NOT_RUNNING';
 }
 
 /** Numbers for people, of everything since the start. */
@@ -54,9 +65,9 @@ export interface AgentSummary {
  * `shutdown_grace`, positions are saved; the listener closes last, so that metrics can be read to the end.
  */
 export class Agent {
-  readonly #config: Config;
+  readonly config: Config;
+  readonly logger: Logger;
   readonly #options: AgentOptions;
-  readonly #logger: Logger;
   readonly #metrics: Metrics;
   readonly #writes: WriteHandler;
   readonly #server: HttpServer;
@@ -70,13 +81,23 @@ export class Agent {
   #receivedRows = 0;
   #refusedRows = 0;
   #releasing: Promise<void> | undefined;
+  #started: Promise<string | undefined> | undefined;
   #stopped: Promise<void> | undefined;
 
+  /** Throws `ConfigError`. Nothing starts yet. */
   constructor(options: AgentOptions) {
-    const { config, logger } = options;
+    const parsed = parseConfig(options.config.text, options.config);
+    const config = {
+      ...parsed,
+      listen: options.listen || parsed.listen,
+      dataDir: options.dataDir ?? parsed.dataDir,
+    };
+    const logger =
+      options.logger ??
+      createLogger(config.logLevel, config.logFormat, Date.now, (line) => process.stderr.write(`${line}\n`));
     this.#options = options;
-    this.#config = config;
-    this.#logger = logger;
+    this.config = config;
+    this.logger = logger;
     const version = packageVersion();
     this.#metrics = new Metrics(
       version,
@@ -112,29 +133,43 @@ export class Agent {
 
   /**
    * Starts everything; returns the URL of the listener, or undefined without one. Throws what a part throws when
-   * it cannot start, and stops the others.
+   * it cannot start, and stops the others. Idempotent; what was stopped does not start again.
    */
-  async start(): Promise<string | undefined> {
+  start(): Promise<string | undefined> {
+    if (this.#stopped !== undefined) {
+      return Promise.reject(new AgentStateError('the agent was stopped; make a new one'));
+    }
+    this.#started ??= this.#start();
+    return this.#started;
+  }
+
+  async #start(): Promise<string | undefined> {
     this.#state = 'starting';
     try {
-      const url = this.#options.listen === false ? undefined : await this.#server.listen(this.#config.listen);
+      const url = this.#options.listen === false ? undefined : await this.#server.listen(this.config.listen);
       await this.#open();
       this.#state = 'running';
       return url;
     } catch (error) {
-      await this.stop(0);
+      await this.#close(0).catch((cause: unknown) =>
+        this.logger.log('error', 'the agent could not start, nor stop what had started', {
+          error: describeError(cause),
+        }),
+      );
       throw error;
     }
   }
 
-  /** A new transaction. Only while the agent runs. */
+  /** A new transaction. Throws `AgentStateError` unless the agent runs. */
   appender(): Appender {
     const queue = this.#queue;
-    if (queue === undefined || this.#state !== 'running') throw new Error('the agent does not run');
+    if (queue === undefined || this.#state !== 'running') {
+      throw new AgentStateError(`the agent does not run: it is ${this.#state}`);
+    }
     return new Appender({
       queue,
       kernel: this.#kernel,
-      maxDecodedBytes: this.#config.receiver.maxDecodedBytes,
+      maxDecodedBytes: this.config.receiver.maxDecodedBytes,
       onReport: (report) => this.#reported(report),
     });
   }
@@ -155,16 +190,22 @@ export class Agent {
   }
 
   /** Stops everything, delivering for at most `graceMs` (default: `shutdown_grace`). Idempotent. */
-  stop(graceMs: number = this.#config.shutdownGraceMs): Promise<void> {
-    this.#stopped ??= this.#close(graceMs);
+  stop(graceMs: number = this.config.shutdownGraceMs): Promise<void> {
+    this.#stopped ??= this.#stop(graceMs);
     return this.#stopped;
   }
 
+  async #stop(graceMs: number): Promise<void> {
+    // A start that is under way comes to its end first: what it opens after this moment would stay open.
+    await this.#started?.catch(() => undefined);
+    await this.#close(graceMs);
+  }
+
   async #open(): Promise<void> {
-    const { dataDir, wal, remoteWrite } = this.#config;
+    const { dataDir, wal, remoteWrite } = this.config;
     mkdirSync(dataDir, { recursive: true });
     this.#ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
-      this.#logger.log(
+      this.logger.log(
         'error',
         'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
         {
@@ -191,7 +232,7 @@ export class Agent {
         this.#metrics.commitFailures.inc();
         const before = this.#repetition.tell('commit');
         if (before === undefined) return;
-        this.#logger.log(
+        this.logger.log(
           'error',
           'rows could not be written to disk; their senders were told to send them again',
           {
@@ -202,7 +243,7 @@ export class Agent {
       },
     });
     for (const { kind, ...facts } of this.#queue.recovery) {
-      this.#logger.log(kind === 'recovered' ? 'info' : 'warn', facts.message, {
+      this.logger.log(kind === 'recovered' ? 'info' : 'warn', facts.message, {
         what: kind,
         file: facts.file,
         ...(facts.offset === undefined ? {} : { offset: facts.offset }),
@@ -212,18 +253,18 @@ export class Agent {
     const known = new Set(remoteWrite.map(({ name }) => name));
     for (const name of this.#ledger.endpoints()) {
       if (known.has(name)) continue;
-      this.#logger.log('warn', 'an endpoint of before is not in the configuration; nothing is kept for it', {
+      this.logger.log('warn', 'an endpoint of before is not in the configuration; nothing is kept for it', {
         endpoint: name,
       });
     }
     for (const config of remoteWrite) {
       const endpoint = new Endpoint({
         config,
-        configSource: this.#options.configSource,
+        configSource: this.#options.config,
         dataDir,
         queue: this.#queue,
         ledger: this.#ledger,
-        logger: this.#logger,
+        logger: this.logger,
         userAgent: `Spillway/${packageVersion()}`,
         now: Date.now,
         onReleased: () => this.#release(),
@@ -253,7 +294,10 @@ export class Agent {
     await step(() => this.#queue?.close());
     await step(() => this.#server.close());
     this.#state = 'stopped';
-    if (errors.length > 0) throw new AggregateError(errors, 'not everything could be stopped in order');
+    if (errors.length > 0) {
+      const causes = errors.map(describeError).join('; ');
+      throw new AggregateError(errors, `not everything could be stopped in order: ${causes}`);
+    }
   }
 
   #committed(facts: CommitFacts): void {
@@ -296,7 +340,7 @@ export class Agent {
       })
       .catch((error: unknown) => {
         if (this.#repetition.tell('release') === undefined) return;
-        this.#logger.log(
+        this.logger.log(
           'error',
           'a segment that is no longer needed could not be deleted; it is tried again',
           { error: describeError(error) },

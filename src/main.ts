@@ -2,17 +2,15 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Agent } from './agent.ts';
+import { Agent, type ConfigText } from './agent.ts';
 import { parseListenAddress } from './config/addresses.ts';
-import { type Config, ConfigFileError, parseConfig } from './config/load.ts';
+import { ConfigFileError, parseConfig } from './config/load.ts';
 import { renderOptionsDoc } from './config/options-doc.ts';
 import { renderDefaults } from './config/sample.ts';
-import type { WorkerStart } from './endpoint/messages.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageRoot, packageVersion } from './runtime/version.ts';
 import { progressText, startText } from './status/console.ts';
 import { inspectSegment } from './status/inspect-segment.ts';
-import { createLogger } from './telemetry/log.ts';
 
 /**
  * The command line. The only place that handles signals and ends the process.
@@ -40,6 +38,11 @@ class UsageError extends SpillwayError {
   readonly code = 'USAGE';
 }
 
+/** What was asked for could not be done. */
+class CommandError extends SpillwayError {
+  readonly code = 'COMMAND_FAILED';
+}
+
 const STATUS_EVERY_MS = 5000;
 const DEFAULT_URL = 'http://127.0.0.1:9201';
 
@@ -60,7 +63,8 @@ async function main(args: string[]): Promise<number> {
       return run(values);
     case 'check-config': {
       const file = one(rest, 'a configuration file');
-      readConfig({ config: file });
+      const source = readConfig(file);
+      parseConfig(source.text, source);
       process.stdout.write(`${file} is valid\n`);
       return 0;
     }
@@ -112,35 +116,28 @@ function none(rest: readonly string[]): void {
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
 }
 
-/** The configuration and where its text came from. Flags win over the file. */
-function readConfig(flags: Pick<Flags, 'config' | 'listen' | 'data-dir'>): {
-  config: Config;
-  source: WorkerStart['config'];
-} {
-  let text: string;
-  const file = flags.config ?? 'defaults';
-  if (flags.config === undefined) text = renderDefaults();
-  else {
-    try {
-      text = readFileSync(flags.config, 'utf8');
-    } catch (cause) {
-      throw new ConfigFileError(flags.config, cause);
-    }
+/** The text of a configuration file; without one, of the defaults. */
+function readConfig(file: string | undefined): ConfigText {
+  if (file === undefined) return { text: renderDefaults(), file: 'defaults', baseDir: process.cwd() };
+  try {
+    return { text: readFileSync(file, 'utf8'), file, baseDir: dirname(resolve(file)) };
+  } catch (cause) {
+    throw new ConfigFileError(file, cause);
   }
-  const baseDir = flags.config === undefined ? process.cwd() : dirname(resolve(flags.config));
-  const parsed = parseConfig(text, { file, baseDir });
-  const listen = flags.listen === undefined ? parsed.listen : parseListenAddress(flags.listen);
-  if (listen === undefined) throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
-  const dataDir = flags['data-dir'] === undefined ? parsed.dataDir : resolve(flags['data-dir']);
-  return { config: { ...parsed, listen, dataDir }, source: { text, file, baseDir } };
 }
 
 async function run(flags: Flags): Promise<number> {
-  const { config, source } = readConfig(flags);
-  const logger = createLogger(config.logLevel, config.logFormat, Date.now, (line) =>
-    process.stderr.write(`${line}\n`),
-  );
-  const agent = new Agent({ config, configSource: source, logger });
+  const listen = flags.listen === undefined ? undefined : parseListenAddress(flags.listen);
+  if (flags.listen !== undefined && listen === undefined) {
+    throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
+  }
+  const dataDir = flags['data-dir'] === undefined ? undefined : resolve(flags['data-dir']);
+  const agent = new Agent({
+    config: readConfig(flags.config),
+    ...(listen === undefined ? {} : { listen }),
+    ...(dataDir === undefined ? {} : { dataDir }),
+  });
+  const { config, logger } = agent;
   const ended = new Promise<NodeJS.Signals>((resolveSignal) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => resolveSignal(signal));
@@ -181,19 +178,28 @@ function showProgress(agent: Agent): () => void {
 }
 
 async function recent(selector: string, url: string): Promise<number> {
-  const response = await fetch(`${url}/api/v1/recent?match=${encodeURIComponent(selector)}`);
+  let response: Response;
+  try {
+    response = await fetch(`${url}/api/v1/recent?match=${encodeURIComponent(selector)}`);
+  } catch (cause) {
+    throw new CommandError(`no agent answers at ${url}`, { url }, cause);
+  }
   process.stdout.write(await response.text());
   return response.ok ? 0 : 1;
 }
 
 async function inspect(file: string, v2: boolean): Promise<number> {
-  const bytes = readFileSync(file);
   const { inspectWriteRequest } = await import('./status/inspect.ts');
-  const lines =
-    bytes.subarray(0, 3).toString() === 'SPW'
-      ? inspectSegment(bytes)
-      : inspectWriteRequest(bytes, v2 ? '2.0' : '1.0');
-  for (const line of lines) process.stdout.write(`${line}\n`);
+  try {
+    const bytes = readFileSync(file);
+    const lines =
+      bytes.subarray(0, 3).toString() === 'SPW'
+        ? inspectSegment(bytes)
+        : inspectWriteRequest(bytes, v2 ? '2.0' : '1.0');
+    for (const line of lines) process.stdout.write(`${line}\n`);
+  } catch (cause) {
+    throw new CommandError(`${file} cannot be read as a segment or the body of a request`, { file }, cause);
+  }
   return 0;
 }
 
@@ -209,8 +215,10 @@ main(process.argv.slice(2)).then(
   },
   (error: unknown) => {
     const known = error instanceof SpillwayError;
+    // What the system refuses says so by itself; anything else is a bug, and its stack is wanted.
+    const plain = known || (error instanceof Error && 'syscall' in error);
     process.stderr.write(
-      `spillway: ${known ? describeError(error) : error instanceof Error ? error.stack : String(error)}\n`,
+      `spillway: ${plain ? describeError(error) : error instanceof Error ? error.stack : String(error)}\n`,
     );
     const wrongInput = known && ['USAGE', 'CONFIG_INVALID', 'CONFIG_UNREADABLE'].includes(error.code);
     if (known && error.code === 'USAGE') process.stderr.write(`\n${usage}`);

@@ -1,3 +1,4 @@
+import { crc32 } from 'node:zlib';
 import type { RewriteSeries, SegmentDictionary, SeriesRewrite } from '../serialization/segment-dictionary.ts';
 
 /**
@@ -8,6 +9,8 @@ import type { RewriteSeries, SegmentDictionary, SeriesRewrite } from '../seriali
  * is merged without comparing a string.
  */
 export class ExternalLabels implements SeriesRewrite {
+  /** Stands for these labels, since the hash of every series depends on them (network/progress.ts). Never 0. */
+  readonly routing: number;
   readonly #labels: readonly { readonly name: Uint8Array; readonly value: Uint8Array }[];
 
   constructor(labels: Readonly<Record<string, string>>) {
@@ -15,6 +18,11 @@ export class ExternalLabels implements SeriesRewrite {
     this.#labels = Object.entries(labels)
       .map(([name, value]) => ({ name: encoder.encode(name), value: encoder.encode(value) }))
       .sort((a, b) => Buffer.compare(a.name, b.name));
+    this.routing = 1;
+    for (const { name, value } of this.#labels) {
+      for (const text of [name, value]) this.routing = crc32(text, crc32(`${text.length} `, this.routing));
+    }
+    this.routing ||= 1;
   }
 
   open(dictionary: SegmentDictionary): RewriteSeries {

@@ -58,6 +58,8 @@ export class Feeder {
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
   #settledAhead: number;
+  /** No row behind this is one that the table knows as settled at the start. */
+  readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
   #again = false;
   #running: Promise<void> | undefined;
@@ -71,6 +73,7 @@ export class Feeder {
     this.#manager = options.manager;
     this.#front = new WalReader(options.store, options.start, options.onDamage);
     this.#settledAhead = options.settledAhead;
+    this.#settledEnd = options.table.furthestNext();
     this.#metadata = new MetadataFilter(options.metadata.sendIntervalMs);
   }
 
@@ -84,7 +87,7 @@ export class Feeder {
 
   /** Rows before the front that are not settled. */
   get unsettled(): number {
-    return this.#manager.pendingRows + this.#passedOver - this.#settledAhead;
+    return this.#table.pendingRows + this.#passedOver - this.#settledAhead;
   }
 
   /** True when all that is durable has been queued. */
@@ -126,6 +129,7 @@ export class Feeder {
     while (this.#again && !this.#stopped) {
       this.#again = false;
       const front = await this.#serveFront();
+      this.#endAhead();
       const behind = await this.#serveCatchUp();
       this.#manager.wake();
       if (front || behind) {
@@ -149,6 +153,16 @@ export class Feeder {
       this.#frontLoaded = false;
     }
     return true;
+  }
+
+  /**
+   * Behind all that the table knows as settled, what is left of `settledAhead` is settled once more here: a row
+   * that was too old or lost leaves no mark in the table, and is counted again when it is read again.
+   */
+  #endAhead(): void {
+    if (this.#settledAhead === 0 || comparePositions(this.#front.position, this.#settledEnd) < 0) return;
+    this.#options.onSettled(-this.#settledAhead);
+    this.#settledAhead = 0;
   }
 
   /** A turn of the reader that goes over what was let go; true when it could go on. */

@@ -62,7 +62,9 @@ class EndpointWorker {
     this.#stats = new EndpointStats(start.stats);
     this.#watermark = new SharedWatermark(start.watermark);
     const progress = start.progress && decodeProgress(start.progress);
-    this.#block = new ProgressBlock(progress?.sequence ?? 0);
+    const rewrite =
+      Object.keys(config.externalLabels).length > 0 ? new ExternalLabels(config.externalLabels) : undefined;
+    this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
     this.#table = new ShardTable(this.#block, progress, start.start, queue.minShards);
@@ -94,8 +96,6 @@ class EndpointWorker {
       onFailure: (loop, failure) => this.#failed(loop, failure),
       onRecovery: (loop) => this.#recovered(loop),
     });
-    const rewrite =
-      Object.keys(config.externalLabels).length > 0 ? new ExternalLabels(config.externalLabels) : undefined;
     const dir = walDirectory(start.dataDir);
     const store = new SegmentStore(nodeFileSystem, dir, (segment, onIdle) =>
       SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle),

@@ -1,7 +1,8 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
-import Database from 'better-sqlite3';
+import type BetterSqlite3 from 'better-sqlite3';
 import { SpillwayError } from '../runtime/errors.ts';
+import Database from '../runtime/sqlite.ts';
 import type { Position } from '../serialization/position.ts';
 
 /** The ledger was written by a newer version, whose tables this one does not know. */
@@ -35,7 +36,7 @@ const migrations: readonly string[] = [
  * sample ever passes through it. A file that cannot be read is set aside, not deleted, and an empty one made.
  */
 export class Ledger {
-  readonly #database: Database.Database;
+  readonly #database: BetterSqlite3.Database;
   readonly #save: (
     name: string,
     block: Uint8Array,
@@ -43,11 +44,11 @@ export class Ledger {
     nextSegment: number,
     nowMs: number,
   ) => void;
-  readonly #block: Database.Statement<[string], { block: Uint8Array }>;
-  readonly #next: Database.Statement<[], { next: number | null }>;
-  readonly #names: Database.Statement<[], { name: string }>;
+  readonly #block: BetterSqlite3.Statement<[string], { block: Uint8Array }>;
+  readonly #next: BetterSqlite3.Statement<[], { next: number | null }>;
+  readonly #names: BetterSqlite3.Statement<[], { name: string }>;
 
-  private constructor(database: Database.Database) {
+  private constructor(database: BetterSqlite3.Database) {
     this.#database = database;
     this.#block = database.prepare('SELECT block FROM endpoint WHERE name = ?');
     this.#names = database.prepare('SELECT name FROM endpoint ORDER BY name');
@@ -114,7 +115,7 @@ export class Ledger {
   }
 }
 
-function openDatabase(file: string): Database.Database {
+function openDatabase(file: string): BetterSqlite3.Database {
   const database = new Database(file);
   try {
     database.pragma('journal_mode = WAL');

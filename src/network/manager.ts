@@ -173,6 +173,8 @@ export class Manager implements LoopHost {
 
   failed(loop: Loop, failure: LoopFailure): void {
     this.#options.onFailure(loop, failure);
+    // It may be stuck now: then the readers need not wait for it any more.
+    this.#options.onRoom();
   }
 
   recovered(loop: Loop): void {

@@ -22,6 +22,7 @@ export const SHARDS = 256;
  *     8    8     sequence, f64
  *     16   8     rows that were read and are not settled, f64
  *     24   12    front: segment f64, row u32
+ *     36   4     routing, u32: what the shard of a series depends on beside its labels; 0 is nothing
  *     40   256   loop of each shard, u8
  *     296  2048  low segments, f64         everything of the shard before it is settled
  *     2344 1024  low rows, u32
@@ -35,6 +36,7 @@ export const PROGRESS_BYTES = 6444;
 
 const MAGIC = Buffer.from('SPWPROG1');
 const FRONT_AT = 24;
+const ROUTING_AT = 36;
 const LOOPS_AT = 40;
 const LOW_SEGMENTS_AT = 296;
 const LOW_ROWS_AT = LOW_SEGMENTS_AT + 8 * SHARDS;
@@ -47,6 +49,8 @@ export interface Progress {
   /** Rows before `front` that are not settled. */
   readonly unsettled: number;
   readonly front: Position;
+  /** Positions of shards mean something only under the routing that they were noted under. */
+  readonly routing: number;
   readonly loops: Readonly<Uint8Array>;
   /** Everything of a shard before its position here is settled. */
   readonly low: readonly Position[];
@@ -67,9 +71,14 @@ export class ProgressBlock {
   #lastCrc = -1;
 
   /** `sequence` is that of the newest block there is; 0 when there is none. */
-  constructor(sequence: number) {
+  constructor(sequence: number, routing = 0) {
     this.#sequence = sequence;
     this.bytes.set(MAGIC, 0);
+    this.#view.setUint32(ROUTING_AT, routing, true);
+  }
+
+  get routing(): number {
+    return this.#view.getUint32(ROUTING_AT, true);
   }
 
   /** True when the block says something else than when this was last asked. */
@@ -110,6 +119,7 @@ export function decodeProgress(bytes: Uint8Array): Progress | undefined {
     sequence: view.getFloat64(8, true),
     unsettled: view.getFloat64(16, true),
     front: { segment: view.getFloat64(FRONT_AT, true), row: view.getUint32(FRONT_AT + 8, true) },
+    routing: view.getUint32(ROUTING_AT, true),
     loops: bytes.slice(LOOPS_AT, LOOPS_AT + SHARDS),
     low: positions(LOW_SEGMENTS_AT, LOW_ROWS_AT),
     sent: positions(SENT_SEGMENTS_AT, SENT_ROWS_AT),
@@ -119,6 +129,11 @@ export function decodeProgress(bytes: Uint8Array): Progress | undefined {
 /** The position before which nothing is needed any more. */
 export function lowest(progress: Progress): Position {
   return progress.low.reduce((low, p) => (comparePositions(p, low) < 0 ? p : low));
+}
+
+/** The position behind which nothing has been sent. */
+export function furthestSent(progress: Progress): Position {
+  return progress.sent.reduce((sent, p) => (comparePositions(p, sent) > 0 ? p : sent));
 }
 
 /** The newest of several blocks; all come from one writer, so it is the furthest too. */

@@ -1,4 +1,4 @@
-import type Database from 'better-sqlite3';
+import type BetterSqlite3 from 'better-sqlite3';
 import type { Label } from '../protocol/schema.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 
@@ -69,7 +69,7 @@ export class RecentVersionError extends SpillwayError {
 }
 
 /** Whether `database` has the tables; false when it is still empty. Throws RecentVersionError. */
-export function hasRecentTables(database: Database.Database): boolean {
+export function hasRecentTables(database: BetterSqlite3.Database): boolean {
   const found = database.pragma('user_version', { simple: true }) as number;
   if (found !== 0 && found !== recentVersion) throw new RecentVersionError(database.name, found);
   return found === recentVersion;

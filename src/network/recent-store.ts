@@ -1,7 +1,8 @@
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import Database from 'better-sqlite3';
+import type BetterSqlite3 from 'better-sqlite3';
 import { encodeHistogramV1, type TimeSeriesV1, type WriteRequestV1 } from '../protocol/schema.ts';
+import Database from '../runtime/sqlite.ts';
 import { hasRecentTables, labelsToText, recentTables, recentVersion } from './recent-schema.ts';
 
 export interface RecentLimits {
@@ -31,7 +32,7 @@ const endOfTime = 2n ** 63n - 1n;
  */
 export class RecentStore {
   readonly #limits: RecentLimits;
-  readonly #database: Database.Database;
+  readonly #database: BetterSqlite3.Database;
   readonly #statements: ReturnType<typeof prepare>;
   #trimmedMs = 0;
 
@@ -125,7 +126,7 @@ export class RecentStore {
   }
 }
 
-function prepare(database: Database.Database) {
+function prepare(database: BetterSqlite3.Database) {
   return {
     findSeries: database.prepare<[labels: string], { id: number }>('SELECT id FROM series WHERE labels = ?'),
     addSeries: database.prepare<[name: string, labels: string]>(

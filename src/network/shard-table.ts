@@ -1,5 +1,5 @@
 import { comparePositions, type Position } from '../serialization/position.ts';
-import { type Progress, type ProgressBlock, SHARDS } from './progress.ts';
+import { furthestSent, lowest, type Progress, type ProgressBlock, SHARDS } from './progress.ts';
 
 /** Served by the reader at the front of the queue. */
 export const FRONT = 0;
@@ -27,6 +27,8 @@ export class ShardTable {
   readonly target: Uint8Array = new Uint8Array(SHARDS);
   readonly lane: Uint8Array = new Uint8Array(SHARDS);
   readonly pending: Uint32Array = new Uint32Array(SHARDS);
+  /** Sum of `pending`. */
+  pendingRows = 0;
   readonly lowSegment: Float64Array;
   readonly lowRow: Uint32Array;
   readonly nextSegment: Float64Array = new Float64Array(SHARDS);
@@ -39,6 +41,9 @@ export class ShardTable {
   /**
    * The table lives in `block`. It goes on from `progress`; without, every shard starts at `start`, spread over
    * `loops` loops.
+   *
+   * Under another routing than that of `progress` a series is in another shard than before, so all of them go
+   * back to the lowest position: what that sends twice goes in requests of its own, and nothing is lost.
    */
   constructor(block: ProgressBlock, progress: Progress | undefined, start: Position, loops: number) {
     this.loop = block.loop;
@@ -46,9 +51,13 @@ export class ShardTable {
     this.lowRow = block.lowRow;
     this.sentSegment = block.sentSegment;
     this.sentRow = block.sentRow;
+    const rerouted =
+      progress !== undefined && progress.routing !== block.routing
+        ? { low: lowest(progress), sent: furthestSent(progress) }
+        : undefined;
     for (let s = 0; s < SHARDS; s++) {
-      const low = progress?.low[s] ?? start;
-      const sent = progress?.sent[s] ?? start;
+      const low = rerouted?.low ?? progress?.low[s] ?? start;
+      const sent = rerouted?.sent ?? progress?.sent[s] ?? start;
       this.loop[s] = progress?.loops[s] ?? loopOf(s, loops);
       this.target[s] = this.loop[s]!;
       this.lowSegment[s] = low.segment;
@@ -80,6 +89,16 @@ export class ShardTable {
     return segment < next || (segment === next && row < this.nextRow[s]!);
   }
 
+  /** The position behind which no row of any shard has been queued. */
+  furthestNext(): Position {
+    let furthest: Position = { segment: 0, row: 0 };
+    for (let s = 0; s < SHARDS; s++) {
+      const next = { segment: this.nextSegment[s]!, row: this.nextRow[s]! };
+      if (comparePositions(next, furthest) > 0) furthest = next;
+    }
+    return furthest;
+  }
+
   /** True when that row may have been delivered by the process before. */
   isResent(s: number, segment: number, row: number): boolean {
     const end = this.#resentSegment[s]!;
@@ -93,11 +112,13 @@ export class ShardTable {
       this.lowRow[s] = row;
     }
     this.pending[s]!++;
+    this.pendingRows++;
   }
 
   /** Counts the oldest pending row, at `row` of `segment`, as settled. */
   settled(s: number, segment: number, row: number): void {
     this.pending[s]!--;
+    this.pendingRows--;
     this.lowSegment[s] = segment;
     this.lowRow[s] = row + 1;
   }

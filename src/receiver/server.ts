@@ -19,7 +19,7 @@ export type RouteHandler = (
 const BASE = 'http://spillway';
 /** Longer than any sender waits between requests, so that it is the sender that closes idle connections. */
 const KEEP_ALIVE_MS = 120_000;
-/** What is under way when the listener closes gets this long: whoever has more to send is told nothing good any more. */
+/** What is under way when the listener closes has this long to end: writes are refused by then. */
 const CLOSE_MS = 1000;
 
 /**

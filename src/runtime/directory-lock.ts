@@ -1,6 +1,7 @@
 import * as path from 'node:path';
-import Database from 'better-sqlite3';
+import type BetterSqlite3 from 'better-sqlite3';
 import { SpillwayError } from './errors.ts';
+import Database from './sqlite.ts';
 
 /** Another process holds the directory. */
 export class DirectoryLockedError extends SpillwayError {
@@ -8,7 +9,7 @@ export class DirectoryLockedError extends SpillwayError {
 }
 
 /** A database that nobody refers to is closed by the garbage collector, and its lock is gone. */
-const held = new Set<Database.Database>();
+const held = new Set<BetterSqlite3.Database>();
 
 /**
  * Keeps a second process out of `dir` until `release`, or until this process ends in whatever way.

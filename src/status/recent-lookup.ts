@@ -1,9 +1,10 @@
 import { existsSync } from 'node:fs';
 import { Script } from 'node:vm';
-import Database from 'better-sqlite3';
+import type BetterSqlite3 from 'better-sqlite3';
 import { hasRecentTables, textToLabels } from '../network/recent-schema.ts';
 import { decodeHistogramV1, metricTypes } from '../protocol/schema.ts';
 import { SpillwayError } from '../runtime/errors.ts';
+import Database from '../runtime/sqlite.ts';
 import { matches, type Selector } from './selector.ts';
 import { histogramText, valueText } from './value-text.ts';
 
@@ -177,7 +178,7 @@ interface SummaryRow {
   readonly newestMs: bigint | null;
 }
 
-function prepare(database: Database.Database) {
+function prepare(database: BetterSqlite3.Database) {
   database.defaultSafeIntegers(true); // value bits and timestamps come as bigints
   const selectSeries = 'SELECT id, name, labels FROM series';
   return {

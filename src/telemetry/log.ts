@@ -33,7 +33,7 @@ function logfmt(fields: LogFacts): string {
   return Object.entries(fields)
     .map(([key, value]) => {
       const text = String(value);
-      return `${key}=${/^[^\s"=\\]+$/.test(text) ? text : JSON.stringify(text)}`;
+      return `${key}=${/^[^\s\p{C}"=\\]+$/u.test(text) ? text : JSON.stringify(text)}`;
     })
     .join(' ');
 }

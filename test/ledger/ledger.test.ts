@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import Database from 'better-sqlite3';
 import fc from 'fast-check';
 import { Ledger, LedgerVersionError } from '../../src/ledger/ledger.ts';
+import Database from '../../src/runtime/sqlite.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -91,10 +91,16 @@ test('an endpoint of which a position is kept holds the ids up, whatever the que
 });
 
 for (const { what, damage } of [
-  { what: 'garbage', damage: (file: string) => fs.writeFileSync(file, Buffer.alloc(9000, 'not a database ')) },
+  {
+    what: 'garbage',
+    damage: (file: string) => fs.writeFileSync(file, Buffer.alloc(9000, 'not a database ')),
+  },
   { what: 'cut in its first page', damage: (file: string) => fs.truncateSync(file, 500) },
   { what: 'cut behind its first page', damage: (file: string) => fs.truncateSync(file, 4096) },
-  { what: 'cut before its last page', damage: (file: string) => fs.truncateSync(file, fs.statSync(file).size - 4096) },
+  {
+    what: 'cut before its last page',
+    damage: (file: string) => fs.truncateSync(file, fs.statSync(file).size - 4096),
+  },
   {
     what: 'overwritten in its tables',
     damage: (file: string) => {
@@ -140,7 +146,8 @@ test('a file of a newer version is refused and left as it is', async (t) => {
   const before = fs.readFileSync(file);
   assert.throws(
     () => Ledger.open(dir, noon, () => assert.fail('it is not damaged')),
-    (error) => error instanceof LedgerVersionError && error.code === 'LEDGER_VERSION' && error.facts.version === 1000,
+    (error) =>
+      error instanceof LedgerVersionError && error.code === 'LEDGER_VERSION' && error.facts.version === 1000,
   );
   assert.ok(fs.readFileSync(file).equals(before));
   assert.deepEqual(fs.readdirSync(dir), ['state.db'], 'the file is not held open');

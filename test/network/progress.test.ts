@@ -51,7 +51,7 @@ test('the layout of a block, byte by byte', () => {
   }
   assert.equal(view.getUint32(6440, true), crc32(bytes.subarray(0, 6440)));
   // All of it at once: whoever changes the layout has to change the magic, and says so here.
-  assert.equal(view.getUint32(6440, true), 0x0);
+  assert.equal(view.getUint32(6440, true), 0x7b03c175);
 });
 
 test('what is sealed is what is read', () => {
@@ -141,7 +141,11 @@ test('a file has two slots that are written in turn, over the older one', async 
     const again = new ProgressFile(file);
     again.write(block.seal(0, front));
     again.close();
-    assert.deepEqual(sequences().sort(), [last, last + 1], 'the newest survives the first write after a start');
+    assert.deepEqual(
+      sequences().sort(),
+      [last, last + 1],
+      'the newest survives the first write after a start',
+    );
   }
   assert.equal(fs.statSync(file).size, 2 * PROGRESS_BYTES);
 });
@@ -161,7 +165,10 @@ test('a slot that was torn in the middle leaves the other, and is the next to be
     const again = new ProgressFile(file);
     again.write(sampleBlock(9).seal(0, front));
     again.close();
-    assert.deepEqual(sequences().sort((a, b) => a - b), [left, 10]);
+    assert.deepEqual(
+      sequences().sort((a, b) => a - b),
+      [left, 10],
+    );
   }
 });
 

@@ -231,7 +231,7 @@ describe('compression', () => {
 });
 
 describe('positions over the life of a dictionary', () => {
-  it('stay right when they pass 2^32', () => {
+  it('stay right when they pass the highest and start anew', () => {
     // Bodies of 512 MiB, nearly all of it one copied label; the buffer is never touched where nothing is written.
     const label = { name: 'y', value: 'v'.repeat(1 << 20) };
     const series = [0, 1].map((i) => ({

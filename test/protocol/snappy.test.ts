@@ -4,6 +4,9 @@ import fc from 'fast-check';
 import * as snappyjs from 'snappyjs';
 import {
   declaredLength,
+  putCopy,
+  putFarCopy,
+  putLiteralTag,
   Scratch,
   SnappyCompressor,
   SnappyError,
@@ -252,6 +255,39 @@ describe('what is refused (WIRE-01, WIRE-02)', () => {
   it('declaredLength reads the length alone', () => {
     for (const length of [0, 1, 127, 128, 16_383, 16_384, 0x7fffffff, 0x80000000, 0xffffffff]) {
       assert.equal(declaredLength(varint(length)), length);
+    }
+    assert.throws(() => declaredLength(varint(2 ** 32)), SnappyError);
+  });
+});
+
+describe('elements as they are written', () => {
+  const room = new Uint8Array(2000);
+
+  it('copies of every length from near and far', () => {
+    const start = longData(4, 70_000);
+    for (const [put, offset] of [
+      [putCopy, 1],
+      [putCopy, 2047],
+      [putCopy, 2048],
+      [putCopy, 65_535],
+      [putFarCopy, 5],
+      [putFarCopy, 65_536],
+      [putFarCopy, 70_000],
+    ] as const) {
+      for (let length = 1; length <= 200; length++) {
+        const end = put(room, 0, offset, length);
+        const decoded = own(block(70_000 + length, literal(start, 3), room.slice(0, end)));
+        const tail = Uint8Array.from({ length }, (_, i) => start[70_000 - offset + (i % offset)]!);
+        same(decoded.subarray(70_000), tail, `${put.name} ${offset} ${length}`);
+        assert.ok(end <= (put === putCopy ? 3 : 5) * Math.ceil(length / 60));
+      }
+    }
+  });
+
+  it('tags of literals of every size', () => {
+    for (const length of [1, 60, 61, 256, 257, 65_536, 65_537, 1 << 24]) {
+      const end = putLiteralTag(room, 0, length);
+      same(own(block(length, room.slice(0, end), new Uint8Array(length))), new Uint8Array(length));
     }
   });
 });

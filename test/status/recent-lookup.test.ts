@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
-import Database from 'better-sqlite3';
 import { compress } from 'snappyjs';
 import { RecentDestination } from '../../src/network/recent.ts';
 import { encodeWriteRequestV1, type Sparse, type WriteRequestV1 } from '../../src/protocol/schema.ts';
+import Database from '../../src/runtime/sqlite.ts';
 import { openRecent, type RecentLookup, type RecentLookupResult } from '../../src/status/recent-lookup.ts';
 import { parseSelector } from '../../src/status/selector.ts';
 import { atEnd } from '../support/cleanup.ts';

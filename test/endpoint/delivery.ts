@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { ExternalLabels } from '../../src/endpoint/external-labels.ts';
+import { Feeder } from '../../src/endpoint/feeder.ts';
+import { SegmentContext } from '../../src/endpoint/segment-context.ts';
+import { type Damage, type ReadLimit, SegmentStore } from '../../src/endpoint/wal-reader.ts';
+import type { FileQueue } from '../../src/filequeue/file-queue.ts';
+import type { Destination } from '../../src/network/destination.ts';
+import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
+import { Manager } from '../../src/network/manager.ts';
+import { decodeProgress, lowest, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
+import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
+import { nodeFileSystem } from '../../src/runtime/fs.ts';
+import type { Position } from '../../src/serialization/position.ts';
+import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
+import { noon } from '../filequeue/queue.ts';
+import { seriesHash } from '../reference/series-hash.ts';
+import { atEnd } from '../support/cleanup.ts';
+import { Progress } from '../support/progress.ts';
+
+export interface DeliveryOptions {
+  readonly loops?: number;
+  readonly settings?: Partial<LoopSettings>;
+  readonly metadata?: { readonly send: boolean; readonly sendIntervalMs: number };
+  readonly externalLabels?: Readonly<Record<string, string>>;
+  /** The last block of the process before. */
+  readonly block?: Uint8Array | undefined;
+  /** Where a new endpoint starts. */
+  readonly start?: Position;
+}
+
+/** What retries at once and sends at once. */
+export const quick: LoopSettings = {
+  capacity: 40,
+  maxSamplesPerSend: 10,
+  maxMetadataPerSend: 10,
+  batchSendDeadlineMs: 0,
+  ttlMs: 0,
+  minBackoffMs: 1,
+  maxBackoffMs: 1,
+  retryOn429: true,
+  retryOn408: true,
+  holdOn4xx: true,
+};
+
+/**
+ * The parts of an endpoint put together as its thread does, in this process and with a clock that stands at
+ * `noon`: what is noted on the way is kept, so that a test can start the next process from any moment of it.
+ */
+export class Delivery {
+  readonly table: ShardTable;
+  readonly manager: Manager;
+  readonly feeder: Feeder;
+  readonly stats: EndpointStats = new EndpointStats();
+  readonly damage: Damage[] = [];
+  readonly failures: LoopFailure[] = [];
+  readonly errors: unknown[] = [];
+  /** Rows that were not settled when it started. */
+  readonly waitingAtStart: number;
+  settledRows = 0;
+  now = noon;
+  /** Segments that are open now, and the most there were. */
+  openSegments = 0;
+  mostOpenSegments = 0;
+  mostPending = 0;
+  readonly #block: ProgressBlock;
+  readonly #queue: FileQueue;
+  readonly #rowsAtStart: number;
+  readonly #progress = new Progress();
+  #noted: Uint8Array | undefined;
+  #stopped: Promise<void> | undefined;
+
+  constructor(t: TestContext, queue: FileQueue, destination: Destination, options: DeliveryOptions = {}) {
+    const { loops = 4, metadata = { send: true, sendIntervalMs: 60_000 }, externalLabels } = options;
+    const settings = { ...quick, ...options.settings };
+    const progress = options.block && decodeProgress(options.block);
+    const oldest = { segment: queue.segments[0]?.id ?? queue.watermark.segment, row: 0 };
+    const start = progress === undefined ? (options.start ?? oldest) : lowest(progress);
+    const behindStart = queue.rowsFrom(start.segment, start.row);
+    this.waitingAtStart =
+      progress === undefined
+        ? behindStart
+        : Math.min(
+            behindStart,
+            progress.unsettled + queue.rowsFrom(progress.front.segment, progress.front.row),
+          );
+    this.#queue = queue;
+    this.#rowsAtStart = queue.rowsFrom(0, 0);
+    const rewrite = externalLabels && new ExternalLabels(externalLabels);
+    this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
+    this.table = new ShardTable(this.#block, progress, start, loops);
+    this.manager = new Manager({
+      settings,
+      minShards: 1,
+      maxShards: 64,
+      table: this.table,
+      destination,
+      stats: this.stats,
+      now: () => this.now,
+      random: () => 0.5,
+      onProgress: () => this.#note(),
+      onRoom: () => this.feeder.pump(),
+      onSettled: (rows) => this.#settled(rows),
+      onFailure: (_, failure) => this.failures.push(failure),
+      onRecovery: () => undefined,
+    });
+    const store = new SegmentStore(nodeFileSystem, queue.dir, (segment, onIdle) => {
+      const context = SegmentContext.open(nodeFileSystem, queue.dir, segment, rewrite, (idle) => {
+        this.openSegments--;
+        onIdle(idle);
+      });
+      this.mostOpenSegments = Math.max(this.mostOpenSegments, ++this.openSegments);
+      return context;
+    });
+    this.feeder = new Feeder({
+      store,
+      table: this.table,
+      manager: this.manager,
+      stats: this.stats,
+      start,
+      settledAhead: behindStart - this.waitingAtStart,
+      ttlMs: settings.ttlMs,
+      metadata,
+      watermark: (): ReadLimit => queue.watermark,
+      now: () => this.now,
+      onDamage: (damage) => {
+        this.damage.push(damage);
+        this.stats.addLost('damaged', 0, damage.rows);
+        this.#settled(damage.rows);
+      },
+      onError: (error) => this.errors.push(error),
+      onSettled: (rows) => this.#settled(rows),
+    });
+    atEnd(t, () => this.stop());
+    this.tick();
+    this.feeder.pump();
+  }
+
+  /** Rows that are durable and not settled, by the count of what was settled. */
+  get waitingRows(): number {
+    return this.waitingAtStart + this.#queue.rowsFrom(0, 0) - this.#rowsAtStart - this.settledRows;
+  }
+
+  /** The block that a process started now would find. */
+  get block(): Uint8Array | undefined {
+    return this.#noted;
+  }
+
+  /** As the thread does about once a second: lows are raised, the block is noted. */
+  tick(): void {
+    this.table.raise(this.feeder.front, this.feeder.catchUp);
+    this.#note();
+  }
+
+  resize(loops: number): void {
+    this.manager.resize(loops, (s) => this.feeder.letGo(s));
+    this.feeder.pump();
+  }
+
+  /** Resolves when `reached` holds; looks again whenever rows are settled. */
+  async until(what: string, reached: () => boolean): Promise<void> {
+    await this.#progress.until(
+      () =>
+        `${what}: ${this.waitingRows} rows wait, ${this.manager.pendingRows} are queued, the front is ${JSON.stringify(this.feeder.front)} of ${JSON.stringify(this.#queue.watermark)}`,
+      reached,
+    );
+  }
+
+  /** Resolves when all that is durable is settled. */
+  async done(): Promise<void> {
+    await this.until('all is settled', () => this.waitingRows <= 0 && this.feeder.dry && this.manager.idle);
+  }
+
+  /** Stops as the thread does. Idempotent. */
+  stop(): Promise<void> {
+    this.#stopped ??= (async () => {
+      await this.feeder.stop();
+      await this.manager.stop();
+      this.tick();
+      assert.equal(this.openSegments, 0, 'every segment is closed at the end');
+      assert.deepEqual(this.errors, []);
+    })();
+    return this.#stopped;
+  }
+
+  #note(): void {
+    this.mostPending = Math.max(this.mostPending, this.manager.pendingRows);
+    this.#noted = this.#block.seal(this.feeder.unsettled, this.feeder.front).slice();
+    setImmediate(() => this.#progress.made());
+  }
+
+  #settled(rows: number): void {
+    this.settledRows += rows;
+    setImmediate(() => this.#progress.made());
+  }
+}
+
+/** The shard of the series with this name alone. */
+export function shardOf(name: string): number {
+  return seriesHash([{ name: '__name__', value: name }])[0] & (SHARDS - 1);
+}
+
+/** Names of series by loop: `each` for every one of `loops` loops. */
+export function namesByLoop(loops: number, each: number): string[][] {
+  const names: string[][] = Array.from({ length: loops }, () => []);
+  for (let i = 0; names.some((list) => list.length < each); i++) {
+    const name = `series_${i}`;
+    const list = names[loopOf(shardOf(name), loops)]!;
+    if (list.length < each) list.push(name);
+  }
+  return names;
+}

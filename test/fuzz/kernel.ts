@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict';
+import { randomInt } from 'node:crypto';
+import fc from 'fast-check';
+import { encodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/schema.ts';
+import { SnappyCompressor, SnappyError, uncompress } from '../../src/protocol/snappy.ts';
+import { SpillwayError } from '../../src/runtime/errors.ts';
+import { FRAME, nextRecord, RECORD_HEAD, recordAt, sealRecord } from '../../src/serialization/record.ts';
+import { ExactScratch } from '../reference/exact-scratch.ts';
+import { OddWriter } from '../reference/odd-writer.ts';
+import { plainUncompress } from '../reference/plain-snappy.ts';
+import { anyRequest } from '../reference/requests.ts';
+import { Road } from '../reference/road.ts';
+import { assertSameVerdict } from '../reference/same-verdict.ts';
+import { loadCaptures, v1Captures } from '../support/captures.ts';
+import { Random } from '../support/random.ts';
+
+/*
+ * Fuzzes the kernel: mutated captures and messages through snappy, ingest, frames and emission, each held
+ * against its oracle.
+ *
+ *     SECONDS=60 node build/test/fuzz/kernel.js             new seed, printed; stops at the first failure
+ *     SEED=7 ROUND=123 node build/test/fuzz/kernel.js       that round alone
+ *
+ * A round depends on its seed and number alone.
+ */
+const LIMIT = 1 << 22;
+
+export class KernelFuzz {
+  readonly #seed: number;
+  /** Top-level fields of the captures: series, for the most part. */
+  readonly #series: readonly Uint8Array[];
+  readonly #messages: readonly WriteRequestV1[];
+  readonly #compressor: SnappyCompressor = new SnappyCompressor();
+
+  private constructor(seed: number, series: readonly Uint8Array[]) {
+    this.#seed = seed;
+    this.#series = series;
+    this.#messages = fc.sample(anyRequest, { seed, numRuns: 200 });
+  }
+
+  static async open(seed: number): Promise<KernelFuzz> {
+    const captures = await Promise.all(v1Captures.map(loadCaptures));
+    return new KernelFuzz(
+      seed,
+      captures.flat().flatMap(({ raw }) => topLevelFields(raw)),
+    );
+  }
+
+  /** Throws an Error that names the round when the kernel and an oracle differ. */
+  round(number: number): void {
+    const random = new Random(this.#seed + Math.imul(number, 0x9e3779b1));
+    const what = random.int(0, 3);
+    try {
+      if (what === 0) this.#fuzzRecord(random);
+      else if (what === 1) this.#fuzzBody(random);
+      else assertSameVerdict(mutated(random, this.#message(random)));
+    } catch (error) {
+      throw new Error(`SEED=${this.#seed} ROUND=${number} fails`, { cause: error });
+    }
+  }
+
+  /** A request of some series of the captures, or a made one in an odd encoding. */
+  #message(random: Random): Uint8Array {
+    if (random.next() < 0.5) {
+      const from = random.int(0, this.#series.length);
+      return Buffer.concat(this.#series.slice(from, from + random.int(1, 8)));
+    }
+    const message = this.#messages[random.int(0, this.#messages.length)]!;
+    return random.next() < 0.7 ? new OddWriter(random).request(message) : encodeWriteRequestV1(message);
+  }
+
+  /** A mutated body: uncompressed as the plain decoder does, or refused. */
+  #fuzzBody(random: Random): void {
+    const raw = this.#message(random);
+    const packed = new ExactScratch();
+    const view = new DataView(raw.buffer, raw.byteOffset, raw.byteLength);
+    const end = this.#compressor.compress(raw, view, raw.length, packed, 0);
+    const body = mutated(random, packed.bytes.slice(0, end));
+    const expected = plainUncompress(body, LIMIT);
+    const out = new ExactScratch();
+    try {
+      const length = uncompress(body, out, LIMIT);
+      assert.ok(expected !== undefined, 'taken, and broken');
+      assert.equal(Buffer.compare(out.bytes.subarray(0, length), expected), 0);
+    } catch (error) {
+      assert.ok(error instanceof SnappyError);
+      assert.equal(expected, undefined, 'refused, and right');
+    }
+  }
+
+  /** A mutated record: not found, or not read, or read; and one behind it is found. */
+  #fuzzRecord(random: Random): void {
+    const codec = random.next() < 0.5 ? 'none' : 'snappy';
+    const road = new Road(codec);
+    try {
+      road.take(this.#message(random));
+    } catch (error) {
+      assert.ok(error instanceof SpillwayError);
+    }
+    const good = road.commit();
+    const bad = mutated(random, good);
+    const both = Buffer.concat([bad, good]);
+    const found = nextRecord(both, 0);
+    assert.ok(found !== undefined && found.at <= bad.length);
+    assert.equal(typeof recordAt(good, 0), 'object');
+    if (bad.length < RECORD_HEAD) return;
+    // With its checksum put right, what is inside has to hold up by itself.
+    sealRecord(bad, 0, FRAME, bad.length - RECORD_HEAD);
+    try {
+      new Road(codec).read(bad);
+    } catch (error) {
+      assert.ok(error instanceof SpillwayError, `${(error as Error).stack}`);
+    }
+  }
+}
+
+/** `bytes` with up to four changes, at times none. */
+function mutated(random: Random, bytes: Uint8Array): Uint8Array {
+  let out = Buffer.from(bytes);
+  for (let n = random.int(0, 5); n > 0; n--) {
+    const at = random.int(0, out.length + 1);
+    const length = random.int(0, 1 + Math.min(20, out.length - at));
+    const before = out.subarray(0, at);
+    const behind = out.subarray(at + length);
+    const some = Uint8Array.from({ length }, () => random.int(0, 256));
+    const edge = Uint8Array.of([0x00, 0x01, 0x0a, 0x12, 0x7f, 0x80, 0xff][random.int(0, 7)]!);
+    const parts = [
+      [before, some, behind],
+      [before, behind],
+      [before, edge, behind],
+      [before, edge, out.subarray(at)],
+      [before, out.subarray(at, at + length), out.subarray(at)],
+      [before],
+      [before, Uint8Array.of((out[at] ?? 0) ^ (1 << random.int(0, 8))), out.subarray(at + 1)],
+    ];
+    out = Buffer.concat(parts[random.int(0, parts.length)]!);
+  }
+  return Uint8Array.from(out);
+}
+
+/** Cuts a well-formed request into its fields. */
+function topLevelFields(raw: Uint8Array): Uint8Array[] {
+  const out: Uint8Array[] = [];
+  for (let at = 0; at < raw.length; ) {
+    let length = 0;
+    let p = at + 1;
+    for (let shift = 0; ; shift += 7) {
+      const byte = raw[p++]!;
+      length |= (byte & 0x7f) << shift;
+      if (byte < 0x80) break;
+    }
+    out.push(raw.subarray(at, p + length));
+    at = p + length;
+  }
+  return out;
+}
+
+if (process.argv[1] === import.meta.filename) {
+  const { SEED, ROUND, SECONDS = '10' } = process.env;
+  const seed = SEED === undefined ? randomInt(2 ** 31) : Number(SEED);
+  const fuzz = await KernelFuzz.open(seed);
+  if (ROUND !== undefined) fuzz.round(Number(ROUND));
+  else {
+    console.log(`SEED=${seed}`);
+    const end = Date.now() + 1000 * Number(SECONDS);
+    let rounds = 0;
+    for (; Date.now() < end; rounds++) fuzz.round(rounds);
+    console.log(`${rounds} rounds`);
+  }
+}

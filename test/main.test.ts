@@ -1,0 +1,215 @@
+import assert from 'node:assert/strict';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { parseConfig } from '../src/config/load.ts';
+import { walDirectory } from '../src/filequeue/file-queue.ts';
+import { put, row, usingQueue } from './filequeue/queue.ts';
+import { remote } from './support/agent.ts';
+import { Child } from './support/child.ts';
+import { poll } from './support/deadline.ts';
+import { request, series } from './support/messages.ts';
+import { projectDir, spillway } from './support/paths.ts';
+import { freePort } from './support/ports.ts';
+import { Sender } from './support/sender.ts';
+import { Sink } from './support/sink.ts';
+import { tempDir } from './support/temp.ts';
+
+/** Runs the program, as built, to its end. */
+async function run(
+  t: TestContext,
+  args: readonly string[],
+  cwd = projectDir,
+): Promise<{ code: number | null; output: string }> {
+  const child = Child.spawn(t, `spillway ${args.join(' ')}`, process.execPath, [spillway, ...args], { cwd });
+  const { code } = await child.end();
+  return { code, output: `${child.lines.join('\n')}\n` };
+}
+
+const { version } = JSON.parse(readFileSync(join(projectDir, 'package.json'), 'utf8')) as { version: string };
+
+test('--help and --version say what they are asked', async (t) => {
+  const help = await run(t, ['--help']);
+  assert.equal(help.code, 0);
+  for (const command of ['run', 'check-config', 'config --defaults', 'recent', 'inspect', '--version']) {
+    assert.ok(help.output.includes(command), command);
+  }
+  assert.deepEqual(await run(t, ['--version']), { code: 0, output: `${version}\n` });
+});
+
+test('a wrong command line ends with 2, says what is wrong, and how it is used', async (t) => {
+  const cwd = await tempDir(t, 'main');
+  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
+    [['frobnicate'], /no command frobnicate/],
+    [['--frobnicate'], /--frobnicate/],
+    [['run', '--config'], /--config/],
+    [['run', 'spillway.yaml'], /unexpected argument: spillway\.yaml/],
+    [['check-config'], /a configuration file/],
+    [['config'], /--defaults/],
+    [['run', '--listen', 'nowhere'], /--listen nowhere/],
+  ];
+  await Promise.all(
+    wrong.map(async ([args, says]) => {
+      const { code, output } = await run(t, args, cwd);
+      assert.equal(code, 2, args.join(' '));
+      assert.match(output.split('\n')[0]!, says);
+      assert.match(output, /^Usage:$/m);
+      assert.doesNotMatch(output, /^ +at /m);
+    }),
+  );
+  assert.deepEqual(readdirSync(cwd), []);
+});
+
+const broken = 'listen: 127.0.0.1:9201\nremote_write:\n  - url: http://localhost/\n    ttl: soon\nlistn: x\n';
+
+test('check-config says whether a file is valid, and where it is not', async (t) => {
+  const cwd = await tempDir(t, 'main');
+  writeFileSync(join(cwd, 'good.yaml'), 'remote_write: [{ url: "http://localhost:1/" }]\n');
+  writeFileSync(join(cwd, 'bad.yaml'), broken);
+  assert.deepEqual(await run(t, ['check-config', 'good.yaml'], cwd), {
+    code: 0,
+    output: 'good.yaml is valid\n',
+  });
+  const bad = await run(t, ['check-config', 'bad.yaml'], cwd);
+  assert.equal(bad.code, 2);
+  assert.match(bad.output, /bad\.yaml:4:5: remote_write\[0\]\.ttl: /);
+  assert.match(bad.output, /bad\.yaml:5:1: .*listen/);
+  assert.doesNotMatch(bad.output, /Usage|^ +at /m);
+  const missing = await run(t, ['check-config', 'missing.yaml'], cwd);
+  assert.equal(missing.code, 2);
+  assert.match(missing.output, /cannot read the configuration file missing\.yaml: ENOENT/);
+});
+
+test('run ends with 2 on a broken configuration, before it makes anything', async (t) => {
+  const cwd = await tempDir(t, 'main');
+  writeFileSync(join(cwd, 'bad.yaml'), broken);
+  const { code, output } = await run(t, ['run', '--config', 'bad.yaml'], cwd);
+  assert.equal(code, 2);
+  assert.match(output, /bad\.yaml:4:5: /);
+  assert.deepEqual(readdirSync(cwd), ['bad.yaml']);
+});
+
+test('config --defaults prints a configuration that is valid', async (t) => {
+  const { code, output } = await run(t, ['config', '--defaults']);
+  assert.equal(code, 0);
+  const config = parseConfig(output, { file: 'defaults', baseDir: '/' });
+  assert.deepEqual(config.listen, { host: '127.0.0.1', port: 9201 });
+});
+
+test('inspect prints a captured request and a segment as lines of JSON', async (t) => {
+  const captured = join(projectDir, 'test/fixtures/captures');
+  const bodyOf = (folder: string): string =>
+    join(captured, folder, readdirSync(join(captured, folder)).find((name) => name.endsWith('.bin'))!);
+  const dir = await tempDir(t, 'main');
+  const { queue } = await usingQueue(t, dir);
+  await put(queue, row('up', 1));
+  const segment = join(dir, readdirSync(dir).find((name) => name.endsWith('.open'))!);
+  for (const [args, first] of [
+    [[bodyOf('prometheus-2.42-agent')], { version: '1.0' }],
+    [[bodyOf('prometheus-3.5-agent-rw2'), '--v2'], { version: '2.0' }],
+    [[segment], { offset: 0, type: 'header' }],
+  ] as const) {
+    const { code, output } = await run(t, ['inspect', ...args]);
+    assert.equal(code, 0, output);
+    const lines = output
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    assert.ok(lines.length > 1);
+    for (const [key, value] of Object.entries(first)) {
+      assert.equal((lines[0] as Record<string, unknown>)[key], value);
+    }
+  }
+});
+
+test('inspect says what it cannot read, without a stack', async (t) => {
+  for (const file of ['missing.bin', join(projectDir, 'package.json')]) {
+    const { code, output } = await run(t, ['inspect', file]);
+    assert.equal(code, 1);
+    assert.ok(output.startsWith(`spillway: ${file} cannot be read`), output);
+    assert.doesNotMatch(output, /^ +at /m);
+  }
+});
+
+test('recent looks samples up in a running agent, and says when there is none', async (t) => {
+  const dir = await tempDir(t, 'main');
+  const args = ['run', '--listen', '127.0.0.1:0'];
+  const child = Child.spawn(t, 'agent', process.execPath, [spillway, ...args], { cwd: dir });
+  const url = (await child.line(/listening on (http:\S+)/))[1]!;
+  const sent = await new Sender(t, url).write(
+    request(series({ __name__: 'up', job: 'mine' }, [Date.now(), 42])),
+  );
+  assert.equal(sent?.status, 204);
+  const output = await poll(
+    () => 'the sample does not show',
+    async () => {
+      const { code, output } = await run(t, ['recent', 'up{job="mine"}', '--url', url]);
+      assert.equal(code, 0, output);
+      return output.includes('"42"') ? output : undefined;
+    },
+  );
+  assert.match(output, /"job": "mine"/);
+
+  const wrong = await run(t, ['recent', 'up{', '--url', url]);
+  assert.equal(wrong.code, 1);
+  assert.match(wrong.output, /"error"/);
+  await child.kill('SIGTERM');
+  const gone = await run(t, ['recent', 'up', '--url', url]);
+  assert.equal(gone.code, 1);
+  assert.match(gone.output, new RegExp(`^spillway: no agent answers at ${url}: .*ECONNREFUSED`));
+  assert.doesNotMatch(gone.output, /^ +at /m);
+});
+
+test('--listen and --data-dir win over the file', async (t) => {
+  const sink = await Sink.start(t);
+  const cwd = await tempDir(t, 'main');
+  const port = await freePort();
+  writeFileSync(
+    join(cwd, 'spillway.yaml'),
+    JSON.stringify({ listen: '192.0.2.1:1', data_dir: './no', remote_write: [remote(sink.url)] }),
+  );
+  const args = ['run', '-c', 'spillway.yaml', '--listen', `127.0.0.1:${port}`, '--data-dir', 'yes'];
+  const child = Child.spawn(t, 'agent', process.execPath, [spillway, ...args], { cwd });
+  await child.line(new RegExp(`listening on http://127\\.0\\.0\\.1:${port}$`));
+  await child.kill('SIGTERM');
+  assert.ok(existsSync(walDirectory(join(cwd, 'yes'))));
+  assert.ok(!existsSync(join(cwd, 'no')));
+});
+
+test('a port in use, or a directory in use, ends with 1 and is named', async (t) => {
+  const cwd = await tempDir(t, 'main');
+  const port = new URL((await Sink.start(t)).url).port;
+  const taken = await run(t, ['run', '--listen', `127.0.0.1:${port}`], cwd);
+  assert.equal(taken.code, 1);
+  assert.match(
+    taken.output,
+    new RegExp(`^spillway: cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`, 'm'),
+  );
+  assert.doesNotMatch(taken.output, /^ +at /m);
+  await usingQueue(t, walDirectory(join(cwd, 'data')));
+  const locked = await run(t, ['run', '--listen', '127.0.0.1:0'], cwd);
+  assert.equal(locked.code, 1);
+  assert.match(locked.output, /^spillway: .*data\/wal is in use by another Spillway process/m);
+});
+
+test('a second SIGTERM ends at once what the first left waiting', async (t) => {
+  const sink = await Sink.start(t, () => ({ instead: 'hang' }));
+  const cwd = await tempDir(t, 'main');
+  writeFileSync(
+    join(cwd, 'spillway.yaml'),
+    JSON.stringify({ listen: '127.0.0.1:0', shutdown_grace: '1h', remote_write: [remote(sink.url)] }),
+  );
+  const args = [spillway, 'run', '--config', 'spillway.yaml'];
+  const child = Child.spawn(t, 'agent', process.execPath, args, { cwd });
+  const url = (await child.line(/listening on (http:\S+)/))[1]!;
+  await new Sender(t, url).write(request(series({ __name__: 'up' }, [1, 1])));
+  await sink.waitFor('the request', () => sink.requests.length === 1);
+  const exit = child.kill('SIGTERM');
+  await child.line(/stopping: delivering/);
+  assert.ok(child.running);
+  await child.kill('SIGTERM');
+  assert.deepEqual(await exit, { code: 1, signal: null });
+  // What waits is on disk, for the next start.
+  const { queue } = await usingQueue(t, walDirectory(join(cwd, 'data')));
+  assert.equal(queue.rowsFrom(0, 0), 1);
+});
