@@ -77,6 +77,7 @@ export class Agent {
   #queue: FileQueue | undefined;
   #ledger: Ledger | undefined;
   #endpoints: Endpoint[] = [];
+  readonly #configText: ConfigText;
   #newestMs = Number.NEGATIVE_INFINITY;
   #receivedRows = 0;
   #refusedRows = 0;
@@ -86,12 +87,10 @@ export class Agent {
 
   /** Throws `ConfigError`. Nothing starts yet. */
   constructor(options: AgentOptions) {
-    const parsed = parseConfig(options.config.text, options.config);
-    const config = {
-      ...parsed,
-      listen: options.listen || parsed.listen,
-      dataDir: options.dataDir ?? parsed.dataDir,
-    };
+    this.#configText =
+      options.dataDir === undefined ? options.config : { ...options.config, dataDir: options.dataDir };
+    const parsed = parseConfig(this.#configText.text, this.#configText);
+    const config = { ...parsed, listen: options.listen || parsed.listen };
     const logger =
       options.logger ??
       createLogger(config.logLevel, config.logFormat, Date.now, (line) => process.stderr.write(`${line}\n`));
@@ -260,7 +259,7 @@ export class Agent {
     for (const config of remoteWrite) {
       const endpoint = new Endpoint({
         config,
-        configSource: this.#options.config,
+        configSource: this.#configText,
         dataDir,
         queue: this.#queue,
         ledger: this.#ledger,

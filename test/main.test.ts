@@ -104,10 +104,12 @@ test('inspect prints a captured request and a segment as lines of JSON', async (
   const { queue } = await usingQueue(t, dir);
   await put(queue, row('up', 1));
   const segment = join(dir, readdirSync(dir).find((name) => name.endsWith('.open'))!);
+  const golden = join(projectDir, 'test/fixtures/segments/v1-tiny/00000000000000000001.committed');
   for (const [args, first] of [
     [[bodyOf('prometheus-2.42-agent')], { version: '1.0' }],
     [[bodyOf('prometheus-3.5-agent-rw2'), '--v2'], { version: '2.0' }],
     [[segment], { offset: 0, type: 'header' }],
+    [[golden], { offset: 0, type: 'header', segment: 1 }],
   ] as const) {
     const { code, output } = await run(t, ['inspect', ...args]);
     assert.equal(code, 0, output);

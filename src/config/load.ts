@@ -41,15 +41,26 @@ export async function loadConfig(file: string): Promise<Config> {
   return parseConfig(text, { file, baseDir: dirname(resolve(file)) });
 }
 
-/** `file` is the name for errors; relative paths start at `baseDir`, which is absolute. Throws `ConfigError`. */
-export function parseConfig(text: string, { file, baseDir }: { file: string; baseDir: string }): Config {
+/** Where the text of a configuration comes from. */
+export interface ConfigOrigin {
+  /** The name for errors. */
+  readonly file: string;
+  /** Where relative paths start; absolute. */
+  readonly baseDir: string;
+  /** In place of the `data_dir` of the text; absolute. */
+  readonly dataDir?: string;
+}
+
+/** All settings of `text`. Throws `ConfigError`. */
+export function parseConfig(text: string, { file, baseDir, dataDir }: ConfigOrigin): Config {
   const lines = new LineCounter();
   const problems = new Problems(file, lines);
   const settings = readSettings(parseYaml(text, lines, problems), problems, baseDir);
   checkReceiver(settings.receiver, problems);
-  const remoteWrite = endpointsOf(settings.remoteWrite, settings.dataDir, problems);
+  const dataDirInUse = dataDir ?? settings.dataDir;
+  const remoteWrite = endpointsOf(settings.remoteWrite, dataDirInUse, problems);
   problems.throwIfAny();
-  return deepFreeze({ ...settings, remoteWrite });
+  return deepFreeze({ ...settings, dataDir: dataDirInUse, remoteWrite });
 }
 
 /** What runs without a file: exactly the sample that `spillway config --defaults` prints. */

@@ -1,11 +1,12 @@
+import type { ConfigOrigin } from '../config/load.ts';
 import type { LogLevel } from '../telemetry/log.ts';
 
 /** What a worker is started with. Everything in it can be cloned; secrets come by the file that names them. */
 export interface WorkerStart {
   readonly endpoint: string;
   readonly dataDir: string;
-  /** The configuration: its file, or undefined for the built-in one. Read again here, since secrets are not cloned. */
-  readonly config: { readonly text: string; readonly file: string; readonly baseDir: string };
+  /** The configuration as text: read again here, since secrets are not cloned. */
+  readonly config: ConfigOrigin & { readonly text: string };
   readonly stats: SharedArrayBuffer;
   readonly watermark: SharedArrayBuffer;
   /** The newest progress block, or undefined for an endpoint that is new. */

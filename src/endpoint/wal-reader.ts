@@ -188,9 +188,9 @@ export class WalReader {
     const size = file.size();
     const found = new SegmentScanner(file, limit).next(size);
     const rows = found.kind === 'record' && found.type === END ? decodeEnd(found.payload).rows : undefined;
-    const missing = rows === undefined || this.#expectedRow === undefined ? 0 : rows - this.#expectedRow;
-    if (at < limit || missing > 0)
-      this.#damaged(at, Math.max(0, missing), 'the end of the segment cannot be read');
+    const missing =
+      rows === undefined || this.#expectedRow === undefined ? 0 : this.#ahead(this.#expectedRow, rows);
+    if (at < limit || missing > 0) this.#damaged(at, missing, 'the end of the segment cannot be read');
   }
 
   /** Takes a frame in; true when it has rows at or behind the position. */
@@ -199,9 +199,9 @@ export class WalReader {
     let rows = 0;
     try {
       const head = decodeFrameHead(payload);
-      rows = head.rows;
+      rows = this.#ahead(head.row, head.row + head.rows);
       if (this.#expectedRow !== undefined && head.row > this.#expectedRow) {
-        this.#damaged(at, head.row - this.#expectedRow, 'rows before this frame are missing');
+        this.#damaged(at, this.#ahead(this.#expectedRow, head.row), 'rows before this frame are missing');
       }
       this.#expectedRow = head.row + head.rows;
       const fresh = at >= context.addedTo;
@@ -223,6 +223,11 @@ export class WalReader {
       this.#damaged(at, rows, `a frame is whole by its checksum but cannot be read: ${error.message}`);
       return false;
     }
+  }
+
+  /** How many of the rows from `from` up to `to` are at or behind the position: a restart counts no loss again. */
+  #ahead(from: number, to: number): number {
+    return Math.max(0, to - Math.max(from, this.#row));
   }
 
   #damaged(offset: number, rows: number, message: string): void {

@@ -55,7 +55,7 @@ class EndpointWorker {
   constructor(start: WorkerStart, send: (message: FromWorker) => void) {
     this.#start = start;
     this.#send = send;
-    const config = parseConfig(start.config.text, { file: start.config.file, baseDir: start.config.baseDir });
+    const config = parseConfig(start.config.text, start.config);
     const endpoint = config.remoteWrite.find((e) => e.name === start.endpoint);
     if (endpoint === undefined) throw new Error(`no endpoint ${start.endpoint} in ${start.config.file}`);
     this.#config = endpoint;

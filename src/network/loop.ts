@@ -165,7 +165,8 @@ export class Loop {
     this.#fitting = 0;
     this.#cut = false;
     this.#collectingSince = 0;
-    this.#running = this.#deliver();
+    // In a turn of its own: a delivery that ends without a request begins the next one before it returns.
+    this.#running = Promise.resolve().then(() => this.#deliver());
   }
 
   async #deliver(): Promise<void> {
@@ -174,7 +175,9 @@ export class Loop {
     const metadata = this.queue.kind[this.queue.head] === METADATA;
     let resent = this.queue.resent[this.queue.head] === 1;
     let body: Uint8Array | undefined;
+    let taken = false;
     for (;;) {
+      if (this.#abort.signal.aborted) return;
       if (this.#expire(rows)) body = undefined;
       if (this.#liveRows(rows) === 0) break;
       body ??= this.#build(rows, metadata);
@@ -193,6 +196,7 @@ export class Loop {
       const decision = decide(outcome, sent, host.settings, host.random(), host.now());
       if (decision.action === 'settle') {
         this.#delivered(rows);
+        taken = true;
         break;
       }
       const words = outcome.words;
@@ -223,15 +227,14 @@ export class Loop {
         reason: undefined,
       });
       await wait(decision.waitMs, this.#abort.signal);
-      if (this.#abort.signal.aborted) return;
     }
-    const wasFailing = this.attempts > 0;
+    const recovered = taken && this.attempts > 0;
     this.attempts = 0;
     this.holding = false;
     host.settled(this, rows);
     this.queue.shift(rows);
     this.#inFlight = 0;
-    if (wasFailing) host.recovered(this);
+    if (recovered) host.recovered(this);
     host.moved(this);
     this.wake();
   }

@@ -8,7 +8,9 @@ const typeNames = new Map<number, string>([
 ]);
 
 /** A segment file as lines of JSON, a record each: offset, type, and its fields; bytes are given by their length. */
-export function* inspectSegment(bytes: Uint8Array): Iterable<string> {
+export function* inspectSegment(file: Uint8Array): Iterable<string> {
+  // Not as a Buffer, whose parts would be written out byte by byte.
+  const bytes = new Uint8Array(file.buffer, file.byteOffset, file.length);
   let at = 0;
   for (let found = nextRecord(bytes, 0); found !== undefined; found = nextRecord(bytes, at)) {
     if (found.at > at) yield JSON.stringify({ offset: at, type: 'damage', bytes: found.at - at });

@@ -7,7 +7,7 @@ import { type Damage, type ReadLimit, SegmentStore } from '../../src/endpoint/wa
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
 import type { Destination } from '../../src/network/destination.ts';
 import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
-import { Manager } from '../../src/network/manager.ts';
+import { Manager, type ManagerOptions } from '../../src/network/manager.ts';
 import { decodeProgress, lowest, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
 import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
 import { nodeFileSystem } from '../../src/runtime/fs.ts';
@@ -89,7 +89,7 @@ export class Delivery {
     const rewrite = externalLabels && new ExternalLabels(externalLabels);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
     this.table = new ShardTable(this.#block, progress, start, loops);
-    this.manager = new Manager({
+    this.manager = new WatchedManager(() => setImmediate(() => this.#progress.made()), {
       settings,
       minShards: 1,
       maxShards: 64,
@@ -192,6 +192,21 @@ export class Delivery {
   #settled(rows: number): void {
     this.settledRows += rows;
     setImmediate(() => this.#progress.made());
+  }
+}
+
+/** Tells when the reader has had a turn. */
+class WatchedManager extends Manager {
+  readonly #turn: () => void;
+
+  constructor(turn: () => void, options: ManagerOptions) {
+    super(options);
+    this.#turn = turn;
+  }
+
+  override wake(): void {
+    super.wake();
+    this.#turn();
   }
 }
 

@@ -294,6 +294,20 @@ test('close waits for what was appended, ends the segment and refuses more', asy
   assert.deepEqual(readAll(dir, again.queue.segments), [row('a', 1), row('a', 2)].flatMap(rowTexts));
 });
 
+test('a queue that is finished takes nothing more, and still has its directory', async (t) => {
+  const dir = await tempDir(t, 'queue');
+  const { queue } = await usingQueue(t, dir);
+  const durable = put(queue, row('a', 1));
+  await queue.finish();
+  await durable;
+  assert.deepEqual(await segmentsIn(dir), ['1.committed']);
+  assert.throws(() => queue.append(() => undefined), /after close/);
+  await assert.rejects(openQueue(dir), DirectoryLockedError);
+  await queue.finish();
+  await queue.close();
+  await usingQueue(t, dir);
+});
+
 test('a queue makes its directory', async (t) => {
   const dir = walDirectory(path.join(await tempDir(t, 'queue'), 'data'));
   assert.equal(path.basename(dir), 'wal');

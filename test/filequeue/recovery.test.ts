@@ -53,6 +53,16 @@ test('an open segment is ended', async (t) => {
   await isWholeAgain(recovered);
 });
 
+test('a segment that was ended stays so when the power is cut', async (t) => {
+  const { bytes } = await leftOpen(t);
+  const files = new ForgetfulFs();
+  const { dir } = await recoverIn(files, '/wal', { '1.open': bytes });
+  const after = files.powerCut('nothing', new Random(1));
+  assert.deepEqual(await segmentsIn(dir, after), ['1.committed']);
+  const { ended, rows } = readSegment(segmentPath(dir, 1, 'committed'), { files: after });
+  assert.deepEqual([ended, rows], [true, sent.flatMap(rowTexts)]);
+});
+
 test('a file cut at any length gives the rows of its whole frames', async (t) => {
   const { bytes, ends } = await leftOpen(t);
   for (let length = 0; length < bytes.length; length++) {

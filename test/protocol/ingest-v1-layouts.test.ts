@@ -24,6 +24,11 @@ function holds(road: Road, raw: Uint8Array): void {
   const request = decodeWriteRequestV1(raw);
   const { kept, metadata, refused, firstReason } = verdictsOn(request);
   const report = road.take(raw);
+  assert.equal(
+    road.batch.rows,
+    report.samples + report.histograms + report.exemplars + report.metadata,
+    'the batch has the rows that the report says, and no others',
+  );
   const delivered = road.deliver();
   assertDelivered(delivered.timeseries, kept);
   assert.deepEqual(delivered.metadata, metadata);

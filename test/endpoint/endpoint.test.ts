@@ -1,0 +1,200 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { type TestContext, test } from 'node:test';
+import type { Worker } from 'node:worker_threads';
+import { parseConfig } from '../../src/config/load.ts';
+import { Endpoint } from '../../src/endpoint/endpoint.ts';
+import { type FileQueue, walDirectory } from '../../src/filequeue/file-queue.ts';
+import type { CommitFacts } from '../../src/filequeue/group-commit.ts';
+import { Ledger } from '../../src/ledger/ledger.ts';
+import { decodeProgress, progressPath } from '../../src/network/progress.ts';
+import { SAMPLE } from '../../src/serialization/rows.ts';
+import { openQueue, put } from '../filequeue/queue.ts';
+import { atEnd } from '../support/cleanup.ts';
+import { request, series } from '../support/messages.ts';
+import { Progress } from '../support/progress.ts';
+import { Sink } from '../support/sink.ts';
+import { tempDir } from '../support/temp.ts';
+
+/** Main's side with its real thread, on a queue and a ledger of its own. */
+class Rig {
+  readonly dataDir: string;
+  readonly queue: FileQueue;
+  readonly ledger: Ledger;
+  readonly lines: string[] = [];
+  readonly progress: Progress = new Progress();
+  /** Threads in the order in which they were started. */
+  readonly threads: Worker[] = [];
+  endpoint: Endpoint;
+  readonly #make: () => Endpoint;
+
+  private constructor(
+    t: TestContext,
+    dataDir: string,
+    queue: FileQueue,
+    onCommit: Rig['onCommit'],
+    text: string,
+  ) {
+    this.dataDir = dataDir;
+    this.queue = queue;
+    this.onCommit = onCommit;
+    onCommit.to = (facts) => this.endpoint.publish(facts.watermark, facts.rows);
+    this.ledger = Ledger.open(dataDir, 0, () => assert.fail('the ledger is whole'));
+    atEnd(t, () => this.ledger.close());
+    const config = parseConfig(text, { file: 'test', baseDir: dataDir });
+    const seen = (thread: Worker): void => {
+      this.threads.push(thread);
+      this.progress.made();
+    };
+    process.on('worker', seen);
+    atEnd(t, () => void process.off('worker', seen));
+    this.#make = () =>
+      new Endpoint({
+        config: config.remoteWrite[0]!,
+        configSource: { text, file: 'test', baseDir: dataDir },
+        dataDir,
+        queue,
+        ledger: this.ledger,
+        logger: {
+          log: (level, message) => {
+            this.lines.push(`${level} ${message}`);
+            this.progress.made();
+          },
+        },
+        userAgent: 'spillway/0',
+        now: Date.now,
+        onReleased: () => this.progress.made(),
+      });
+    this.endpoint = this.#make();
+    atEnd(t, () => this.endpoint.stop(0));
+  }
+
+  readonly onCommit: { to: (facts: CommitFacts) => void };
+
+  static async open(t: TestContext, url: string, more = ''): Promise<Rig> {
+    const dataDir = await tempDir(t, 'endpoint');
+    const onCommit: Rig['onCommit'] = { to: () => undefined };
+    const { queue } = await openQueue(walDirectory(dataDir), {
+      roll: { bytes: 2000 },
+      onCommit: (facts) => onCommit.to(facts),
+    });
+    atEnd(t, () => queue.close());
+    const text = `data_dir: ${dataDir}
+remote_write:
+  - name: one
+    url: ${url}
+    queue_config: {min_backoff: 1ms, max_backoff: 5ms, batch_send_deadline: 1ms, max_samples_per_send: 10, capacity: 100, max_shards: 2}
+${more}`;
+    return new Rig(t, dataDir, queue, onCommit, text);
+  }
+
+  /** Stops the endpoint and makes a new one, as the next process would. */
+  async next(): Promise<void> {
+    await this.endpoint.stop(0);
+    this.endpoint = this.#make();
+  }
+
+  async write(from: number, to: number): Promise<void> {
+    for (let i = from; i < to; i++) {
+      await put(
+        this.queue,
+        request(...[0, 1, 2, 3, 4, 5].map((s) => series({ __name__: `series_${s}` }, [i + 1, i]))),
+      );
+    }
+  }
+
+  async until(what: string, reached: () => boolean): Promise<void> {
+    await this.progress.until(() => `${what}:\n${this.lines.slice(-10).join('\n')}`, reached);
+  }
+}
+
+test('a thread that dies at any moment is started again where it stood; nothing is lost, order holds', async (t) => {
+  const sink = await Sink.start(t);
+  const rig = await Rig.open(t, sink.url);
+  await rig.endpoint.start();
+  await rig.write(0, 20);
+  let hold = (): void => {};
+  const held = new Promise<void>((resolve) => {
+    hold = resolve;
+  });
+  // It dies with a request on its way that the sink has stored.
+  sink.script = ({ index }) =>
+    index < 6 ? {} : held.then(() => ({ instead: 'reset' as const, store: true }));
+  await rig.write(20, 60);
+  await sink.waitFor('a request that is held', () => sink.requests.length >= 7);
+  await rig.threads[0]!.terminate();
+  await rig.write(60, 80);
+  sink.script = () => ({});
+  hold();
+  await sink.waitFor('all rows', () => new Set(sink.arrivals.rows()).size === 6 * 80);
+  assert.equal(rig.threads.length, 2);
+  assert.deepEqual(sink.arrivals.inversions, []);
+  assert.ok(sink.arrivals.duplicates <= 4 * 10, `${sink.arrivals.duplicates} duplicates`);
+  await rig.endpoint.stop(10_000);
+  assert.deepEqual(rig.endpoint.low, { segment: rig.queue.watermark.segment, row: rig.queue.watermark.rows });
+  const saved = decodeProgress(rig.ledger.progress('one')!)!;
+  assert.equal(saved.unsettled, 0);
+  assert.equal(rig.endpoint.stats.get('waitingRows'), 0);
+});
+
+test('a thread that cannot start is tried again, and main goes on meanwhile', async (t) => {
+  const sink = await Sink.start(t);
+  const rig = await Rig.open(t, sink.url);
+  const file = progressPath(rig.dataDir, 'one');
+  fs.mkdirSync(`${rig.dataDir}/endpoints`);
+  fs.symlinkSync('/nowhere/at/all', file);
+  await rig.endpoint.start();
+  await rig.until('it says so', () => rig.lines.some((line) => line.startsWith('error the thread')));
+  await rig.write(0, 3);
+  fs.rmSync(file);
+  await sink.waitFor('all rows', () => sink.arrivals.count === 18);
+  assert.ok(rig.threads.length >= 2);
+});
+
+test('start_at: oldest delivers what was there, now only what comes', async (t) => {
+  for (const { startAt, rows } of [
+    { startAt: 'oldest', rows: 6 * 15 },
+    { startAt: 'now', rows: 6 * 5 },
+  ]) {
+    const sink = await Sink.start(t);
+    const rig = await Rig.open(t, sink.url, `    start_at: ${startAt}\n`);
+    await rig.write(0, 10);
+    await rig.next();
+    assert.deepEqual(
+      rig.endpoint.low,
+      startAt === 'now'
+        ? { segment: rig.queue.watermark.segment, row: rig.queue.watermark.rows }
+        : { segment: 1, row: 0 },
+    );
+    await rig.endpoint.start();
+    await rig.write(10, 15);
+    await sink.waitFor('its rows', () => sink.arrivals.count === rows);
+    await rig.endpoint.stop(10_000);
+    assert.equal(sink.arrivals.count, rows);
+    assert.equal(rig.endpoint.stats.delivered(SAMPLE), rows);
+  }
+});
+
+test('what a stop leaves is delivered by the next one, also when the ledger is all there is', async (t) => {
+  for (const lost of ['nothing', 'the progress file']) {
+    const sink = await Sink.start(t, ({ index }) => (index < 3 ? {} : { status: 503 }));
+    const rig = await Rig.open(t, sink.url);
+    await rig.endpoint.start();
+    await rig.write(0, 30);
+    await sink.waitFor('a refusal', () => sink.requests.length > 5);
+    await rig.next();
+    const stored = sink.arrivals.count;
+    assert.ok(stored < 180);
+    assert.equal(decodeProgress(rig.ledger.progress('one')!)!.low.length, 256);
+    if (lost !== 'nothing') fs.rmSync(progressPath(rig.dataDir, 'one'));
+    sink.script = () => ({});
+    await rig.endpoint.start();
+    await sink.waitFor('all rows', () => sink.arrivals.count === 180);
+    await rig.endpoint.stop(10_000);
+    assert.equal(sink.arrivals.duplicates, 0);
+    assert.deepEqual(sink.arrivals.inversions, []);
+    assert.equal(rig.endpoint.stats.delivered(SAMPLE), 180 - stored);
+    assert.equal(rig.endpoint.stats.get('waitingRows'), 0);
+    await rig.endpoint.stop(0);
+  }
+});

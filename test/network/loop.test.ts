@@ -1,0 +1,439 @@
+import assert from 'node:assert/strict';
+import { type TestContext, test } from 'node:test';
+import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from '../../src/network/loop.ts';
+import { EmitterV1 } from '../../src/protocol/emit-v1.ts';
+import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
+import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
+import { atEnd } from '../support/cleanup.ts';
+import { network, ok, type Post, response, ScriptedDestination } from './support/scripted.ts';
+import { metadataPayload, push, type TestRow, TestSegment } from './support/segment.ts';
+
+const never = 3_600_000;
+
+/** A loop with surroundings that write down what they are told, in its order. */
+class Host implements LoopHost {
+  readonly settings: LoopSettings;
+  readonly destination: ScriptedDestination = new ScriptedDestination();
+  readonly stats: EndpointStats = new EndpointStats();
+  readonly events: string[] = [];
+  readonly failures: LoopFailure[] = [];
+  readonly loop: Loop;
+  clock = 1_000_000;
+
+  constructor(t: TestContext, settings: Partial<LoopSettings> = {}) {
+    this.settings = {
+      capacity: 100,
+      maxSamplesPerSend: 4,
+      maxMetadataPerSend: 2,
+      batchSendDeadlineMs: never,
+      ttlMs: 0,
+      minBackoffMs: 1,
+      maxBackoffMs: 1,
+      retryOn429: true,
+      retryOn408: true,
+      holdOn4xx: true,
+      ...settings,
+    };
+    this.loop = new Loop(0, this, new EmitterV1());
+    this.destination.script = () => {
+      this.events.push('post');
+      return undefined;
+    };
+    atEnd(t, () => this.loop.stop());
+  }
+
+  push(context: TestSegment, ...rows: TestRow[]): void {
+    for (const row of rows) push(this.loop.queue, context, row);
+  }
+
+  now(): number {
+    return this.clock;
+  }
+
+  random(): number {
+    return 0.5;
+  }
+
+  leaving(loop: Loop, rows: number): void {
+    this.events.push(`leaving ${ordinals(loop, rows)}`);
+  }
+
+  settled(loop: Loop, rows: number): void {
+    this.events.push(`settled ${ordinals(loop, rows)}`);
+  }
+
+  moved(): void {
+    this.events.push('moved');
+  }
+
+  committedMs(): number {
+    return this.clock - 2000;
+  }
+
+  failed(_: Loop, failure: LoopFailure): void {
+    this.failures.push(failure);
+    this.events.push(failure.action);
+  }
+
+  recovered(): void {
+    this.events.push('recovered');
+  }
+}
+
+function ordinals(loop: Loop, rows: number): string {
+  const { queue } = loop;
+  return Array.from({ length: rows }, (_, i) => queue.row[(queue.head + i) & queue.mask]).join(' ');
+}
+
+function rows(from: number, to: number, more: Partial<TestRow> = {}): TestRow[] {
+  return Array.from({ length: to - from }, (_, i) => ({ row: from + i, ...more }));
+}
+
+/** Times of the rows of a request: by default their ordinals. */
+function times(post: Post): number[] {
+  return post.rows.map(({ at }) => Number(at));
+}
+
+/** Resolves when what can run without a new event has run. */
+async function quiet(): Promise<void> {
+  for (let i = 0; i < 5; i++) await new Promise((resolve) => setImmediate(resolve));
+}
+
+test('one request at a time; each is noted before it leaves, and forgotten when it is settled', async (t) => {
+  const host = new Host(t);
+  const segment = new TestSegment(1);
+  host.push(segment, ...rows(0, 10));
+  host.loop.wake();
+  host.loop.wake();
+  const first = await host.destination.nth(0);
+  await quiet();
+  assert.equal(host.destination.posts.length, 1);
+  assert.deepEqual(times(first), [0, 1, 2, 3]);
+  assert.equal(host.loop.queue.length, 10, 'what is in flight is still there');
+  assert.equal(host.loop.idle, false);
+  first.answer(ok);
+  const second = await host.destination.nth(1);
+  assert.deepEqual(times(second), [4, 5, 6, 7]);
+  assert.equal(segment.held, 6);
+  second.answer(ok);
+  await quiet();
+  assert.deepEqual(host.events, [
+    'leaving 0 1 2 3',
+    'post',
+    'settled 0 1 2 3',
+    'moved',
+    'leaving 4 5 6 7',
+    'post',
+    'settled 4 5 6 7',
+    'moved',
+  ]);
+  assert.equal(host.destination.posts.length, 2, 'the rest waits for a full request or the deadline');
+  host.loop.flush();
+  (await host.destination.nth(2)).answer(ok);
+  await quiet();
+  assert.equal(host.loop.idle, true);
+  assert.equal(segment.held, 0);
+  assert.equal(host.destination.mostInFlight, 1);
+  assert.equal(host.stats.delivered(SAMPLE), 10);
+  assert.equal(host.stats.get('requests'), 3);
+  assert.equal(host.stats.get('highestSentMs'), 9);
+  assert.deepEqual(host.stats.delaySeconds.sum, 20);
+});
+
+test('what is not full waits for the deadline, from the first row on', async (t) => {
+  const host = new Host(t, { batchSendDeadlineMs: 5000 });
+  const segment = new TestSegment(1);
+  host.push(segment, ...rows(0, 2));
+  host.loop.wake();
+  host.clock += 4999;
+  host.push(segment, ...rows(2, 3));
+  host.loop.wake();
+  await quiet();
+  assert.equal(host.destination.posts.length, 0);
+  host.clock += 1;
+  host.loop.wake();
+  const post = await host.destination.nth(0);
+  assert.deepEqual(times(post), [0, 1, 2]);
+  // Rows that come during a request have a deadline of their own.
+  host.push(segment, ...rows(3, 4));
+  host.loop.wake();
+  host.clock += 60_000;
+  post.answer(ok);
+  await quiet();
+  assert.equal(host.destination.posts.length, 1);
+  host.clock -= 30_000;
+  host.loop.wake();
+  host.clock += 5000;
+  host.loop.wake();
+  assert.deepEqual(times(await host.destination.nth(1)), [3], 'also when the clock was set back');
+});
+
+test('the deadline comes by itself, without a further wake', async (t) => {
+  const host = new Host(t, { batchSendDeadlineMs: 2 });
+  host.push(new TestSegment(1), { row: 0 });
+  host.loop.wake();
+  await host.destination.nth(0);
+});
+
+for (const { what, queue, requests } of [
+  {
+    what: 'metadata from the rest',
+    queue: [...rows(0, 2), ...rows(2, 4, { kind: METADATA, payload: metadataPayload('m') }), ...rows(4, 5)],
+    requests: [2, 0, 1],
+  },
+  {
+    what: 'metadata by its own limit',
+    queue: rows(0, 5, { kind: METADATA, payload: metadataPayload('m') }),
+    requests: [0, 0, 0],
+  },
+  {
+    what: 'rows that may have been delivered from fresh ones (RLY-13)',
+    queue: [...rows(0, 3, { resent: true }), ...rows(3, 5)],
+    requests: [3, 2],
+  },
+  { what: 'by the number of rows', queue: rows(0, 9), requests: [4, 4, 1] },
+]) {
+  test(`requests are cut: ${what}`, async (t) => {
+    const host = new Host(t);
+    host.push(new TestSegment(1), ...queue);
+    host.destination.script = () => ok;
+    host.loop.flush();
+    await host.destination.until('all', () => host.loop.idle);
+    assert.deepEqual(
+      host.destination.posts.map((post) => post.rows.length),
+      requests,
+    );
+    assert.equal(host.stats.deliveredRows, queue.length);
+  });
+}
+
+test('requests are cut: rows of another segment, without waiting for more', async (t) => {
+  const host = new Host(t);
+  const [one, two] = [new TestSegment(1), new TestSegment(2)];
+  host.push(one, ...rows(0, 2));
+  host.push(two, ...rows(0, 1));
+  host.loop.wake();
+  assert.deepEqual(times(await host.destination.nth(0)), [0, 1]);
+  host.destination.posts[0]!.answer(ok);
+  await quiet();
+  assert.deepEqual([one.held, two.held], [0, 1]);
+  assert.equal(host.destination.posts.length, 1);
+});
+
+test('a queue that is full of payloads is sent before its request is full', async (t) => {
+  const host = new Host(t, { maxSamplesPerSend: 50 });
+  host.push(
+    new TestSegment(1),
+    ...rows(0, 2, { kind: EXEMPLAR, payload: { bytes: new Uint8Array(2 ** 22) } }),
+  );
+  let sent = false;
+  host.destination.post = async () => {
+    sent = true;
+    return ok;
+  };
+  host.loop.wake();
+  await quiet();
+  assert.equal(sent, true);
+});
+
+for (const { what, outcome, counter, action, cause } of [
+  { what: '500', outcome: response(500, 'down'), counter: 'retries', action: 'retry', cause: '5xx' },
+  { what: '429', outcome: response(429), counter: 'retries', action: 'retry', cause: '429' },
+  { what: 'reset', outcome: network(), counter: 'retries', action: 'retry', cause: 'network' },
+  { what: '401', outcome: response(401, 'who?'), counter: 'holds', action: 'hold', cause: '401' },
+  {
+    what: 'no such name',
+    outcome: network('ENOTFOUND', false),
+    counter: 'holds',
+    action: 'hold',
+    cause: 'dns',
+  },
+] as const) {
+  test(`${what}: the same bytes again, until they are taken (RLY-08)`, async (t) => {
+    const host = new Host(t);
+    const segment = new TestSegment(1);
+    host.push(segment, ...rows(0, 4));
+    host.destination.script = ({ attempt }) => (attempt < 3 ? outcome : undefined);
+    host.loop.wake();
+    // Rows that come meanwhile do not join the request, and other contents do not disturb its bytes.
+    await host.destination.nth(0);
+    host.push(segment, ...rows(4, 6));
+    const last = await host.destination.nth(3);
+    assert.deepEqual(
+      host.destination.posts.map(({ attempt }) => attempt),
+      [0, 1, 2, 3],
+    );
+    for (const { body } of host.destination.posts) assert.deepEqual(body, last.body);
+    assert.equal(host.loop.failing, true);
+    assert.equal(host.loop.holding, action === 'hold');
+    assert.equal(host.stats.get(counter), 3);
+    assert.equal(host.stats.retried(SAMPLE), 12);
+    assert.equal(host.stats.deliveredRows, 0);
+    for (const failure of host.failures) {
+      assert.equal(failure.action, action);
+      assert.equal(failure.cause, cause);
+      assert.equal(failure.words, outcome.kind === 'aborted' ? undefined : outcome.words);
+    }
+    last.answer(ok);
+    await quiet();
+    assert.equal(host.loop.failing, false);
+    assert.equal(host.loop.holding, false);
+    assert.equal(host.stats.delivered(SAMPLE), 4);
+    assert.deepEqual(host.events.slice(-3), ['settled 0 1 2 3', 'recovered', 'moved']);
+    // An answer that leaves it open makes the next attempt a resent one.
+    assert.equal(host.stats.get('resentRows'), action === 'retry' ? 12 : 0);
+  });
+}
+
+test('rows that pass their ttl before an attempt are cut from it, and counted', async (t) => {
+  const host = new Host(t, { ttlMs: 1000 });
+  const segment = new TestSegment(1);
+  const at = host.clock;
+  host.push(
+    segment,
+    { row: 0, at },
+    { row: 1, at: at + 500 },
+    { row: 2, at: at - 1000 },
+    { row: 3, at: at - 1001 },
+  );
+  host.loop.wake();
+  const first = await host.destination.nth(0);
+  assert.deepEqual(times(first), [at, at + 500, at - 1000]);
+  host.clock += 1001;
+  first.answer(response(503));
+  const second = await host.destination.nth(1);
+  assert.deepEqual(times(second), [at + 500]);
+  assert.equal(host.stats.lost('expired', SAMPLE), 3);
+  second.answer(ok);
+  await quiet();
+  assert.equal(host.stats.delivered(SAMPLE), 1);
+  assert.deepEqual(
+    host.events.filter((event) => event.startsWith('settled')),
+    ['settled 0 1 2 3'],
+  );
+});
+
+test('when all rows are too old nothing is sent, and nothing has recovered', async (t) => {
+  const host = new Host(t, { ttlMs: 1000 });
+  const segment = new TestSegment(1);
+  host.push(segment, ...rows(0, 4, { at: host.clock }));
+  host.loop.wake();
+  const first = await host.destination.nth(0);
+  host.clock += 5000;
+  first.answer(response(503));
+  await host.destination.until('it is settled', () => host.loop.idle);
+  assert.equal(host.destination.posts.length, 1);
+  assert.equal(host.stats.lost('expired', SAMPLE), 4);
+  assert.deepEqual(host.events.slice(-3), ['retry', 'settled 0 1 2 3', 'moved']);
+  assert.equal(host.loop.failing, false);
+});
+
+test('a long row of expired requests is passed, and stop waits for the one behind them', async (t) => {
+  const host = new Host(t, { ttlMs: 1000, capacity: 20_000, maxSamplesPerSend: 1 });
+  const segment = new TestSegment(1);
+  host.push(segment, ...rows(0, 16_000, { at: 0 }), { row: 16_000, at: host.clock });
+  host.destination.deaf = true;
+  host.loop.wake();
+  const post = await host.destination.nth(0);
+  assert.equal(host.stats.lost('expired', SAMPLE), 16_000);
+  let stopped = false;
+  const stop = host.loop.stop().then(() => {
+    stopped = true;
+  });
+  await quiet();
+  assert.equal(stopped, false);
+  post.answer(ok);
+  await stop;
+  assert.equal(host.stats.delivered(SAMPLE), 1, 'an answer that came in spite of the stop counts');
+});
+
+test('metadata has no time and does not expire', async (t) => {
+  const host = new Host(t, { ttlMs: 1 });
+  host.push(new TestSegment(1), ...rows(0, 2, { kind: METADATA, payload: metadataPayload('m') }));
+  host.loop.wake();
+  assert.equal((await host.destination.nth(0)).metadata.length, 2);
+});
+
+for (const { what, resent, words, reason } of [
+  { what: 'fresh rows', resent: false, words: 'out of order sample', reason: 'rejected' },
+  {
+    what: 'rows that may have been delivered',
+    resent: true,
+    words: 'out of order sample',
+    reason: 'duplicate',
+  },
+  {
+    what: 'rows that may have been delivered, for another reason',
+    resent: true,
+    words: 'no',
+    reason: 'rejected',
+  },
+] as const) {
+  test(`a refusal of ${what} is counted as ${reason}, and the next request goes out`, async (t) => {
+    const host = new Host(t);
+    const segment = new TestSegment(1);
+    host.push(segment, ...rows(0, 3, { resent }), {
+      row: 3,
+      kind: HISTOGRAM,
+      resent,
+      payload: { bytes: Uint8Array.of(8, 1) },
+    });
+    host.push(segment, ...rows(4, 8));
+    host.loop.wake();
+    (await host.destination.nth(0)).answer(response(400, words));
+    (await host.destination.nth(1)).answer(ok);
+    await quiet();
+    assert.equal(host.stats.lost(reason, SAMPLE), 3);
+    assert.equal(host.stats.lost(reason, HISTOGRAM), 1);
+    assert.equal(host.stats.delivered(SAMPLE), 4);
+    assert.equal(host.failures.length, 1);
+    assert.deepEqual(host.failures[0], { action: 'reject', cause: '400', words, waitMs: 0, rows: 4, reason });
+    assert.ok(!host.events.includes('recovered'));
+  });
+}
+
+test('after an unknown outcome a refusal for order is a duplicate', async (t) => {
+  const host = new Host(t);
+  host.push(new TestSegment(1), ...rows(0, 4));
+  host.loop.wake();
+  (await host.destination.nth(0)).answer(network());
+  (await host.destination.nth(1)).answer(response(400, 'duplicate sample for timestamp'));
+  await quiet();
+  assert.equal(host.stats.lost('duplicate', SAMPLE), 4);
+});
+
+for (const { what, answer } of [
+  { what: 'a request', answer: undefined },
+  { what: 'a wait for the next attempt', answer: response(503, '', '300') },
+]) {
+  test(`a stop in the middle of ${what} leaves the rows unsettled`, async (t) => {
+    const host = new Host(t);
+    const segment = new TestSegment(1);
+    host.push(segment, ...rows(0, 6));
+    host.loop.wake();
+    const post = await host.destination.nth(0);
+    if (answer !== undefined) {
+      post.answer(answer);
+      await host.destination.until('it waits', () => host.failures.length === 1);
+      assert.equal(host.failures[0]!.waitMs, 300_000);
+    }
+    await Promise.all([host.loop.stop(), host.loop.stop()]);
+    assert.ok(!host.events.some((event) => event.startsWith('settled')));
+    assert.equal(host.stats.deliveredRows + host.stats.lostRows, 0);
+    assert.equal(host.loop.queue.length, 0);
+    assert.equal(segment.held, 0);
+    host.push(segment, ...rows(6, 10));
+    host.loop.wake();
+    await quiet();
+    assert.equal(host.destination.posts.length, 1, 'nothing leaves after the stop');
+    host.loop.queue.clear();
+  });
+}
+
+test('a stop before the deadline ends the wait for it', async (t) => {
+  const host = new Host(t, { batchSendDeadlineMs: 1 });
+  host.push(new TestSegment(1), ...rows(0, 1));
+  host.loop.wake();
+  await host.loop.stop();
+  assert.equal(host.destination.posts.length, 0);
+});
