@@ -10,7 +10,7 @@ import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
 import { Manager, type ManagerOptions } from '../../src/network/manager.ts';
 import { decodeProgress, lowest, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
 import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
-import { nodeFileSystem } from '../../src/runtime/fs.ts';
+import { type FileSystem, nodeFileSystem } from '../../src/runtime/fs.ts';
 import type { Position } from '../../src/serialization/position.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import { noon } from '../filequeue/queue.ts';
@@ -28,6 +28,20 @@ export interface DeliveryOptions {
   /** Where a new endpoint starts. */
   readonly start?: Position;
 }
+
+/** Real files without the wait for the disk: what is read here is in the page cache. */
+export const unsynced: FileSystem = {
+  ...nodeFileSystem,
+  async create(file) {
+    const base = await nodeFileSystem.create(file);
+    return {
+      append: (bytes) => base.append(bytes),
+      sync: () => Promise.resolve(),
+      close: () => base.close(),
+    };
+  },
+  syncDir: () => Promise.resolve(),
+};
 
 /** What retries at once and sends at once. */
 export const quick: LoopSettings = {

@@ -15,6 +15,7 @@ import { request, series } from '../support/messages.ts';
 import { Progress } from '../support/progress.ts';
 import { Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
+import { unsynced } from './delivery.ts';
 
 /** Main's side with its real thread, on a queue and a ledger of its own. */
 class Rig {
@@ -75,6 +76,7 @@ class Rig {
     const dataDir = await tempDir(t, 'endpoint');
     const onCommit: Rig['onCommit'] = { to: () => undefined };
     const { queue } = await openQueue(walDirectory(dataDir), {
+      files: unsynced,
       roll: { bytes: 2000 },
       onCommit: (facts) => onCommit.to(facts),
     });

@@ -19,7 +19,7 @@ import { Random } from '../support/random.ts';
 import { describeRow, type Row } from '../support/rows.ts';
 import { Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
-import { Delivery, type DeliveryOptions, namesByLoop, quick } from './delivery.ts';
+import { Delivery, type DeliveryOptions, namesByLoop, quick, unsynced } from './delivery.ts';
 
 /** Times are counted from here, so that no row is too old by accident. */
 const first = noon - 1_000_000;
@@ -31,7 +31,10 @@ interface Rig {
 }
 
 async function rig(t: TestContext, script: PostScript = () => ok, rollBytes = 1000): Promise<Rig> {
-  const { queue } = await usingQueue(t, await tempDir(t, 'feeder'), { roll: { bytes: rollBytes } });
+  const { queue } = await usingQueue(t, await tempDir(t, 'feeder'), {
+    files: unsynced,
+    roll: { bytes: rollBytes },
+  });
   const destination = new ScriptedDestination(script);
   return {
     queue,
@@ -153,7 +156,7 @@ test('over HTTP: a receiver that refuses some series for a while, and a sink tha
 
 test('loops that are stuck at any time, resized at any time: every row once, in order', async (t) => {
   const random = Random.of(t);
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 6; round++) {
     const names = namesByLoop(8, 3).flat();
     const until = new Map(names.map((name) => [`{__name__="${name}"}`, 0]));
     const { queue, destination, start } = await rig(t, ({ rows, index }) =>
@@ -187,7 +190,7 @@ test('loops that are stuck at any time, resized at any time: every row once, in 
 
 test('killed at any moment: the next process sends what is not settled, in order, and knows what is old', async (t) => {
   const random = Random.of(t);
-  for (let round = 0; round < 8; round++) {
+  for (let round = 0; round < 6; round++) {
     const names = namesByLoop(4, 3).flat();
     const { queue, destination, start } = await rig(t);
     await rounds(queue, names, 0, 40);

@@ -77,20 +77,23 @@ test('a recovery that dies at any operation is done by the next one', async (t) 
   t.diagnostic(`${deaths} deaths while recovering`);
 });
 
-for (const [length, step] of [
-  [1, 1],
-  [4, 3],
-  [15, 5],
-] as const) {
-  test(`a disk that fails ${length} operations in a row costs what it refuses`, async (t) => {
+for (const { length, share, step } of [
+  { length: 1, share: 1, step: 2 },
+  { length: 4, share: 1, step: 5 },
+  { length: 15, share: 1, step: 10 },
+  { length: 25, share: 0.5, step: 3 },
+]) {
+  test(`a disk that fails ${share * 100} % of ${length} operations costs what it refuses`, async (t) => {
     const random = Random.of(t);
     const seed = random.int(0, 2 ** 31);
     for (let from = random.int(1, 1 + step); ; from += step) {
       const history = new History({ sickDisk: true });
       const files = new ForgetfulFs();
-      files.sick = (operation) => operation >= from && operation < from + length;
+      const failing = new Set<number>();
+      for (let n = from; n < from + length; n++) if (random.next() < share) failing.add(n);
+      files.sick = (operation) => failing.has(operation);
       await work(files, history, seed);
-      const label = `operations ${from} to ${from + length - 1} failed`;
+      const label = `operations ${[...failing]} failed`;
       await explained(label, files, async () => {
         await goesOn(files.powerCut('chance', random), history.copy());
         await goesOn(files.powerCut('everything', random), history.copy());

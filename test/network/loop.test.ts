@@ -64,6 +64,8 @@ class Host implements LoopHost {
 
   moved(): void {
     this.events.push('moved');
+    // Also what ends without a request is seen by those who wait.
+    setImmediate(() => this.destination.progress.made());
   }
 
   committedMs(): number {
@@ -72,6 +74,7 @@ class Host implements LoopHost {
 
   failed(_: Loop, failure: LoopFailure): void {
     this.failures.push(failure);
+    setImmediate(() => this.destination.progress.made());
     this.events.push(failure.action);
   }
 

@@ -106,7 +106,7 @@ describe('any message', () => {
           assertSameVerdict(raw);
         },
       ),
-      { numRuns: 1500 },
+      { numRuns: 1000 },
     );
   });
 
@@ -115,7 +115,7 @@ describe('any message', () => {
     const bytes = fc.array(fc.oneof(tags, fc.nat(255)), { maxLength: 40 });
     fc.assert(
       fc.property(bytes, (raw) => assertSameVerdict(Uint8Array.from(raw))),
-      { numRuns: 5000 },
+      { numRuns: 3000 },
     );
   });
 });

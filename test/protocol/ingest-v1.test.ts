@@ -298,6 +298,16 @@ describe('series that are refused (RW2-R-19 to -21, -26)', () => {
     }
   });
 
+  it('for several reasons: the first one counts', () => {
+    const nameless = '0a05 0a00 120178';
+    const notUtf8 = '0a06 0a0161 1201ff';
+    assert.deepEqual(
+      [...reportOn(seriesOf(up + nameless + notUtf8 + up)).refused.keys()],
+      ['empty_label_name'],
+    );
+    assert.deepEqual([...reportOn(seriesOf(up + notUtf8 + nameless + up)).refused.keys()], ['invalid_utf8']);
+  });
+
   it('the first one is named, each is counted', () => {
     const report = reportOn({
       timeseries: [

@@ -34,7 +34,8 @@ export class Road {
   readonly batch: RowBatch = new RowBatch();
   readonly reader: SegmentDictionary;
   readonly codec: Codec;
-  readonly #encoder: FrameEncoder = new FrameEncoder();
+  /** Made when it is needed: tests of what is refused go through thousands of roads. */
+  #encoder: FrameEncoder | undefined;
   readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
   readonly #opener: BodyOpener = new BodyOpener();
   readonly #frame: FrameRows = new FrameRows();
@@ -61,6 +62,7 @@ export class Road {
 
   /** Writes what was taken into a record, and empties the batch. */
   commit(): Uint8Array {
+    this.#encoder ??= new FrameEncoder();
     const record = this.#encoder
       .encode(this.batch, this.dictionary, this.#written, this.#rows, 1_700_000_000_000, this.codec)
       .slice();

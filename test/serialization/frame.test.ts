@@ -253,25 +253,28 @@ describe('claims', () => {
     }
   });
 
-  it('an order that is not the rows', () => {
-    const order = (...bytes: number[]) => ({ order: Uint8Array.from(bytes) });
+  it('columns that do not fit their rows', () => {
+    const bytes = (...list: number[]) => Uint8Array.from(list);
+    const samples = { series: bytes(0), time: bytes(0), value: new Uint8Array(8) };
+    const histograms = { series: bytes(0), time: bytes(0), length: bytes(2), bytes: bytes(1, 2) };
+    const exemplars = { ...samples, length: bytes(1), labels: bytes(1) };
     const rows = new FrameRows();
-    rows.read(order(), 0);
+    rows.read({ order: bytes() }, 0);
+    rows.read({ order: bytes(0, 1, 1, 1, 2, 1), samples, histograms, exemplars }, 3);
     for (const [body, count] of [
-      [order(0), 0],
-      [order(0, 1), 0],
-      [order(4, 1), 1],
-      [order(0, 1), 1],
-      [
-        {
-          ...order(0, 1),
-          samples: { series: new Uint8Array(1), time: new Uint8Array(1), value: new Uint8Array(7) },
-        },
-        1,
-      ],
+      [{ order: bytes(0, 1), samples }, 0],
+      [{ order: bytes(0, 1), samples }, 2],
+      [{ order: bytes(0), samples }, 0],
+      [{ order: bytes(4, 1), samples }, 1],
+      [{ order: bytes(0, 1) }, 1],
       [{}, 0],
+      [{ order: bytes(0, 1), samples: { ...samples, value: new Uint8Array(7) } }, 1],
+      [{ order: bytes(0, 1), samples: { ...samples, value: new Uint8Array(9) } }, 1],
+      [{ order: bytes(1, 1), histograms: { ...histograms, bytes: bytes(1) } }, 1],
+      [{ order: bytes(1, 1), histograms: { ...histograms, bytes: bytes(1, 2, 3) } }, 1],
+      [{ order: bytes(2, 1), exemplars: { ...exemplars, labels: bytes() } }, 1],
     ] as const) {
-      assert.throws(() => rows.read(body, count), FrameError);
+      assert.throws(() => rows.read(body, count), FrameError, JSON.stringify(body));
     }
   });
 });

@@ -271,4 +271,16 @@ describe('after a frame that was refused', () => {
     assert.equal(road.read(road.commit()).length, 1);
     assert.deepEqual(labelsOf(road.reader, 1), labels({ __name__: 'b' }));
   });
+
+  it('nothing of it is left where a gap comes instead', () => {
+    const column = (...bytes: number[]) => Uint8Array.from(bytes);
+    const dictionary = new SegmentDictionary();
+    const strings = (first: number, length: number) => ({
+      strings: { first, lengths: column(length), bytes: column(0x61) },
+    });
+    assert.throws(() => dictionary.add(strings(0, 9)), FrameError);
+    dictionary.add(strings(1, 1));
+    assert.equal(dictionary.string(0), undefined);
+    assert.equal(dictionary.string(1)?.length, 1);
+  });
 });
