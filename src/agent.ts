@@ -11,6 +11,7 @@ import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
+import { lockDirectory } from './runtime/directory-lock.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
@@ -76,6 +77,7 @@ export class Agent {
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #queue: FileQueue | undefined;
   #ledger: Ledger | undefined;
+  #lock: { release(): void } | undefined;
   #endpoints: Endpoint[] = [];
   readonly #configText: ConfigText;
   #newestMs = Number.NEGATIVE_INFINITY;
@@ -203,6 +205,8 @@ export class Agent {
   async #open(): Promise<void> {
     const { dataDir, wal, remoteWrite } = this.config;
     mkdirSync(dataDir, { recursive: true });
+    // Before anything in it is touched: the ledger of a running agent is not to be opened, let alone set aside.
+    this.#lock = lockDirectory(dataDir);
     this.#ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
       this.logger.log(
         'error',
@@ -291,6 +295,7 @@ export class Agent {
     await step(() => this.#releasing);
     await step(() => this.#ledger?.close());
     await step(() => this.#queue?.close());
+    await step(() => this.#lock?.release());
     await step(() => this.#server.close());
     this.#state = 'stopped';
     if (errors.length > 0) {

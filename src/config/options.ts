@@ -105,7 +105,7 @@ export const options = {
         min: '1ms',
         max: '7d',
         why: 'Delivered data is gone within the hour, also where little arrives.',
-        about: 'The age of a segment.',
+        about: 'The age of a segment, looked at when something is committed.',
       },
       segment_series: {
         type: 'integer',

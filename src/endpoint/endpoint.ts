@@ -14,7 +14,7 @@ import {
 import { describeError } from '../runtime/errors.ts';
 import type { Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
-import type { Logger } from '../telemetry/log.ts';
+import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 
@@ -54,11 +54,13 @@ export class Endpoint {
   #committedRows = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #stopping = false;
+  readonly #repetition: Repetition;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.config = options.config;
     this.name = options.config.name;
+    this.#repetition = new Repetition(options.now);
     this.#low = this.#whereItStands().start;
   }
 
@@ -168,10 +170,30 @@ export class Endpoint {
       worker.on('exit', () => {
         this.#worker = undefined;
         resolve();
-        if (!this.#stopping) this.#restartTimer = setTimeout(() => void this.#startWorker(), RESTART_MS);
+        if (!this.#stopping) this.#restartLater();
       });
     });
     return Promise.race([ready, this.#exited]);
+  }
+
+  #restartLater(): void {
+    this.#restartTimer = setTimeout(() => {
+      try {
+        void this.#startWorker();
+      } catch (error) {
+        this.#tell(
+          'restart',
+          'the thread of the endpoint cannot be started; it is tried again, nothing is lost',
+          error,
+        );
+        this.#restartLater();
+      }
+    }, RESTART_MS);
+  }
+
+  #tell(key: string, message: string, error: unknown): void {
+    if (this.#repetition.tell(key) === undefined) return;
+    this.#options.logger.log('error', message, { endpoint: this.name, error: describeError(error) });
   }
 
   #received(message: FromWorker): void {
@@ -184,7 +206,12 @@ export class Endpoint {
         const progress = decodeProgress(message.block);
         if (progress === undefined) return;
         const low = lowest(progress);
-        ledger.saveProgress(this.name, message.block, low, queue.watermark.segment + 1, now());
+        try {
+          ledger.saveProgress(this.name, message.block, low, queue.watermark.segment + 1, now());
+        } catch (error) {
+          this.#tell('ledger', 'positions cannot be saved; segments are kept until they can be', error);
+          return;
+        }
         this.#low = low;
         onReleased();
         return;

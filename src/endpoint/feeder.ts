@@ -192,7 +192,7 @@ export class Feeder {
     for (let s = 0; s < SHARDS; s++) {
       if (table.lane[s] !== WAITING || table.loop[s] !== table.target[s]) continue;
       const loop = this.#manager.loops[table.loop[s]!]!;
-      if (isStuck(loop) || 2 * loop.queue.length > loop.queue.capacity) continue;
+      if (isStuck(loop)) continue;
       const next = { segment: table.nextSegment[s]!, row: table.nextRow[s]! };
       if (comparePositions(next, this.#front.position) >= 0) {
         table.serve(s, FRONT);

@@ -80,6 +80,7 @@ class EndpointWorker {
         retryOn429: queue.retryOnHttp429,
         retryOn408: true,
         holdOn4xx: true,
+        splitRefused: true,
       },
       minShards: queue.minShards,
       maxShards: queue.maxShards,

@@ -15,14 +15,17 @@ import { retryAfterMs } from './retry-after.ts';
  *
  * A retry says that the endpoint is in trouble; a hold says that the door is shut: the key, the address or the
  * certificate is wrong, and the rows are not at fault. Both wait and try the same rows again. They are told
- * apart because somebody has to act on a hold, and because of the two deviations, each a setting that the
+ * apart because somebody has to act on a hold, and because of the deviations, each a setting that the
  * strict profile turns off (RLY-09):
  * - By the letter a 401, 403, 404, 407 or 415 throws away the rows of each request until somebody notices: a rotated
  *   credential or a route that went missing for a minute would cost data that is safe on our disk.
  * - By the letter a 408 does the same, yet it says "I did not get all of it in time, send it again" (RFC 9110,
  *   15.5.9). Proxies answer so to a slow link.
+ * - A request that is refused because rows of it are old (out of order, duplicate) is sent again in parts, until those
+ *   rows stand alone. Prometheus rolls such a request back whole (INT-12, INT-14), and a sender that never got our
+ *   answer sends its rows twice: by the letter that would cost every row that happens to be beside them.
  *
- * A third one decides no delivery, only the name of a refusal: where rows may have been delivered before, the
+ * One more decides no delivery, only the name of a refusal: where rows may have been delivered before, the
  * words of the receiver tell a duplicate from a loss (RLY-13, against RW1-S-14).
  */
 
@@ -36,6 +39,8 @@ export interface DecisionSettings extends BackoffSettings {
   readonly retryOn408: boolean;
   /** Hold on a 401, 403, 404, 407 and 415, rather than reject. Off in the strict profile. */
   readonly holdOn4xx: boolean;
+  /** Send a request that is refused for rows that are old again in parts. Off in the strict profile. */
+  readonly splitRefused: boolean;
 }
 
 /** Why an endpoint is tried again: a stable label for metrics and logs. */
@@ -61,11 +66,15 @@ export type Decision =
       readonly cause: HoldCause;
       readonly maybeDelivered: boolean;
     }
-  /** The request as it is will never be taken. `words` are the receiver's own, at most 1024 bytes. */
+  /**
+   * The request as it is will never be taken. `words` are the receiver's own, at most 1024 bytes. With `split`, some
+   * rows of it are at fault, and the others may be taken without them.
+   */
   | {
       readonly action: 'reject';
       readonly reason: Extract<EndpointReason, 'rejected' | 'duplicate'>;
       readonly words: string;
+      readonly split: boolean;
     };
 
 /** The longest wait that a `Retry-After` can ask for. */
@@ -126,8 +135,13 @@ export function decide(
   if (status >= 200 && status < 300) return settle;
   const wait = waitForStatus(status, settings);
   if (wait === undefined) {
-    const reason = sent.resent && duplicateWords.test(words) ? 'duplicate' : 'rejected';
-    return { action: 'reject', reason, words };
+    const old = duplicateWords.test(words);
+    return {
+      action: 'reject',
+      reason: sent.resent && old ? 'duplicate' : 'rejected',
+      words,
+      split: settings.splitRefused && old && !sent.resent,
+    };
   }
   const askedMs = retryAfterMs(answer.retryAfter, nowMs, maxRetryAfterMs);
   const waitMs =

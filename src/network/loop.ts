@@ -53,6 +53,12 @@ export interface LoopFailure {
 }
 
 /**
+ * After so many refusals with nothing taken between them, it is the endpoint that does not want what we have: then
+ * requests are refused whole, or a backlog would go through a row at a time.
+ */
+const MOST_REFUSALS = 10_000;
+
+/**
  * One sender: a queue of rows and at most one request in flight.
  *
  *     idle -> collecting -> sending -> (waiting -> sending)* -> settled -> idle | collecting
@@ -61,6 +67,10 @@ export interface LoopFailure {
  *   with them: metadata (INT-10), rows of another segment, rows that may have been delivered (RLY-13).
  * - sending and waiting: the same rows in the same order until they are settled (RLY-08, RW1-S-15), less those
  *   that pass their TTL before an attempt.
+ *
+ * When a request is refused for some of its rows, its first half is sent alone, and so on down to a single row, which
+ * is refused then; from there requests grow again. A run of `k` bad rows in requests of `n` costs at most about `k + 4 log2 n`
+ * requests, and no row overtakes another.
  *
  * Since a series belongs to one loop and a loop to one request, no newer row of a series can overtake an older
  * one. What is not settled when the loop is stopped stays on disk.
@@ -82,6 +92,10 @@ export class Loop {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #flushing = false;
+  /** Most rows of a request. Halved when some rows of one are refused, doubled when one is taken. */
+  #limit = Number.POSITIVE_INFINITY;
+  /** Requests that were refused since one was taken. */
+  #refusals = 0;
   /** Attempts that failed for the request under way. */
   attempts = 0;
   holding = false;
@@ -148,7 +162,7 @@ export class Loop {
     const first = queue.head;
     const metadata = queue.kind[first] === METADATA;
     const resent = queue.resent[first];
-    const most = metadata ? settings.maxMetadataPerSend : settings.maxSamplesPerSend;
+    const most = Math.min(this.#limit, metadata ? settings.maxMetadataPerSend : settings.maxSamplesPerSend);
     const available = Math.min(queue.length, queue.contextRows, most);
     while (this.#fitting < available) {
       const at = (first + this.#fitting) & queue.mask;
@@ -171,7 +185,7 @@ export class Loop {
 
   async #deliver(): Promise<void> {
     const host = this.#host;
-    const rows = this.#inFlight;
+    let rows = this.#inFlight;
     const metadata = this.queue.kind[this.queue.head] === METADATA;
     let resent = this.queue.resent[this.queue.head] === 1;
     let body: Uint8Array | undefined;
@@ -196,11 +210,24 @@ export class Loop {
       const decision = decide(outcome, sent, host.settings, host.random(), host.now());
       if (decision.action === 'settle') {
         this.#delivered(rows);
+        this.#limit *= 2;
+        this.#refusals = 0;
         taken = true;
         break;
       }
       const words = outcome.words;
+      if (decision.action === 'reject' && decision.split && rows > 1 && this.#refusals < MOST_REFUSALS) {
+        rows = Math.ceil(rows / 2);
+        this.#limit = rows;
+        this.#inFlight = rows;
+        this.attempts = 0;
+        this.holding = false;
+        body = undefined;
+        host.stats.add('splits', 1);
+        continue;
+      }
       if (decision.action === 'reject') {
+        this.#refusals++;
         const refused = this.#lose(rows, decision.reason);
         const cause = outcome.kind === 'response' ? String(outcome.status) : outcome.code;
         host.failed(this, {

@@ -54,6 +54,10 @@ export class HttpServer {
         reject(new ListenError(`cannot listen on ${host || '*'}:${port}`, { host, port }, cause));
       });
       this.#server.listen(port, host === '' ? undefined : host, () => {
+        // Of a listener that is open: a connection could not be accepted. The next one may be.
+        this.#server.on('error', (error) => {
+          this.#logger.log('error', 'a connection could not be accepted', { error: describeError(error) });
+        });
         const address = this.#server.address() as AddressInfo;
         const shown = host === '' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
         resolve(`http://${shown}:${address.port}`);

@@ -74,7 +74,8 @@ export class FrameEncoder {
       raw: body.length,
       body: codec === 'snappy' ? this.#compress(body) : body,
     });
-    if (payload.length > MAX_PAYLOAD) throw new RangeError('a frame is larger than a segment can hold');
+    if (body.length > MAX_PAYLOAD || payload.length > MAX_PAYLOAD)
+      throw new RangeError('a frame is larger than a segment can hold');
     this.#record.ensure(RECORD_HEAD + payload.length);
     const record = this.#record.bytes;
     record.set(payload, RECORD_HEAD);

@@ -23,7 +23,7 @@ const scalars = [
   'failingLoops',
   'holdingLoops',
   'resentRows',
-  'damagedBytes',
+  'splits',
 ] as const;
 
 export type EndpointScalar = (typeof scalars)[number];

@@ -192,6 +192,12 @@ export class Metrics {
       'Requests that the endpoint did not let in, and that are tried again.',
       (e) => e.stats.get('holds'),
     );
+    each(
+      'counter',
+      'splits_total',
+      'Requests that were refused for some of their rows, and sent again in parts.',
+      (e) => e.stats.get('splits'),
+    );
     each('counter', 'resent_rows_total', 'Rows sent again that may have been delivered before.', (e) =>
       e.stats.get('resentRows'),
     );

@@ -55,6 +55,7 @@ export const quick: LoopSettings = {
   retryOn429: true,
   retryOn408: true,
   holdOn4xx: true,
+  splitRefused: true,
 };
 
 /**

@@ -178,6 +178,7 @@ test('credentials that fail or cannot be sent hold the endpoint, and harm no lat
       retryOn429: true,
       retryOn408: true,
       holdOn4xx: true,
+      splitRefused: true,
     };
     assert.equal(decide(outcome, { attempt: 0, resent: false }, settings, 0, 0).action, 'hold');
   }

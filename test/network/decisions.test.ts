@@ -9,8 +9,9 @@ const settings = {
   retryOn429: true,
   retryOn408: true,
   holdOn4xx: true,
+  splitRefused: true,
 };
-const strict = { ...settings, retryOn408: false, holdOn4xx: false };
+const strict = { ...settings, retryOn408: false, holdOn4xx: false, splitRefused: false };
 const random = 0.25;
 const now = Date.UTC(2026, 7, 9);
 const fresh = { attempt: 0, resent: false };
@@ -62,7 +63,7 @@ for (const [statuses, decision, strictly] of byStatus) {
 
 test('429 is rejected where it must not be retried (RW1-S-19)', () => {
   const decision = decide(response(429, 'slow down'), fresh, { ...settings, retryOn429: false }, random, now);
-  assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words: 'slow down' });
+  assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words: 'slow down', split: false });
 });
 
 const byCode: [decision: string, ...codes: string[]][] = [
@@ -168,11 +169,12 @@ const duplicates: [status: number, words: string][] = [
 ];
 
 for (const [status, words] of duplicates) {
-  test(`a duplicate when resent, a loss when fresh: ${status} ${words} (RLY-13)`, () => {
+  test(`a duplicate when resent, split when fresh: ${status} ${words} (RLY-13)`, () => {
     const loss = decide(response(status, words), fresh, settings, random, now);
-    assert.deepEqual(loss, { action: 'reject', reason: 'rejected', words });
+    assert.deepEqual(loss, { action: 'reject', reason: 'rejected', words, split: true });
+    assert.deepEqual(decide(response(status, words), fresh, strict, random, now), { ...loss, split: false });
     const duplicate = decide(response(status, words), resent, settings, random, now);
-    assert.deepEqual(duplicate, { action: 'reject', reason: 'duplicate', words });
+    assert.deepEqual(duplicate, { action: 'reject', reason: 'duplicate', words, split: false });
   });
 }
 
@@ -191,6 +193,6 @@ const losses = [
 for (const words of losses) {
   test(`a loss, even when resent: "${words}"`, () => {
     const decision = decide(response(400, words), resent, settings, random, now);
-    assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words });
+    assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words, split: false });
   });
 }

@@ -32,6 +32,7 @@ class Host implements LoopHost {
       retryOn429: true,
       retryOn408: true,
       holdOn4xx: true,
+      splitRefused: true,
       ...settings,
     };
     this.loop = new Loop(0, this, new EmitterV1());
@@ -358,7 +359,7 @@ test('metadata has no time and does not expire', async (t) => {
 });
 
 for (const { what, resent, words, reason } of [
-  { what: 'fresh rows', resent: false, words: 'out of order sample', reason: 'rejected' },
+  { what: 'fresh rows', resent: false, words: 'label value too long', reason: 'rejected' },
   {
     what: 'rows that may have been delivered',
     resent: true,
@@ -394,6 +395,29 @@ for (const { what, resent, words, reason } of [
     assert.ok(!host.events.includes('recovered'));
   });
 }
+
+test('rows that are refused for being old stand alone in the end, and cost no other row (INT-12)', async (t) => {
+  const host = new Host(t, { capacity: 400, maxSamplesPerSend: 64 });
+  const old = new Set([5, ...Array.from({ length: 21 }, (_, i) => 70 + i), 199]);
+  host.destination.script = ({ rows }) =>
+    rows.some(({ at }) => old.has(Number(at))) ? response(400, 'out of order sample') : ok;
+  host.push(new TestSegment(1), ...rows(0, 300));
+  host.loop.flush();
+  await host.destination.until('all is settled', () => host.loop.idle);
+
+  const expected = Array.from({ length: 300 }, (_, i) => i).filter((row) => !old.has(row));
+  assert.deepEqual(
+    host.destination.delivered.map(({ at }) => Number(at)),
+    expected,
+  );
+  assert.equal(host.stats.lost('rejected', SAMPLE), old.size);
+  assert.deepEqual(new Set(host.failures.map(({ rows }) => rows)), new Set([1]));
+  // One request for each bad row, 4 log2 64 to come down to each of the three runs and up again, 5 for the rest.
+  assert.ok(
+    host.destination.posts.length < old.size + 3 * 4 * 6 + 5,
+    `${host.destination.posts.length} requests`,
+  );
+});
 
 test('after an unknown outcome a refusal for order is a duplicate', async (t) => {
   const host = new Host(t);

@@ -43,6 +43,7 @@ class Rig {
         retryOn429: true,
         retryOn408: true,
         holdOn4xx: true,
+        splitRefused: true,
       },
       minShards: 1,
       maxShards: 50,

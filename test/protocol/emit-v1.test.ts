@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
+import { crc32 } from 'node:zlib';
 import fc from 'fast-check';
 import * as snappyjs from 'snappyjs';
 import { EmitterV1 } from '../../src/protocol/emit-v1.ts';
@@ -10,7 +11,7 @@ import { ExactScratch } from '../reference/exact-scratch.ts';
 import { flatRows } from '../reference/flat-rows.ts';
 import { validRequest } from '../reference/requests.ts';
 import { Ring, Road } from '../reference/road.ts';
-import { verdictsOn } from '../reference/verdicts.ts';
+import { canonical, verdictsOn } from '../reference/verdicts.ts';
 import { loadCaptures, v1Captures } from '../support/captures.ts';
 import { labels } from '../support/messages.ts';
 import { Random } from '../support/random.ts';
@@ -134,7 +135,7 @@ function scrape(rows: number, labelBytes: number, timestamp = 1_700_000_000_000n
 }
 
 describe('sizes', () => {
-  // Values and times are not 0 here, so protobufjs writes the same bytes.
+  // Times are not 0 here, so protobufjs writes the same bytes.
   const same = (series: readonly TimeSeriesV1[]) => {
     const { road, ring } = ringOf(series);
     const message = encodeWriteRequestV1({ timeseries: expectedOf(series, () => true) });
@@ -188,11 +189,34 @@ describe('sizes', () => {
     same(Array.from({ length: 9 }, (_, i) => of(i)));
   });
 
-  // With times this small a copy is no shorter than what it stands for; the buffer must hold that too.
-  it('samples of many short series in the first seconds of 1970', () => {
+  // Copies of a few bytes are no shorter than what they stand for; the buffer must hold that too.
+  it('labels that share little with those above them', () => {
+    const unlike = Array.from({ length: 40 }, (_, i) => ({
+      ...sample('x', 5n, 1n),
+      labels: labels({
+        __name__: 'x',
+        ...Object.fromEntries(Array.from({ length: 50 }, (_, k) => [`a${i * 50 + k}`, 'v'])),
+      }),
+    }));
+    same(unlike.map((one) => ({ ...one, labels: canonical(one.labels) })));
+    const alike = Array.from({ length: 40 }, (_, i) => ({
+      ...sample('x', 5n, 1n),
+      labels: labels({
+        __name__: 'x',
+        ...Object.fromEntries(
+          [...'abcdefghijklmnopqrstuvwxyz'].map((name) => [name, `v${i}`.repeat(1 + (i % 2))]),
+        ),
+      }),
+    }));
+    same(alike);
+  });
+
+  it('samples in the first seconds of 1970', () => {
     for (const timestamp of [1n, 127n, 128n, 16_383n, 16_384n, 2n ** 21n]) {
       same(Array.from({ length: 600 }, (_, i) => sample(i.toString(36), timestamp, BigInt(i + 1) << 40n)));
       same(scrape(100, 90, timestamp));
+      const samples = Array.from({ length: 600 }, (_, i) => ({ timestamp, valueBits: BigInt(i % 3) }));
+      same([{ ...sample('x', 1n, 1n), samples }]);
     }
   });
 });
@@ -244,10 +268,12 @@ describe('positions over the life of a dictionary', () => {
     const emitter = new EmitterV1();
     const out = new Scratch();
     const message = encodeWriteRequestV1({ timeseries: [...series, series[0]!] });
+    const sums = new Set<number>();
     for (let i = 0; i < 10; i++) {
-      emitter.emit(ring, ring.head, ring.length, road.reader, out);
+      sums.add(crc32(emitter.emit(ring, ring.head, ring.length, road.reader, out).bytes));
+      assert.equal(sums.size, 1, `body ${i} is another than the first`);
       const { bytes, rawBytes } = emitter.emit(ring, ring.head, 3, road.reader, out);
-      assert.equal(Buffer.compare(plain(bytes, rawBytes), message), 0, `after ${i + 1} bodies`);
+      assert.equal(Buffer.compare(plain(bytes, rawBytes), message), 0, `after body ${i}`);
     }
   });
 });

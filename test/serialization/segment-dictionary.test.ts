@@ -161,6 +161,7 @@ describe('a dictionary read frame by frame', () => {
       { series: { first: 0, counts: column(1), pairs: column(0), hashes: new Uint8Array(7) } },
       { series: { first: 0, counts: column(2), pairs: column(0), hashes: eight } },
       { series: { first: 0, counts: column(1), pairs: column(0, 0), hashes: eight } },
+      { series: { first: 0, counts: column(0xff, 0xff, 0xff, 0xff, 0x0f), pairs: column(0), hashes: eight } },
       { series: { first: 0, counts: column(0x80), pairs: column(0), hashes: eight } },
     ]) {
       assert.throws(() => new SegmentDictionary().add(body), { name: /FrameError|ColumnError/ });

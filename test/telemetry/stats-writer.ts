@@ -20,7 +20,7 @@ const scalars: Readonly<Record<EndpointScalar, true>> = {
   failingLoops: true,
   holdingLoops: true,
   resentRows: true,
-  damagedBytes: true,
+  splits: true,
 };
 
 /** All of them: the type sees to it. */
