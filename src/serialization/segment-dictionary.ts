@@ -181,6 +181,16 @@ export class SegmentDictionary {
     this.seriesTenant = room(this.seriesTenant, end);
     this.seriesAt.fill(this.seriesAt[this.series]!, this.series, first + 1);
     this.seriesTenant.fill(0, this.series, end);
+    this.#placeAll(first, added, inAll, hashes);
+    if (from.tenants !== undefined) {
+      readVarints(bin(from, 'tenants'), added, this.#numbers);
+      for (let i = 0; i < added; i++) this.seriesTenant[first + i] = this.#numbers[i]!;
+    }
+    this.series = end;
+  }
+
+  /** Places the series from id `first` on: their sizes stand in `#numbers`, their pairs as differences in `#more`. */
+  #placeAll(first: number, added: number, inAll: number, hashes: Uint8Array): void {
     const hashView = new DataView(hashes.buffer, hashes.byteOffset, hashes.byteLength);
     let at = 0;
     let before = 0;
@@ -205,11 +215,6 @@ export class SegmentDictionary {
       at += size;
     }
     if (at !== inAll) throw new FrameError('there are more pairs than the series have');
-    if (from.tenants !== undefined) {
-      readVarints(bin(from, 'tenants'), added, this.#numbers);
-      for (let i = 0; i < added; i++) this.seriesTenant[first + i] = this.#numbers[i]!;
-    }
-    this.series = end;
   }
 
   /** Places series `id`, whose `size` pairs stand in `#more[at...]`. */

@@ -195,7 +195,13 @@ describe('sizes', () => {
       ...sample('x', 5n, 1n),
       labels: labels({
         __name__: 'x',
-        ...Object.fromEntries(Array.from({ length: 50 }, (_, k) => [`a${i * 50 + k}`, 'v'])),
+        // Names of another length and with another letter than in the row above.
+        ...Object.fromEntries(
+          Array.from({ length: 50 }, (_, k) => [
+            `${'ab'[i % 2]}${i}_${k + 10}`.padEnd(6 + (i % 2), 'x'),
+            'v',
+          ]),
+        ),
       }),
     }));
     same(unlike.map((one) => ({ ...one, labels: canonical(one.labels) })));

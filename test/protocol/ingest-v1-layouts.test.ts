@@ -67,7 +67,7 @@ describe('what goes in comes out', () => {
         const road = new Road(chosen);
         for (const message of messages) holds(road, encodeWriteRequestV1(message));
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
@@ -82,7 +82,7 @@ describe('what goes in comes out', () => {
           holds(road, raw);
         }
       }),
-      { numRuns: 600 },
+      { numRuns: 400 },
     );
   });
 
@@ -103,7 +103,7 @@ describe('what goes in comes out', () => {
           all.flatMap((verdicts) => verdicts.metadata),
         );
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 
@@ -121,7 +121,7 @@ describe('what goes in comes out', () => {
         );
         assertDelivered(road.deliver().timeseries, repeat(4, verdictsOn(message).kept));
       }),
-      { numRuns: 150 },
+      { numRuns: 100 },
     );
   });
 });
