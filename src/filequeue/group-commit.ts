@@ -96,7 +96,11 @@ export class GroupCommit {
       this.#batch.rollback(mark);
       throw error;
     }
-    if (this.#batch.rows === before) return { result, durable: Promise.resolve() };
+    if (this.#batch.rows === before) {
+      // Refused series may have brought labels; without a row no commit would ever look at the limits.
+      if (this.#running === undefined && this.#isDictionaryFull()) this.#running = this.#roll();
+      return { result, durable: Promise.resolve() };
+    }
     // What is ready to be read from other sockets joins this commit: they are read before the next immediate.
     this.#running ??= new Promise((resolve) => setImmediate(resolve)).then(() => this.#run());
     return { result, durable: this.#next.promise };
@@ -170,9 +174,20 @@ export class GroupCommit {
     return (
       log.bytes + recordBytes >= limits.bytes ||
       (log.bytes > 0 && nowMs - log.openedMs >= limits.ageMs) ||
-      this.#dictionary.seriesCount >= limits.series ||
-      this.#dictionary.contentBytes >= limits.dictionaryBytes
+      this.#isDictionaryFull()
     );
+  }
+
+  #isDictionaryFull(): boolean {
+    const { series, dictionaryBytes } = this.#limits;
+    return this.#dictionary.seriesCount >= series || this.#dictionary.contentBytes >= dictionaryBytes;
+  }
+
+  /** Ends the segment for its dictionary alone; nothing waits to be committed. */
+  async #roll(): Promise<void> {
+    this.#newDictionary();
+    await this.#log.seal();
+    await this.#run();
   }
 
   #newDictionary(): void {

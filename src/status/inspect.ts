@@ -7,7 +7,6 @@
  * (value-text.ts); 64-bit integers are numbers as far as JSON numbers are exact, and texts beyond.
  */
 
-import { uncompress } from 'snappyjs';
 import {
   decodeWriteRequestV1,
   decodeWriteRequestV2,
@@ -20,6 +19,7 @@ import {
   type WriteRequestV1,
   type WriteRequestV2,
 } from '../protocol/schema.ts';
+import { Scratch, uncompress } from '../protocol/snappy.ts';
 import { countText, valueText } from './value-text.ts';
 
 /** A body that declares more decoded bytes is refused before they are allocated (WIRE-02). */
@@ -27,10 +27,13 @@ const maxDecodedBytes = 1024 * 1024 * 1024;
 
 /**
  * The lines of `body`, a snappy block of a request of `version`; none ends in a line break.
- * The iteration throws MalformedMessageError, or an Error of snappyjs.
+ * The iteration throws MalformedMessageError or SnappyError.
  */
 export function* inspectWriteRequest(body: Uint8Array, version: '1.0' | '2.0' = '1.0'): Iterable<string> {
-  const raw = uncompress(body, maxDecodedBytes);
+  // Not snappyjs, which a hostile file can keep busy without end.
+  const scratch = new Scratch();
+  const length = uncompress(body, scratch, maxDecodedBytes);
+  const raw = scratch.bytes.subarray(0, length);
   const facts = { version, bytes: body.length, decodedBytes: raw.length };
   const lines =
     version === '1.0' ? linesV1(facts, decodeWriteRequestV1(raw)) : linesV2(facts, decodeWriteRequestV2(raw));

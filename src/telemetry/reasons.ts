@@ -9,7 +9,8 @@ export const doorReasons = {
   empty_label_name: 'A label has an empty name (RW2-R-19).',
   no_metric_name: 'The series has no `__name__`, or an empty one (RW2-R-20).',
   duplicate_label: 'A label name occurs twice in the series (RW2-R-21).',
-  invalid_exemplar: 'An exemplar has a label that is not UTF-8 or has no name (RW2-R-19, RW2-R-26).',
+  invalid_exemplar:
+    'An exemplar has no time, or a label that is not UTF-8 or has no name (RW2-R-19, RW2-R-26).',
   invalid_metadata: 'A metadata entry has no family name, or text that is not UTF-8.',
 } as const;
 

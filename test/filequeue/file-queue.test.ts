@@ -13,7 +13,7 @@ import { loadCaptures, v1Captures } from '../support/captures.ts';
 import { Child } from '../support/child.ts';
 import { projectDir } from '../support/paths.ts';
 import { tempDir } from '../support/temp.ts';
-import { fillWithRaw, openQueue, put, putEach, row, usingQueue } from './queue.ts';
+import { fillWith, fillWithRaw, openQueue, put, putEach, row, usingQueue } from './queue.ts';
 import { readAll, rowTexts, segmentsIn } from './read-back.ts';
 import { WatchedFs } from './watched-fs.ts';
 
@@ -330,3 +330,25 @@ async function threeSegments(
   );
   return { queue, dir };
 }
+
+test('labels of refused series do not fill memory, though no commit comes', async (t) => {
+  const { queue, commits } = await usingQueue(t, await tempDir(t, 'queue'), {
+    roll: { dictionaryBytes: 65_536 },
+  });
+  await queue.append(fillWith(row('a', 1))).durable;
+  let most = 0;
+  for (let i = 0; i < 2000; i++) {
+    // As ingest does it for a series that is refused behind a new label: text, and no row.
+    const text = Buffer.from(`value ${i} ${'x'.repeat(200)}`);
+    const { result } = queue.append((dictionary) => {
+      dictionary.internString(text, 0, text.length);
+      return dictionary.contentBytes;
+    });
+    most = Math.max(most, result);
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  assert.ok(most < 2 * 65_536, `${most} bytes`);
+  await queue.append(fillWith(row('a', 2))).durable;
+  assert.ok(commits[1]!.watermark.segment > commits[0]!.watermark.segment);
+  assert.equal(queue.rowsFrom(1, 0), 2);
+});
