@@ -94,11 +94,11 @@ export class GroupCommit {
       result = fill(this.#dictionary, this.#batch);
     } catch (error) {
       this.#batch.rollback(mark);
+      this.#shedLabels();
       throw error;
     }
     if (this.#batch.rows === before) {
-      // Refused series may have brought labels; without a row no commit would ever look at the limits.
-      if (this.#running === undefined && this.#isDictionaryFull()) this.#running = this.#roll();
+      this.#shedLabels();
       return { result, durable: Promise.resolve() };
     }
     // What is ready to be read from other sockets joins this commit: they are read before the next immediate.
@@ -183,7 +183,17 @@ export class GroupCommit {
     return this.#dictionary.seriesCount >= series || this.#dictionary.contentBytes >= dictionaryBytes;
   }
 
-  /** Ends the segment for its dictionary alone; nothing waits to be committed. */
+  /**
+   * Refused series may have brought labels, and without a row no commit would ever look at the limits. What no
+   * frame and no waiting row refers to is forgotten at once; else the segment is ended for its dictionary alone,
+   * after the commit that runs.
+   */
+  #shedLabels(): void {
+    if (!this.#isDictionaryFull()) return;
+    if (this.#batch.rows === 0 && this.#written.strings === 0) this.#newDictionary();
+    else this.#running ??= this.#roll();
+  }
+
   async #roll(): Promise<void> {
     this.#newDictionary();
     await this.#log.seal();
