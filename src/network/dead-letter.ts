@@ -1,0 +1,28 @@
+import type { EndpointReason } from '../telemetry/reasons.ts';
+
+/** A row that a receiver refused for good, as it left: after external labels and all. */
+export interface DeadLetter {
+  /** Where the row stands in the queue. With the name of the endpoint it is the identity of a letter. */
+  readonly segment: number;
+  readonly row: number;
+  /** As in serialization/rows.ts. */
+  readonly kind: number;
+  /** Of the sample, ms since the epoch; 0 for metadata. */
+  readonly timeMs: number;
+  /** The labels as fields of a 1.0 `TimeSeries`, empty for metadata. */
+  readonly labels: Uint8Array;
+  /** What stands behind the labels in that `TimeSeries`; for metadata a whole `MetricMetadata`. */
+  readonly content: Uint8Array;
+}
+
+/** The rows that one answer refused. */
+export interface DeadLetters {
+  readonly reason: EndpointReason;
+  /** Short and stable: the status, for example `400`. */
+  readonly cause: string;
+  /** The receiver's own words, at most 1024 bytes. */
+  readonly words: string;
+  /** When the answer came, ms since the epoch. */
+  readonly atMs: number;
+  readonly letters: readonly DeadLetter[];
+}
