@@ -180,11 +180,11 @@ export class Agent {
       receivedRows: this.#receivedRows,
       refusedRows: this.#refusedRows,
       walBytes: this.#queue?.bytes ?? 0,
-      endpoints: this.#endpoints.map(({ name, stats }) => ({
+      endpoints: this.#endpoints.map(({ name, stats, settledNow, waitingRows }) => ({
         name,
-        deliveredRows: stats.deliveredRows,
-        droppedRows: stats.lostRows,
-        waitingRows: stats.get('waitingRows'),
+        deliveredRows: settledNow.delivered,
+        droppedRows: settledNow.lost,
+        waitingRows,
         failing: stats.get('failingLoops') > 0,
       })),
     };
@@ -270,6 +270,7 @@ export class Agent {
         logger: this.logger,
         userAgent: `Spillway/${packageVersion()}`,
         now: Date.now,
+        onLetters: () => undefined,
         onReleased: () => this.#release(),
       });
       this.#endpoints.push(endpoint);
@@ -370,7 +371,8 @@ export class Agent {
   }
 
   #readEndpoints(): EndpointReading[] {
-    return this.#endpoints.map(({ name, config, stats, low }) => {
+    return this.#endpoints.map((endpoint) => {
+      const { name, config, stats, low, waitingRows } = endpoint;
       const oldestMs = stats.get('oldestWaitingMs');
       return {
         name,
@@ -380,9 +382,11 @@ export class Agent {
         maxShards: config.queueConfig.maxShards,
         maxSamplesPerSend: config.queueConfig.maxSamplesPerSend,
         stats,
+        received: endpoint.receivedRows,
+        unaccounted: endpoint.unaccountedRows,
         backlog: {
-          rows: stats.get('waitingRows'),
-          bytes: stats.get('waitingRows') === 0 ? 0 : (this.#queue?.bytesFrom(low.segment, low.row) ?? 0),
+          rows: waitingRows,
+          bytes: waitingRows === 0 ? 0 : (this.#queue?.bytesFrom(low.segment, low.row) ?? 0),
           seconds: oldestMs === 0 ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
         },
       };

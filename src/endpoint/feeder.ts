@@ -1,6 +1,7 @@
 import type { Loop } from '../network/loop.ts';
 import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
+import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { ProtoReader } from '../protocol/proto-reader.ts';
@@ -18,7 +19,9 @@ export interface FeederOptions {
   readonly manager: Manager;
   readonly stats: EndpointStats;
   readonly start: Position;
-  /** Rows behind `start` that the process before had settled already. */
+  /** Where the front of the process before stood: losses before it that belong to no shard are counted. */
+  readonly known: Position;
+  /** Rows between `start` and `known` that the process before had settled already. */
   readonly settledAhead: number;
   readonly ttlMs: number;
   readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
@@ -27,8 +30,8 @@ export interface FeederOptions {
   readonly onDamage: (damage: Damage) => void;
   /** Reading failed; it is tried again after a while. */
   readonly onError: (error: unknown) => void;
-  /** Rows that need not be queued: expired, lost, not wanted. */
-  readonly onSettled: (rows: number) => void;
+  /** Rows that were settled once and wait again. */
+  readonly onReturned: (rows: number) => void;
 }
 
 /** Frames that a reader hands out before the other one, and the sockets, have their turn. */
@@ -58,8 +61,6 @@ export class Feeder {
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
   #settledAhead: number;
-  /** No row behind this is one that the table knows as settled at the start. */
-  readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
   #again = false;
   #running: Promise<void> | undefined;
@@ -71,9 +72,11 @@ export class Feeder {
     this.#options = options;
     this.#table = options.table;
     this.#manager = options.manager;
-    this.#front = new WalReader(options.store, options.start, options.onDamage);
+    this.#front = new WalReader(options.store, options.start, (damage) => {
+      if (comparePositions(damage, options.known) < 0) this.#settledAhead -= damage.rows;
+      else options.onDamage(damage);
+    });
     this.#settledAhead = options.settledAhead;
-    this.#settledEnd = options.table.furthestNext();
     this.#metadata = new MetadataFilter(options.metadata.sendIntervalMs);
   }
 
@@ -156,12 +159,12 @@ export class Feeder {
   }
 
   /**
-   * Behind all that the table knows as settled, what is left of `settledAhead` is settled once more here: a row
-   * that was too old or lost leaves no mark in the table, and is counted again when it is read again.
+   * Everything before `known` that was settled has been recognised by now. If rows are left, they were not (after a
+   * change of routing no shard is what it was) and have been queued once more.
    */
   #endAhead(): void {
-    if (this.#settledAhead === 0 || comparePositions(this.#front.position, this.#settledEnd) < 0) return;
-    this.#options.onSettled(-this.#settledAhead);
+    if (this.#settledAhead === 0 || comparePositions(this.#front.position, this.#options.known) < 0) return;
+    this.#options.onReturned(this.#settledAhead);
     this.#settledAhead = 0;
   }
 
@@ -265,7 +268,7 @@ export class Feeder {
             ? rows.exemplarSeries[i]!
             : -1;
     if (series >= 0 && !dictionary.has(series)) {
-      if (lane === FRONT) this.#settle(kind, 'damaged');
+      if (lane === FRONT) this.#damagedRow(kind, segment, row);
       return true;
     }
     const s =
@@ -280,20 +283,6 @@ export class Feeder {
       if (lane === FRONT) this.#passedOver++;
       return true;
     }
-    const times =
-      kind === SAMPLE ? rows.sampleTime : kind === HISTOGRAM ? rows.histogramTime : rows.exemplarTime;
-    const timeLo = kind === METADATA ? 0 : times[2 * i]!;
-    const timeHi = kind === METADATA ? 0 : times[2 * i + 1]!;
-    const { ttlMs } = this.#options;
-    if (
-      ttlMs > 0 &&
-      kind !== METADATA &&
-      timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs
-    ) {
-      if (lane === CATCH_UP) this.#passedOver--;
-      this.#settle(kind, 'expired');
-      return true;
-    }
     const loop = this.#manager.loops[table.loop[s]!]!;
     if (loop.queue.full) {
       if (!isStuck(loop) || !this.#othersStarve(loop)) return false;
@@ -301,10 +290,19 @@ export class Feeder {
       if (lane === FRONT) this.#passedOver++;
       return true;
     }
+    const times =
+      kind === SAMPLE ? rows.sampleTime : kind === HISTOGRAM ? rows.histogramTime : rows.exemplarTime;
+    const timeLo = kind === METADATA ? 0 : times[2 * i]!;
+    const timeHi = kind === METADATA ? 0 : times[2 * i + 1]!;
+    let skip = LIVE;
     let valueLo = 0;
     let valueHi = 0;
     let payload: Payload | undefined;
-    if (kind === SAMPLE) {
+    const { ttlMs } = this.#options;
+    const expired =
+      ttlMs > 0 && kind !== METADATA && timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs;
+    if (expired) skip = lostFor('expired');
+    else if (kind === SAMPLE) {
       valueLo = rows.sampleValue.getInt32(8 * i, true);
       valueHi = rows.sampleValue.getInt32(8 * i + 4, true);
     } else {
@@ -313,21 +311,22 @@ export class Feeder {
         valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
       }
       const prepared = this.#payload(reader, context, kind, i);
-      if (typeof prepared === 'string') {
-        if (lane === CATCH_UP) this.#passedOver--;
-        this.#settle(kind, prepared);
-        return true;
-      }
-      payload = prepared;
+      if (typeof prepared === 'string') skip = lostFor(prepared);
+      else payload = prepared;
     }
     if (lane === CATCH_UP) this.#passedOver--;
+    if (skip !== LIVE && table.pending[s] === 0) {
+      table.passed(s, segment, row);
+      this.#options.stats.addLost(reasonOf(skip), kind, 1);
+      return true;
+    }
     table.queued(s, segment, row);
-    const resent = table.isResent(s, segment, row) ? 1 : 0;
     loop.queue.push(
       context,
       row,
       s,
-      resent,
+      table.isResent(s, segment, row) ? UNKNOWN : FRESH,
+      skip,
       kind,
       Math.max(0, series),
       timeLo,
@@ -362,9 +361,13 @@ export class Feeder {
     return digest[0]! & (SHARDS - 1);
   }
 
-  #settle(kind: number, reason: EndpointReason): void {
-    this.#options.stats.addLost(reason, kind, 1);
-    this.#options.onSettled(1);
+  /** A row of a series that is not known: it belongs to no shard that could remember it. */
+  #damagedRow(kind: number, segment: number, row: number): void {
+    if (comparePositions({ segment, row }, this.#options.known) < 0) {
+      this.#settledAhead--;
+      return;
+    }
+    this.#options.stats.addLost('damaged', kind, 1);
   }
 
   #othersStarve(stuck: Loop): boolean {

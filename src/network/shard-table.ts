@@ -89,16 +89,6 @@ export class ShardTable {
     return segment < next || (segment === next && row < this.nextRow[s]!);
   }
 
-  /** The position behind which no row of any shard has been queued. */
-  furthestNext(): Position {
-    let furthest: Position = { segment: 0, row: 0 };
-    for (let s = 0; s < SHARDS; s++) {
-      const next = { segment: this.nextSegment[s]!, row: this.nextRow[s]! };
-      if (comparePositions(next, furthest) > 0) furthest = next;
-    }
-    return furthest;
-  }
-
   /** True when that row may have been delivered by the process before. */
   isResent(s: number, segment: number, row: number): boolean {
     const end = this.#resentSegment[s]!;
@@ -113,6 +103,12 @@ export class ShardTable {
     }
     this.pending[s]!++;
     this.pendingRows++;
+  }
+
+  /** Counts a row that was not queued as settled. Nothing of the shard may be pending. */
+  passed(s: number, segment: number, row: number): void {
+    this.lowSegment[s] = segment;
+    this.lowRow[s] = row + 1;
   }
 
   /** Counts the oldest pending row, at `row` of `segment`, as settled. */
