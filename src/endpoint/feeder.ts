@@ -19,9 +19,9 @@ export interface FeederOptions {
   readonly manager: Manager;
   readonly stats: EndpointStats;
   readonly start: Position;
-  /** Where the front of the process before stood: losses before it that belong to no shard are counted. */
-  readonly known: Position;
-  /** Rows between `start` and `known` that the process before had settled already. */
+  /** The furthest front of the processes before: losses before it that belong to no shard are counted. */
+  readonly counted: Position;
+  /** Rows behind `start` that the processes before had settled already. */
   readonly settledAhead: number;
   readonly ttlMs: number;
   readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
@@ -61,6 +61,8 @@ export class Feeder {
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
   #settledAhead: number;
+  /** No row behind this was settled by the processes before. */
+  readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
   #again = false;
   #running: Promise<void> | undefined;
@@ -73,15 +75,21 @@ export class Feeder {
     this.#table = options.table;
     this.#manager = options.manager;
     this.#front = new WalReader(options.store, options.start, (damage) => {
-      if (comparePositions(damage, options.known) < 0) this.#settledAhead -= damage.rows;
+      if (comparePositions(damage, options.counted) < 0) this.#settledAhead -= damage.rows;
       else options.onDamage(damage);
     });
     this.#settledAhead = options.settledAhead;
+    this.#settledEnd = further(options.table.furthestNext(), options.counted);
     this.#metadata = new MetadataFilter(options.metadata.sendIntervalMs);
   }
 
   get front(): Position {
     return this.#front.position;
+  }
+
+  /** Losses before this position that belong to no shard are counted. */
+  get counted(): Position {
+    return further(this.#front.position, this.#options.counted);
   }
 
   get catchUp(): Position {
@@ -159,11 +167,11 @@ export class Feeder {
   }
 
   /**
-   * Everything before `known` that was settled has been recognised by now. If rows are left, they were not (after a
+   * All that was settled before this process has been recognised by now. If rows are left, they were not (after a
    * change of routing no shard is what it was) and have been queued once more.
    */
   #endAhead(): void {
-    if (this.#settledAhead === 0 || comparePositions(this.#front.position, this.#options.known) < 0) return;
+    if (this.#settledAhead === 0 || comparePositions(this.#front.position, this.#settledEnd) < 0) return;
     this.#options.onReturned(this.#settledAhead);
     this.#settledAhead = 0;
   }
@@ -363,7 +371,7 @@ export class Feeder {
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */
   #damagedRow(kind: number, segment: number, row: number): void {
-    if (comparePositions({ segment, row }, this.#options.known) < 0) {
+    if (comparePositions({ segment, row }, this.#options.counted) < 0) {
       this.#settledAhead--;
       return;
     }
@@ -383,6 +391,10 @@ export class Feeder {
       if (table.loop[s] === loop.index && table.lane[s] === lane) table.letGo(s, at);
     }
   }
+}
+
+function further(a: Position, b: Position): Position {
+  return comparePositions(a, b) > 0 ? a : b;
 }
 
 function isStuck(loop: Loop): boolean {

@@ -115,7 +115,7 @@ class EndpointWorker {
       manager: this.#manager,
       stats: this.#stats,
       start: start.start,
-      known: progress?.front ?? start.start,
+      counted: progress?.counted ?? start.start,
       settledAhead: start.settledAhead,
       ttlMs,
       metadata: metadataConfig,
@@ -208,6 +208,7 @@ class EndpointWorker {
     return {
       unsettled: this.#feeder.unsettled,
       front: this.#feeder.front,
+      counted: this.#feeder.counted,
       received: this.#received(committedRows),
       known: { segment, row: rows },
       returned: this.#stats.get('returnedRows'),

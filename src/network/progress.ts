@@ -27,26 +27,27 @@ export const SHARDS = 256;
  *     40   8     rows received, f64                what the queue got since the endpoint is there
  *     48   8     rows returned, f64                rows that wait again although they were settled
  *     56   12    known: segment f64, row u32       everything before it is counted as received
- *     68   4     zero
- *     72   1056  rows settled, f64                 33 outcomes of 4 kinds: delivered, and lost by reason
- *     1128 256   loop of each shard, u8
- *     1384 2048  low segments, f64                 everything of the shard before it is settled
- *     3432 1024  low rows, u32
- *     4456 2048  sent segments, f64                nothing of the shard behind it has been sent
- *     6504 1024  sent rows, u32
- *     7528 4     CRC-32 of all before
+ *     68   12    counted: segment f64, row u32     losses before it that belong to no shard are counted
+ *     80   1056  rows settled, f64                 33 outcomes of 4 kinds: delivered, and lost by reason
+ *     1136 256   loop of each shard, u8
+ *     1392 2048  low segments, f64                 everything of the shard before it is settled
+ *     3440 1024  low rows, u32
+ *     4464 2048  sent segments, f64                nothing of the shard behind it has been sent
+ *     6512 1024  sent rows, u32
+ *     7536 4     CRC-32 of all before
  *
  * Everything is little-endian. The arrays are used in place, so nothing is copied when a request leaves. Since the
  * counts are saved with the positions they belong to, they balance also after a kill.
  */
-export const PROGRESS_BYTES = 7532;
+export const PROGRESS_BYTES = 7540;
 
 const MAGIC = Buffer.from('SPWPROG2');
 const FRONT_AT = 24;
 const ROUTING_AT = 36;
 const RECEIVED_AT = 40;
 const KNOWN_AT = 56;
-const COUNTS_AT = 72;
+const COUNTED_AT = 68;
+const COUNTS_AT = 80;
 const COUNTS = 33 * KINDS;
 const LOOPS_AT = COUNTS_AT + 8 * COUNTS;
 const LOW_SEGMENTS_AT = LOOPS_AT + SHARDS;
@@ -60,6 +61,8 @@ export interface Standing {
   /** Rows before `front` that are not settled. */
   readonly unsettled: number;
   readonly front: Position;
+  /** The furthest front there was: rows before it that belong to no shard, and are lost, are counted. */
+  readonly counted: Position;
   /** Rows that the queue got since the endpoint is there, as far as `known`. */
   readonly received: number;
   readonly known: Position;
@@ -129,6 +132,7 @@ export class ProgressBlock {
     view.setFloat64(RECEIVED_AT, standing.received, true);
     view.setFloat64(RECEIVED_AT + 8, standing.returned, true);
     putPosition(view, KNOWN_AT, standing.known);
+    putPosition(view, COUNTED_AT, standing.counted);
     this.#counts.set(counts);
   }
 }
@@ -159,6 +163,7 @@ export function decodeProgress(bytes: Uint8Array): Progress | undefined {
     received: view.getFloat64(RECEIVED_AT, true),
     returned: view.getFloat64(RECEIVED_AT + 8, true),
     known: positionAt(view, KNOWN_AT),
+    counted: positionAt(view, COUNTED_AT),
     counts: Float64Array.from({ length: COUNTS }, (_, i) => view.getFloat64(COUNTS_AT + 8 * i, true)),
     routing: view.getUint32(ROUTING_AT, true),
     loops: bytes.slice(LOOPS_AT, LOOPS_AT + SHARDS),

@@ -89,6 +89,16 @@ export class ShardTable {
     return segment < next || (segment === next && row < this.nextRow[s]!);
   }
 
+  /** The position behind which no row of any shard has been queued. */
+  furthestNext(): Position {
+    let furthest: Position = { segment: 0, row: 0 };
+    for (let s = 0; s < SHARDS; s++) {
+      const next = { segment: this.nextSegment[s]!, row: this.nextRow[s]! };
+      if (comparePositions(next, furthest) > 0) furthest = next;
+    }
+    return furthest;
+  }
+
   /** True when that row may have been delivered by the process before. */
   isResent(s: number, segment: number, row: number): boolean {
     const end = this.#resentSegment[s]!;

@@ -144,7 +144,7 @@ export class Delivery {
       manager: this.manager,
       stats: this.stats,
       start,
-      known: progress?.front ?? start,
+      counted: progress?.counted ?? start,
       settledAhead: behindStart - this.waitingAtStart,
       ttlMs: settings.ttlMs,
       metadata,
@@ -227,11 +227,12 @@ export class Delivery {
 
   #note(): void {
     this.mostPending = Math.max(this.mostPending, this.manager.pendingRows);
-    const { unsettled, front } = this.feeder;
+    const { unsettled, front, counted } = this.feeder;
     const { segment, rows } = this.#queue.watermark;
     const standing = {
       unsettled,
       front,
+      counted,
       received: this.received,
       known: { segment, row: rows },
       returned: this.stats.get('returnedRows'),

@@ -41,31 +41,32 @@ const full = {
   received: 2 ** 50 + 1,
   returned: 77,
   known: { segment: 9, row: 0xf300_0003 },
+  counted: { segment: 8, row: 0xf400_0004 },
 };
 
 test('the layout of a block, byte by byte', () => {
   const bytes = sampleBlock(6).seal(full, counts);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  assert.equal(bytes.length, 7532);
-  assert.equal(PROGRESS_BYTES, 7532);
+  assert.equal(bytes.length, 7540);
+  assert.equal(PROGRESS_BYTES, 7540);
   assert.equal(Buffer.from(bytes.subarray(0, 8)).toString(), 'SPWPROG2');
   assert.deepEqual(
-    [8, 16, 24, 40, 48, 56].map((at) => view.getFloat64(at, true)),
-    [7, 1234, front.segment, 2 ** 50 + 1, 77, 9],
+    [8, 16, 24, 40, 48, 56, 68].map((at) => view.getFloat64(at, true)),
+    [7, 1234, front.segment, 2 ** 50 + 1, 77, 9, 8],
   );
   assert.deepEqual(
-    [32, 36, 64, 68].map((at) => view.getUint32(at, true)),
-    [front.row, 0, 0xf300_0003, 0],
+    [32, 36, 64, 76].map((at) => view.getUint32(at, true)),
+    [front.row, 0, 0xf300_0003, 0xf400_0004],
   );
-  for (const i of [0, 1, 130, 131]) assert.equal(view.getFloat64(72 + 8 * i, true), counts[i]);
+  for (const i of [0, 1, 130, 131]) assert.equal(view.getFloat64(80 + 8 * i, true), counts[i]);
   for (const s of [0, 1, 254, 255]) {
-    assert.equal(bytes[1128 + s], s >>> 4);
-    assert.equal(view.getFloat64(1384 + 8 * s, true), 2 ** 40 + s);
-    assert.equal(view.getUint32(3432 + 4 * s, true), 0xf000_0000 + s);
-    assert.equal(view.getFloat64(4456 + 8 * s, true), 2 ** 41 + s);
-    assert.equal(view.getUint32(6504 + 4 * s, true), 0xf100_0000 + s);
+    assert.equal(bytes[1136 + s], s >>> 4);
+    assert.equal(view.getFloat64(1392 + 8 * s, true), 2 ** 40 + s);
+    assert.equal(view.getUint32(3440 + 4 * s, true), 0xf000_0000 + s);
+    assert.equal(view.getFloat64(4464 + 8 * s, true), 2 ** 41 + s);
+    assert.equal(view.getUint32(6512 + 4 * s, true), 0xf100_0000 + s);
   }
-  assert.equal(view.getUint32(7528, true), crc32(bytes.subarray(0, 7528)));
+  assert.equal(view.getUint32(7536, true), crc32(bytes.subarray(0, 7536)));
 });
 
 test('what is sealed is what is read', () => {
@@ -73,7 +74,7 @@ test('what is sealed is what is read', () => {
   const progress = decodeProgress(block.seal(full, counts));
   assert.ok(progress !== undefined);
   assert.equal(progress.sequence, 42);
-  for (const key of ['unsettled', 'front', 'received', 'returned', 'known'] as const) {
+  for (const key of ['unsettled', 'front', 'counted', 'received', 'returned', 'known'] as const) {
     assert.deepEqual(progress[key], full[key]);
   }
   assert.deepEqual(progress.counts, counts);

@@ -6,5 +6,6 @@ export const noCounts: Float64Array = new Float64Array(0);
 
 /** A standing in which only these two say something. */
 export function standing(unsettled: number, front: Position): Standing {
-  return { unsettled, front, received: 0, known: { segment: 0, row: 0 }, returned: 0 };
+  const zero = { segment: 0, row: 0 };
+  return { unsettled, front, counted: zero, received: 0, known: zero, returned: 0 };
 }
