@@ -160,23 +160,29 @@ export class Endpoint {
     return { progress: undefined, block: undefined, start };
   }
 
-  /** Rows received before this process committed any. */
-  #received(progress: Progress | undefined, start: Position): number {
+  /** Rows from `position` on that are published: of a frame that has just been written, main may not know yet. */
+  #rowsFrom(position: Position): number {
     const { queue } = this.#options;
+    const { segment, rows } = queue.watermark;
+    return queue.rowsFrom(position.segment, position.row) - queue.rowsFrom(segment, rows);
+  }
+
+  /** Rows received up to now. */
+  #received(progress: Progress | undefined, start: Position): number {
     return progress === undefined
-      ? queue.rowsFrom(start.segment, start.row)
-      : progress.received + queue.rowsFrom(progress.known.segment, progress.known.row);
+      ? this.#rowsFrom(start)
+      : progress.received + this.#rowsFrom(progress.known);
   }
 
   /** Rows that wait, counted in the queue from the positions on. */
   #waitingBehind(progress: Progress): number {
-    return progress.unsettled + this.#options.queue.rowsFrom(progress.front.segment, progress.front.row);
+    return progress.unsettled + this.#rowsFrom(progress.front);
   }
 
   #startWorker(): Promise<void> {
-    const { queue, configSource, dataDir, userAgent, logger } = this.#options;
+    const { configSource, dataDir, userAgent, logger } = this.#options;
     const { progress, block, start } = this.#whereItStands();
-    const behindStart = queue.rowsFrom(start.segment, start.row);
+    const behindStart = this.#rowsFrom(start);
     const waiting =
       progress === undefined ? behindStart : Math.min(behindStart, this.#waitingBehind(progress));
     const received = this.#received(progress, start);
