@@ -59,7 +59,8 @@ export function openSource({ dataDir, listen, url, warn }: SourceOptions): DeadL
   try {
     lock = lockDirectory(dataDir);
   } catch (error) {
-    if (error instanceof DirectoryLockedError) return new AgentSource(urlOf(listen));
+    if (error instanceof DirectoryLockedError)
+      return new AgentSource(urlOf(listen), `${dataDir} is in use, and `);
     throw error;
   }
   try {
@@ -141,8 +142,11 @@ class LedgerSource implements DeadLetterSource {
 class AgentSource implements DeadLetterSource {
   readonly #base: string;
   readonly #headers: Record<string, string>;
+  readonly #because: string;
 
-  constructor(text: string) {
+  /** `because` comes before what is said when nobody answers. */
+  constructor(text: string, because = '') {
+    this.#because = because;
     if (!URL.canParse(text)) throw new CommandError(`${text} is not a URL`);
     const url = new URL(text);
     const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
@@ -194,7 +198,7 @@ class AgentSource implements DeadLetterSource {
       });
     } catch (cause) {
       throw new CommandError(
-        `the data directory is in use, and no agent answers at ${this.#base}: name its address by --url`,
+        `${this.#because}no agent answers at ${this.#base}: name its address by --url`,
         {},
         cause,
       );

@@ -58,9 +58,10 @@ const commands = {
   list: async ({ source, query, flags, output }: Task): Promise<number> => {
     const limit = flags.json ? Number.POSITIVE_INFINITY : LIST_LETTERS;
     const most = flags.limit === undefined ? limit : wholeNumber('--limit', flags.limit);
-    if (!flags.json) {
+    const { endpoint: wanted, ...others } = query;
+    if (!flags.json && isForAll(others)) {
       for (const count of await source.counts()) {
-        if (query.endpoint !== undefined && query.endpoint !== count.endpoint) continue;
+        if (wanted !== undefined && wanted !== count.endpoint) continue;
         const { endpoint, letters, reason, cause } = count;
         const [oldest, newest] = [timeText(count.oldestAtMs), timeText(count.newestAtMs)];
         await output.line(`${endpoint}: ${letters} ${reason} with ${cause}, from ${oldest} to ${newest}`);
