@@ -6,7 +6,8 @@ import { Endpoint } from './endpoint/endpoint.ts';
 import type { WorkerStart } from './endpoint/messages.ts';
 import { FileQueue, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
-import { Ledger } from './ledger/ledger.ts';
+import type { DeadLetterStore } from './ledger/dead-letters.ts';
+import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
@@ -18,6 +19,7 @@ import { packageVersion } from './runtime/version.ts';
 import { comparePositions } from './serialization/position.ts';
 import { kindNames } from './serialization/rows.ts';
 import { statusRoutes } from './status/routes.ts';
+import { type DeadLetterReading, registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { createLogger, type Logger, Repetition } from './telemetry/log.ts';
 import { type EndpointReading, Metrics, type QueueReading } from './telemetry/metrics.ts';
 
@@ -39,6 +41,16 @@ export interface AgentOptions {
 export class AgentStateError extends SpillwayError {
   readonly code = 'AGENT_NOT_RUNNING';
 }
+
+const ledgerDamage: Readonly<Record<LedgerRemains, string>> = {
+  positions:
+    'the dead letters are damaged; the ledger was set aside, and the positions of the endpoints were taken over',
+  nothing:
+    'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
+};
+
+/** How often dead letters are looked through for those over the limits. */
+const TRIM_EVERY_MS = 60_000;
 
 /** Numbers for people, of everything since the start. */
 export interface AgentSummary {
@@ -77,6 +89,7 @@ export class Agent {
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #queue: FileQueue | undefined;
   #ledger: Ledger | undefined;
+  #trimTimer: NodeJS.Timeout | undefined;
   #lock: { release(): void } | undefined;
   #endpoints: Endpoint[] = [];
   readonly #configText: ConfigText;
@@ -105,6 +118,7 @@ export class Agent {
       () => this.#readQueue(),
       () => this.#readEndpoints(),
     );
+    registerDeadLetterMetrics(this.#metrics.registry, () => this.#readDeadLetters());
     this.#writes = new WriteHandler({
       maxRequestBytes: config.receiver.maxRequestBytes,
       maxInFlightBytes: config.receiver.maxInFlightBytes,
@@ -124,6 +138,7 @@ export class Agent {
       registry: this.#metrics.registry,
       ready: () => (this.#state === 'running' ? undefined : this.#state),
       summary: () => this.summary(),
+      deadLetters: () => this.#ledger?.deadLetters,
     });
     this.#server = new HttpServer(
       new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]),
@@ -207,16 +222,16 @@ export class Agent {
     mkdirSync(dataDir, { recursive: true });
     // Before anything in it is touched: the ledger of a running agent is not to be opened, let alone set aside.
     this.#lock = lockDirectory(dataDir);
-    this.#ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
-      this.logger.log(
-        'error',
-        'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
-        {
-          file: aside,
-          error: describeError(cause),
-        },
-      );
-    });
+    const { maxRows, maxAgeMs } = this.config.deadLetters;
+    this.#ledger = Ledger.open(
+      dataDir,
+      Date.now(),
+      (aside, cause, remains) => {
+        this.logger.log('error', ledgerDamage[remains], { file: aside, error: describeError(cause) });
+      },
+      { maxRows, maxAgeMs },
+    );
+    this.#trimTimer = setInterval(() => this.#trimLetters(), TRIM_EVERY_MS);
     this.#queue = await FileQueue.open({
       files: nodeFileSystem,
       dir: walDirectory(dataDir),
@@ -294,7 +309,11 @@ export class Agent {
       await Promise.all(this.#endpoints.map((endpoint) => endpoint.stop(graceMs)));
     });
     await step(() => this.#releasing);
-    await step(() => this.#ledger?.close());
+    await step(() => {
+      clearInterval(this.#trimTimer);
+      this.#ledger?.close();
+      this.#ledger = undefined;
+    });
     await step(() => this.#queue?.close());
     await step(() => this.#lock?.release());
     await step(() => this.#server.close());
@@ -354,6 +373,35 @@ export class Agent {
       .finally(() => {
         this.#releasing = undefined;
       });
+  }
+
+  #trimLetters(): void {
+    if (this.#ofLetters((letters) => letters.trim(Date.now())) !== undefined)
+      this.#repetition.over('letters');
+  }
+
+  /** Undefined when there is no ledger, or its dead letters cannot be used: that must not take other things along. */
+  #ofLetters<T>(use: (letters: DeadLetterStore) => T): T | undefined {
+    try {
+      return this.#ledger && use(this.#ledger.deadLetters);
+    } catch (error) {
+      if (this.#repetition.tell('letters') !== undefined) {
+        this.logger.log('error', 'the dead letters cannot be counted or brought under their limits', {
+          error: describeError(error),
+        });
+      }
+      return undefined;
+    }
+  }
+
+  #readDeadLetters(): readonly DeadLetterReading[] {
+    const known = this.#ofLetters((letters) => letters.totals());
+    if (known === undefined) return [];
+    const none = { letters: 0, resent: 0, purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
+    const fresh = this.config.remoteWrite.filter(
+      ({ name }) => !known.some(({ endpoint }) => endpoint === name),
+    );
+    return [...known, ...fresh.map(({ name }) => ({ endpoint: name, ...none }))];
   }
 
   #readQueue(): QueueReading | undefined {

@@ -1,10 +1,13 @@
 #!/usr/bin/env node
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Agent, type ConfigText } from './agent.ts';
+import { Agent } from './agent.ts';
+import { readConfig } from './cli/config-text.ts';
+import { deadLetters, deadLettersUsage } from './cli/dead-letters.ts';
+import { CommandError, UsageError } from './cli/errors.ts';
 import { parseListenAddress } from './config/addresses.ts';
-import { ConfigFileError, parseConfig } from './config/load.ts';
+import { parseConfig } from './config/load.ts';
 import { renderOptionsDoc } from './config/options-doc.ts';
 import { renderDefaults } from './config/sample.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
@@ -29,24 +32,16 @@ Usage:
       Print every setting with its default.
   spillway recent SELECTOR [--url URL]
       Look up recent samples of a running agent, for example: spillway recent 'up{job="node"}'
-  spillway inspect FILE [--v2]
+${deadLettersUsage}  spillway inspect FILE [--v2]
       Print what is in a segment (*.open, *.committed) or in a captured request body.
   spillway --version | --help
 `;
-
-class UsageError extends SpillwayError {
-  readonly code = 'USAGE';
-}
-
-/** What was asked for could not be done. */
-class CommandError extends SpillwayError {
-  readonly code = 'COMMAND_FAILED';
-}
 
 const STATUS_EVERY_MS = 5000;
 const DEFAULT_URL = 'http://127.0.0.1:9201';
 
 async function main(args: string[]): Promise<number> {
+  if (args[0] === 'dead-letters' && !args.includes('--help')) return deadLetters(args.slice(1));
   const { values, positionals } = parse(args);
   if (values.help) {
     process.stdout.write(usage);
@@ -114,16 +109,6 @@ function one(rest: readonly string[], what: string): string {
 
 function none(rest: readonly string[]): void {
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
-}
-
-/** The text of a configuration file; without one, of the defaults. */
-function readConfig(file: string | undefined): ConfigText {
-  if (file === undefined) return { text: renderDefaults(), file: 'defaults', baseDir: process.cwd() };
-  try {
-    return { text: readFileSync(file, 'utf8'), file, baseDir: dirname(resolve(file)) };
-  } catch (cause) {
-    throw new ConfigFileError(file, cause);
-  }
 }
 
 async function run(flags: Flags): Promise<number> {

@@ -133,6 +133,30 @@ export const options = {
       },
     },
   },
+  dead_letters: {
+    type: 'section',
+    about:
+      'Rows that an endpoint refused for good are kept in the ledger, with its words, for `spillway dead-letters`. Beyond these limits the ones that were refused first go, and are counted.',
+    options: {
+      max_rows: {
+        type: 'integer',
+        unit: 'letters',
+        default: 100_000,
+        min: 0,
+        max: 1_000_000,
+        why: 'A large target that is refused for half an hour, in some tens of megabytes.',
+        about: 'The most letters that are kept, of all endpoints together. With 0 none are.',
+      },
+      max_age: {
+        type: 'duration',
+        default: '30d',
+        min: '1s',
+        max: '100y',
+        why: 'Long enough for somebody to come back from holidays.',
+        about: 'Letters that were refused longer ago are dropped.',
+      },
+    },
+  },
   remote_write: {
     type: 'list',
     about: 'The endpoints. Each of them gets everything, at its own pace.',

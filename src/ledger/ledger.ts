@@ -4,6 +4,8 @@ import type BetterSqlite3 from 'better-sqlite3';
 import { SpillwayError } from '../runtime/errors.ts';
 import Database from '../runtime/sqlite.ts';
 import type { Position } from '../serialization/position.ts';
+import { deadLetterTables } from './dead-letter-tables.ts';
+import { DeadLetterStore, type LetterLimits } from './dead-letters.ts';
 
 /** The ledger was written by a newer version, whose tables this one does not know. */
 export class LedgerVersionError extends SpillwayError {
@@ -26,16 +28,36 @@ const migrations: readonly string[] = [
      -- No segment has had this id yet, nor a higher one.
      next_segment INTEGER NOT NULL
    ) STRICT;`,
+  deadLetterTables,
 ];
 
+/** What could be kept of a damaged ledger: `positions` when only dead letters are damaged. */
+export type LedgerRemains = 'positions' | 'nothing';
+
+const unlimited: LetterLimits = { maxRows: Number.POSITIVE_INFINITY, maxAgeMs: Number.POSITIVE_INFINITY };
+
 /**
- * `state.db`: what is small and must survive. Positions for now; dead letters and lifetime counts join them.
+ * Up to this size the whole file is checked when it is opened: a few tenths of a second, and some hundred thousand
+ * letters. Of a larger one only the positions are; its dead letters are looked at when a query has come upon damage
+ * (`markSuspect`). So neither their number nor their size ever holds up a start.
+ */
+const CHECK_BYTES = 64 * 1024 * 1024;
+
+/** The `application_id` of a file in which damage was found while it was in use: "spw?". */
+const SUSPECT = 0x7370773f;
+
+/**
+ * `state.db`: what is small and must survive: positions, and the dead letters.
  *
  * SQLite in WAL mode with `synchronous = NORMAL`: a kill loses nothing, a power cut at most what was saved since
  * the last checkpoint, and what that costs is duplicates. One writer, the main thread, about once a second; no
- * sample ever passes through it. A file that cannot be read is set aside, not deleted, and an empty one made.
+ * sample that can be delivered ever passes through it. A file that cannot be read is set aside, not deleted, and an
+ * empty one made, with the positions of the old one if they are whole. Dead letters and positions share the file on
+ * purpose: what a power cut takes is the end of one log, so never the letters of a row whose position is saved.
  */
 export class Ledger {
+  /** Rows that were refused for good. */
+  readonly deadLetters: DeadLetterStore;
   readonly #database: BetterSqlite3.Database;
   readonly #save: (
     name: string,
@@ -48,8 +70,9 @@ export class Ledger {
   readonly #next: BetterSqlite3.Statement<[], { next: number | null }>;
   readonly #names: BetterSqlite3.Statement<[], { name: string }>;
 
-  private constructor(database: BetterSqlite3.Database) {
+  private constructor(database: BetterSqlite3.Database, letters: LetterLimits) {
     this.#database = database;
+    this.deadLetters = new DeadLetterStore(database, letters, () => markSuspect(database));
     this.#block = database.prepare('SELECT block FROM endpoint WHERE name = ?');
     this.#names = database.prepare('SELECT name FROM endpoint ORDER BY name');
     this.#next = database.prepare(
@@ -71,21 +94,28 @@ export class Ledger {
   }
 
   /**
-   * Opens `<dataDir>/state.db`, brought up to date. A damaged file is renamed; `onDamage` is told its new name
-   * and what was wrong. Throws `LedgerVersionError`.
+   * Opens `<dataDir>/state.db`, brought up to date. A damaged file is renamed; `onDamage` is told its new name,
+   * what was wrong, and what of it is in the new file. Throws `LedgerVersionError`. Without `letters` dead letters
+   * have no limits.
    */
-  static open(dataDir: string, nowMs: number, onDamage: (aside: string, cause: unknown) => void): Ledger {
+  static open(
+    dataDir: string,
+    nowMs: number,
+    onDamage: (aside: string, cause: unknown, remains: LedgerRemains) => void,
+    letters: LetterLimits = unlimited,
+  ): Ledger {
     const file = path.join(dataDir, 'state.db');
     try {
-      return new Ledger(openDatabase(file));
+      return new Ledger(openDatabase(file), letters);
     } catch (cause) {
-      const code = cause instanceof Database.SqliteError ? cause.code : '';
-      if (!/^SQLITE_(CORRUPT|NOTADB)/.test(code)) throw cause;
+      if (!isDamage(cause)) throw cause;
       const aside = `${file}.damaged-${nowMs}`;
       for (const suffix of ['-wal', '-shm']) fs.rmSync(file + suffix, { force: true });
       fs.renameSync(file, aside);
-      onDamage(aside, cause);
-      return new Ledger(openDatabase(file));
+      const database = openDatabase(file);
+      const remains = carryPositions(aside, database) ? 'positions' : 'nothing';
+      onDamage(aside, cause, remains);
+      return new Ledger(database, letters);
     }
   }
 
@@ -130,8 +160,8 @@ function openDatabase(file: string): BetterSqlite3.Database {
       });
     }
     // What is damaged behind the first page would only be seen by the query that comes upon it.
-    const found = database.pragma('quick_check(1)', { simple: true }) as string;
-    if (found !== 'ok') throw new Database.SqliteError(found, 'SQLITE_CORRUPT');
+    const whole = fs.statSync(file).size <= CHECK_BYTES || applicationId(database) === SUSPECT;
+    check(database, whole ? ['1'] : positionTables(database));
     database.transaction(() => {
       for (const step of migrations.slice(version)) database.exec(step);
       database.pragma(`user_version = ${migrations.length}`);
@@ -141,4 +171,63 @@ function openDatabase(file: string): BetterSqlite3.Database {
     database.close();
     throw error;
   }
+}
+
+function isDamage(error: unknown): boolean {
+  return error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+}
+
+/** Throws an error of `SQLITE_CORRUPT` when one of these tables, or with `1` anything at all, is damaged. */
+function check(database: BetterSqlite3.Database, what: readonly string[]): void {
+  for (const part of what) {
+    const found = database.pragma(`quick_check(${part})`, { simple: true }) as string;
+    if (found !== 'ok') throw new Database.SqliteError(found, 'SQLITE_CORRUPT');
+  }
+}
+
+/** All tables but those of the dead letters. */
+function positionTables(database: BetterSqlite3.Database, schema = 'main'): string[] {
+  const tables = database
+    .prepare<[], { name: string }>(
+      `SELECT name FROM ${schema}.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
+         AND name NOT LIKE 'dead\\_letter%' ESCAPE '\\'`,
+    )
+    .all();
+  return tables.map(({ name }) => name);
+}
+
+/** Copies all but the dead letters from `aside` when that is whole and of this version; returns whether it did. */
+function carryPositions(aside: string, into: BetterSqlite3.Database): boolean {
+  try {
+    const from = new Database(aside);
+    try {
+      if (from.pragma('user_version', { simple: true }) !== migrations.length) return false;
+      check(from, positionTables(from));
+    } finally {
+      from.close();
+    }
+    into.prepare('ATTACH ? AS damaged').run(aside);
+    try {
+      into.transaction(() => {
+        for (const table of positionTables(into, 'damaged')) {
+          into.exec(`INSERT OR REPLACE INTO main."${table}" SELECT * FROM damaged."${table}"`);
+        }
+      })();
+    } finally {
+      into.exec('DETACH damaged');
+    }
+    return true;
+  } catch (error) {
+    if (isDamage(error)) return false;
+    throw error;
+  }
+}
+
+function applicationId(database: BetterSqlite3.Database): number {
+  return database.pragma('application_id', { simple: true }) as number;
+}
+
+/** Has the next `open` check all of the file, however large it is. */
+function markSuspect(database: BetterSqlite3.Database): void {
+  database.pragma(`application_id = ${SUSPECT}`);
 }

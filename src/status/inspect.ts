@@ -95,7 +95,7 @@ function sampleLine(sample: Sample | SampleV2): object {
   return { ...timesOf(sample), value: valueText(sample.valueBits) };
 }
 
-function histogramLine(histogram: HistogramV1 | HistogramV2): object {
+export function histogramLine(histogram: HistogramV1 | HistogramV2): object {
   return {
     ...timesOf(histogram),
     flavour: histogram.countFloatBits === undefined ? 'integer' : 'float',
@@ -128,7 +128,7 @@ function listed<T>(list: readonly T[], show: (element: T) => unknown = (element)
   return list.length > 0 ? list.map((element) => show(element)) : undefined;
 }
 
-function integersAsJson(_key: string, value: unknown): unknown {
+export function integersAsJson(_key: string, value: unknown): unknown {
   if (typeof value !== 'bigint') return value;
   return Number.isSafeInteger(Number(value)) ? Number(value) : String(value);
 }

@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
-import { Script } from 'node:vm';
 import type BetterSqlite3 from 'better-sqlite3';
 import { hasRecentTables, textToLabels } from '../network/recent-schema.ts';
 import { decodeHistogramV1, metricTypes } from '../protocol/schema.ts';
-import { SpillwayError } from '../runtime/errors.ts';
 import Database from '../runtime/sqlite.ts';
 import { matches, type Selector } from './selector.ts';
 import { histogramText, valueText } from './value-text.ts';
+import { withinTime } from './within-time.ts';
 
 /** All of it is JSON as it stands. Timestamps are ms since the epoch, rounded beyond 2^53. */
 export interface RecentLookupResult {
@@ -61,11 +60,6 @@ export interface RecentSummary {
   readonly sampleCount: number;
   /** Undefined while there are no samples. */
   readonly newestTimestampMs: number | undefined;
-}
-
-/** Matching took too long: a regular expression of the selector backtracks without end. */
-export class SelectorTimeoutError extends SpillwayError {
-  readonly code = 'SELECTOR_TIMEOUT';
 }
 
 /** Time for matching all label sets. It runs on the thread that also receives, so it must not last. */
@@ -225,14 +219,4 @@ function metadataOf(row: MetadataRow | undefined): { metadata?: RecentMetadata }
   if (row === undefined) return {};
   const { type, help, unit } = row;
   return { metadata: { type: metricTypes[Number(type)] ?? String(type), help, unit } };
-}
-
-/** Runs `action` for at most `ms`, interrupting even a regular expression. Throws SelectorTimeoutError. */
-function withinTime<T>(ms: number, action: () => T): T {
-  try {
-    return new Script('action()').runInNewContext({ action }, { timeout: ms }) as T;
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
-    throw new SelectorTimeoutError(`matching the selector took more than ${ms} ms: simplify its patterns`);
-  }
 }

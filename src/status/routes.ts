@@ -1,7 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/load.ts';
+import type { DeadLetterStore } from '../ledger/dead-letters.ts';
 import { SpillwayError } from '../runtime/errors.ts';
+import { deadLetterRoutes } from './dead-letter-routes.ts';
 import { openRecent } from './recent-lookup.ts';
 import { parseSelector } from './selector.ts';
 
@@ -12,6 +14,8 @@ export interface StatusOptions {
   /** Undefined when the agent is ready, else what it is doing. */
   readonly ready: () => string | undefined;
   readonly summary: () => object;
+  /** Undefined while the ledger is not open. */
+  readonly deadLetters: () => DeadLetterStore | undefined;
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
@@ -19,7 +23,10 @@ type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) =>
 const MOST_SERIES = 1000;
 const MOST_SAMPLES = 10_000;
 
-/** What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples. Nothing changes by it. */
+/**
+ * What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples, dead letters. Nothing
+ * changes by it but dead letters (dead-letter-routes.ts).
+ */
 export function statusRoutes(options: StatusOptions): [string, Handler][] {
   return [
     [
@@ -43,6 +50,7 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
       (_request, response) => json(response, 200, { version: options.version, ...options.summary() }),
     ],
     ['/api/v1/recent', (_request, response, url) => lookUp(options.config, response, url)],
+    ...deadLetterRoutes(options.deadLetters),
     [
       '/',
       (_request, response) =>
@@ -55,6 +63,7 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
             'POST /api/v1/write                remote write 1.0',
             'GET  /api/v1/status               what came in, what is delivered, what waits',
             'GET  /api/v1/recent?match=up      recent samples of a series, from the built-in destination',
+            'GET  /api/v1/dead_letters         rows that an endpoint refused for good',
             'GET  /metrics                     for Prometheus',
             'GET  /-/healthy, /-/ready',
           ].join('\n'),

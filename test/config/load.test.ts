@@ -78,6 +78,7 @@ remote_write:
         segmentDictionaryBytes: 1048576,
         codec: 'none',
       },
+      deadLetters: { maxRows: 100_000, maxAgeMs: 30 * 86_400_000 },
       remoteWrite: [
         {
           name: 'mimir',

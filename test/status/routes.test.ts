@@ -42,6 +42,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     registry: new Registry(),
     ready: () => served.state,
     summary: () => ({ receivedRows: 7 }),
+    deadLetters: () => undefined,
   });
   const server = new HttpServer(new Map(routes), 60_000, logger);
   const base = await server.listen({ host: '127.0.0.1', port: 0 });

@@ -1,0 +1,220 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ListenAddress } from '../config/addresses.ts';
+import type { LetterCount, LetterCursor, LetterOrder, StoredLetter } from '../ledger/dead-letters.ts';
+import { Ledger } from '../ledger/ledger.ts';
+import { DirectoryLockedError, lockDirectory } from '../runtime/directory-lock.ts';
+import { describeError } from '../runtime/errors.ts';
+import {
+  deadLettersPath,
+  parseRawLetter,
+  type RawLetter,
+  type RefusedAgain,
+} from '../status/dead-letter-routes.ts';
+import {
+  cursorText,
+  isForAll,
+  type LetterPage,
+  type LetterQuery,
+  letterPage,
+  MOST_LETTERS,
+  parseCursor,
+  queryParams,
+} from '../status/letter-query.ts';
+import { CommandError } from './errors.ts';
+
+/** Where `spillway dead-letters` finds the letters: in the ledger, or at the agent that holds it. */
+export interface DeadLetterSource {
+  /** A part of the letters of `query`, behind `after`; it may be empty and yet have a `next`. */
+  page(query: LetterQuery, order: LetterOrder, after: LetterCursor | undefined): Promise<LetterPage>;
+  counts(): Promise<readonly LetterCount[]>;
+  /** The letters have been sent again and taken. */
+  resent(ids: readonly number[]): Promise<void>;
+  refused(refused: RefusedAgain): Promise<void>;
+  /** Deletes all letters of `query`; returns how many. */
+  purge(query: LetterQuery): Promise<number>;
+  close(): void;
+}
+
+/** What the settings say about where the letters are. */
+export interface SourceOptions {
+  readonly dataDir: string;
+  readonly listen: ListenAddress;
+  /** Of the agent, when it is not reached by what `listen` says. */
+  readonly url: string | undefined;
+  /** Told when a damaged ledger was set aside. */
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * The letters of `dataDir`. While an agent holds that directory its files are left alone, and it is asked instead.
+ * Without one, the directory is held until `close`. Throws `CommandError`.
+ */
+export function openSource({ dataDir, listen, url, warn }: SourceOptions): DeadLetterSource {
+  if (url !== undefined) return new AgentSource(url);
+  if (!existsSync(join(dataDir, 'state.db'))) {
+    throw new CommandError(`there is no ledger in ${dataDir}: no agent has run there`, { dir: dataDir });
+  }
+  let lock: { release(): void };
+  try {
+    lock = lockDirectory(dataDir);
+  } catch (error) {
+    if (error instanceof DirectoryLockedError)
+      return new AgentSource(urlOf(listen), `${dataDir} is in use, and `);
+    throw error;
+  }
+  try {
+    const ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
+      warn(`the ledger is damaged and was set aside as ${aside}: ${describeError(cause)}`);
+    });
+    return new LedgerSource(ledger, lock);
+  } catch (error) {
+    lock.release();
+    throw error;
+  }
+}
+
+/** The letters of a query, one by one; read page by page. */
+export async function* lettersOf(
+  source: DeadLetterSource,
+  query: LetterQuery,
+  order: LetterOrder,
+): AsyncIterable<StoredLetter> {
+  let page = await source.page(query, order, undefined);
+  for (;;) {
+    yield* page.letters;
+    if (page.next === undefined) return;
+    page = await source.page(query, order, page.next);
+  }
+}
+
+/** Where this machine reaches a listener. */
+function urlOf({ host, port }: ListenAddress): string {
+  const here = host === '' || host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  return `http://${here.includes(':') ? `[${here}]` : here}:${port}`;
+}
+
+class LedgerSource implements DeadLetterSource {
+  readonly #ledger: Ledger;
+  readonly #lock: { release(): void };
+
+  constructor(ledger: Ledger, lock: { release(): void }) {
+    this.#ledger = ledger;
+    this.#lock = lock;
+  }
+
+  async page(query: LetterQuery, order: LetterOrder, after: LetterCursor | undefined): Promise<LetterPage> {
+    return letterPage(this.#ledger.deadLetters, query, order, after, MOST_LETTERS);
+  }
+
+  async counts(): Promise<readonly LetterCount[]> {
+    return this.#ledger.deadLetters.counts();
+  }
+
+  async resent(ids: readonly number[]): Promise<void> {
+    this.#ledger.deadLetters.remove(ids, 'resent');
+  }
+
+  async refused({ ids, ...answer }: RefusedAgain): Promise<void> {
+    this.#ledger.deadLetters.refusedAgain(ids, answer);
+  }
+
+  async purge(query: LetterQuery): Promise<number> {
+    let removed = 0;
+    for (let after: LetterCursor | undefined; ; ) {
+      const { letters, next } = await this.page(query, 'arrival', after);
+      removed += this.#ledger.deadLetters.remove(
+        letters.map(({ id }) => id),
+        'purged',
+      );
+      if (next === undefined) return removed;
+      after = next;
+    }
+  }
+
+  close(): void {
+    this.#ledger.close();
+    this.#lock.release();
+  }
+}
+
+/** By HTTP; user and password in the URL are sent as basic authentication. */
+class AgentSource implements DeadLetterSource {
+  readonly #base: string;
+  readonly #headers: Record<string, string>;
+  readonly #because: string;
+
+  /** `because` comes before what is said when nobody answers. */
+  constructor(text: string, because = '') {
+    this.#because = because;
+    if (!URL.canParse(text)) throw new CommandError(`${text} is not a URL`);
+    const url = new URL(text);
+    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+    this.#headers = pair === ':' ? {} : { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
+    this.#base = `${url.origin}${url.pathname.replace(/\/$/, '')}${deadLettersPath}`;
+  }
+
+  async page(query: LetterQuery, order: LetterOrder, after: LetterCursor | undefined): Promise<LetterPage> {
+    const params = pageParams(query, after === undefined ? undefined : cursorText(after));
+    params.set('order', order);
+    params.set('raw', '1');
+    const page = await this.#ask<{ letters: readonly RawLetter[]; next: string | null }>('GET', `?${params}`);
+    return { letters: page.letters.map(parseRawLetter), next: parseCursor(pageParams({}, page.next)) };
+  }
+
+  async counts(): Promise<readonly LetterCount[]> {
+    return (await this.#ask<{ counts: readonly LetterCount[] }>('GET', '/counts')).counts;
+  }
+
+  async resent(ids: readonly number[]): Promise<void> {
+    for (const some of parts(ids)) await this.#ask('POST', '/resent', { ids: some });
+  }
+
+  async refused({ ids, ...answer }: RefusedAgain): Promise<void> {
+    for (const some of parts(ids)) await this.#ask('POST', '/refused', { ids: some, ...answer });
+  }
+
+  async purge(query: LetterQuery): Promise<number> {
+    let removed = 0;
+    for (let after: string | null | undefined; after !== null; ) {
+      const params = pageParams(query, after);
+      if (isForAll(query)) params.set('all', 'true');
+      const step = await this.#ask<{ removed: number; next: string | null }>('DELETE', `?${params}`);
+      removed += step.removed;
+      after = step.next;
+    }
+    return removed;
+  }
+
+  close(): void {}
+
+  async #ask<T>(method: string, path: string, body?: object): Promise<T> {
+    let response: Response;
+    try {
+      response = await fetch(this.#base + path, {
+        method,
+        headers: { ...this.#headers, ...(body && { 'Content-Type': 'application/json' }) },
+        ...(body && { body: JSON.stringify(body) }),
+      });
+    } catch (cause) {
+      throw new CommandError(
+        `${this.#because}no agent answers at ${this.#base}: name its address by --url`,
+        {},
+        cause,
+      );
+    }
+    const text = await response.text();
+    if (!response.ok) throw new CommandError(`${this.#base} answers ${response.status}: ${text.trim()}`);
+    return JSON.parse(text) as T;
+  }
+}
+
+function pageParams(query: LetterQuery, after: string | null | undefined): URLSearchParams {
+  const params = queryParams(query);
+  if (after !== undefined && after !== null) params.set('after', after);
+  return params;
+}
+
+function* parts(ids: readonly number[]): Iterable<readonly number[]> {
+  for (let i = 0; i < ids.length; i += MOST_LETTERS) yield ids.slice(i, i + MOST_LETTERS);
+}

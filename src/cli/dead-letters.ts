@@ -1,0 +1,191 @@
+import { resolve } from 'node:path';
+import { parseArgs } from 'node:util';
+import { parseDuration } from '../config/durations.ts';
+import { type Config, parseConfig } from '../config/load.ts';
+import type { StoredLetter } from '../ledger/dead-letters.ts';
+import { integersAsJson } from '../status/inspect.ts';
+import { isForAll, type LetterQuery } from '../status/letter-query.ts';
+import { letterObject, letterText } from '../status/letter-text.ts';
+import { parseSelector } from '../status/selector.ts';
+import { readConfig } from './config-text.ts';
+import { type DeadLetterSource, lettersOf, openSource } from './dead-letter-source.ts';
+import { UsageError } from './errors.ts';
+import { Output } from './output.ts';
+import { resendLetters } from './resend-letters.ts';
+
+export const deadLettersUsage = `  spillway dead-letters list|export|resend|purge [--config FILE] [--data-dir DIR] [--url URL]
+        [--endpoint NAME] [--selector '{...}'] [--reason REASON] [--since 1h] [--before 1d]
+      Rows that an endpoint refused for good: look at them (list [--limit N] [--json]), write
+      all of them as JSON lines (export), send them again to their endpoint (resend
+      [--keep-going]), or delete them (purge, with a filter or --all). Also while the agent runs.
+`;
+
+const LIST_LETTERS = 20;
+
+/** `spillway dead-letters ...`; returns the exit code. Throws `UsageError`, `CommandError`, `ConfigError`. */
+export async function deadLetters(args: readonly string[]): Promise<number> {
+  const { values, positionals } = parse(args);
+  const [command, ...rest] = positionals;
+  if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
+  const run = Object.hasOwn(commands, command ?? '') ? commands[command as keyof typeof commands] : undefined;
+  if (run === undefined) throw new UsageError('dead-letters: list, export, resend or purge?');
+  const query = queryOf(values);
+  const text = readConfig(values.config);
+  const dataDir = values['data-dir'] === undefined ? {} : { dataDir: resolve(values['data-dir']) };
+  const config = parseConfig(text.text, { ...text, ...dataDir });
+  const source = openSource({
+    dataDir: config.dataDir,
+    listen: config.listen,
+    url: values.url,
+    warn: (message) => process.stderr.write(`spillway: ${message}\n`),
+  });
+  try {
+    return await run({ source, query, flags: values, config, output: new Output() });
+  } finally {
+    source.close();
+  }
+}
+
+interface Task {
+  readonly source: DeadLetterSource;
+  readonly query: LetterQuery;
+  readonly flags: Flags;
+  readonly config: Config;
+  readonly output: Output;
+}
+
+const commands = {
+  list: async ({ source, query, flags, output }: Task): Promise<number> => {
+    const limit = flags.json ? Number.POSITIVE_INFINITY : LIST_LETTERS;
+    const most = flags.limit === undefined ? limit : wholeNumber('--limit', flags.limit);
+    const { endpoint: wanted, ...others } = query;
+    if (!flags.json && isForAll(others)) {
+      for (const count of await source.counts()) {
+        if (wanted !== undefined && wanted !== count.endpoint) continue;
+        const { endpoint, letters, reason, cause } = count;
+        const [oldest, newest] = [timeText(count.oldestAtMs), timeText(count.newestAtMs)];
+        await output.line(`${endpoint}: ${letters} ${reason} with ${cause}, from ${oldest} to ${newest}`);
+      }
+    }
+    let shown = 0;
+    for await (const letter of lettersOf(source, query, 'arrival')) {
+      if (output.closed) break;
+      if (shown === most) {
+        if (!flags.json) await output.line('... more: --limit N, or export');
+        break;
+      }
+      shown++;
+      const { endpoint, cause, words, atMs } = letter;
+      await output.line(
+        flags.json
+          ? jsonLine(letter)
+          : `\n${timeText(atMs)} ${endpoint} ${cause} ${oneLine(words)}\n  ${letterText(letter)}`,
+      );
+    }
+    if (shown === 0 && !flags.json) await output.line('no dead letters');
+    return 0;
+  },
+
+  export: async ({ source, query, output }: Task): Promise<number> => {
+    for await (const letter of lettersOf(source, query, 'arrival')) {
+      if (output.closed) break;
+      await output.line(jsonLine(letter));
+    }
+    return 0;
+  },
+
+  purge: async ({ source, query, flags, output }: Task): Promise<number> => {
+    if (isForAll(query) && !flags.all) throw new UsageError('purge: say which letters, or --all');
+    await output.line(`purged ${await source.purge(query)} letters`);
+    return 0;
+  },
+
+  resend: async ({ source, query, flags, config, output }: Task): Promise<number> => {
+    const counts = await source.counts();
+    const names = [...new Set(counts.map(({ endpoint }) => endpoint))];
+    const wanted = names.filter((name) => query.endpoint === undefined || name === query.endpoint);
+    if (wanted.length === 0) await output.line('no dead letters');
+    let allTaken = true;
+    for (const name of wanted) {
+      const endpoint = config.remoteWrite.find((one) => one.name === name);
+      if (endpoint === undefined) {
+        await output.line(`${name}: not in the configuration; its letters stay`);
+        allTaken = false;
+        continue;
+      }
+      const done = await resendLetters(source, query, endpoint, flags['keep-going'] === true);
+      await output.line(`${name}: resent ${done.resent}, refused again ${done.refused}, left ${done.left}`);
+      if (done.stopped !== undefined) await output.line(`${name}: ${done.stopped}`);
+      if (done.refused + done.left > 0 || done.stopped !== undefined) allTaken = false;
+    }
+    return allTaken ? 0 : 1;
+  },
+};
+
+function parse(args: readonly string[]) {
+  try {
+    return parseArgs({
+      args: [...args],
+      allowPositionals: true,
+      options: {
+        config: { type: 'string', short: 'c' },
+        'data-dir': { type: 'string' },
+        url: { type: 'string' },
+        endpoint: { type: 'string' },
+        selector: { type: 'string' },
+        reason: { type: 'string' },
+        since: { type: 'string' },
+        before: { type: 'string' },
+        limit: { type: 'string' },
+        json: { type: 'boolean' },
+        all: { type: 'boolean' },
+        'keep-going': { type: 'boolean' },
+      },
+    });
+  } catch (cause) {
+    throw new UsageError((cause as Error).message, {}, cause);
+  }
+}
+
+type Flags = ReturnType<typeof parse>['values'];
+
+function queryOf({ endpoint, selector, reason, since, before }: Flags): LetterQuery {
+  // Here, so that a mistake in it is said before anything is opened.
+  try {
+    if (selector !== undefined) parseSelector(selector);
+  } catch (cause) {
+    throw new UsageError('--selector', { selector: selector ?? '' }, cause);
+  }
+  return {
+    endpoint,
+    match: selector,
+    reason,
+    sinceMs: ago('--since', since),
+    beforeMs: ago('--before', before),
+  };
+}
+
+/** The time that long ago, ms since the epoch. */
+function ago(flag: string, text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  const ms = parseDuration(text);
+  if (ms === undefined) throw new UsageError(`${flag} ${text} is not a duration such as 30m or 7d`);
+  return Math.max(0, Date.now() - ms);
+}
+
+function wholeNumber(flag: string, text: string): number {
+  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} ${text} is not a whole number`);
+  return Number(text);
+}
+
+function jsonLine(letter: StoredLetter): string {
+  return JSON.stringify(letterObject(letter), integersAsJson);
+}
+
+function timeText(ms: number): string {
+  return new Date(ms).toISOString();
+}
+
+function oneLine(words: string): string {
+  return words.replace(/[\s\p{C}]+/gu, ' ').trim();
+}

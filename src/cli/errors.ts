@@ -1,0 +1,11 @@
+import { SpillwayError } from '../runtime/errors.ts';
+
+/** The command line is wrong; the usage is shown with it. */
+export class UsageError extends SpillwayError {
+  readonly code = 'USAGE';
+}
+
+/** What was asked for could not be done. */
+export class CommandError extends SpillwayError {
+  readonly code = 'COMMAND_FAILED';
+}

@@ -1,0 +1,186 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import { type DeadLetterStore, DeadLettersDamagedError, type StoredLetter } from '../ledger/dead-letters.ts';
+import { describeError, SpillwayError } from '../runtime/errors.ts';
+import { type EndpointReason, endpointReasons } from '../telemetry/reasons.ts';
+import { integersAsJson } from './inspect.ts';
+import {
+  cursorText,
+  isForAll,
+  LetterQueryError,
+  letterPage,
+  MOST_LETTERS,
+  parseCursor,
+  parseQuery,
+  wholeNumber,
+} from './letter-query.ts';
+import { letterObject } from './letter-text.ts';
+
+/** All of it is below this path: what reads are GETs, what changes something are DELETEs and POSTs. */
+export const deadLettersPath = '/api/v1/dead_letters';
+
+/** A letter as it goes over HTTP with `raw=1`: bytes in base64, everything else as it is kept. */
+export type RawLetter = Omit<StoredLetter, 'labels' | 'content'> & {
+  readonly labels: string;
+  readonly content: string;
+};
+
+/** What `POST .../refused` takes: letters that were sent again and refused again, and the new answer. */
+export interface RefusedAgain {
+  readonly ids: readonly number[];
+  readonly reason: EndpointReason;
+  readonly cause: string;
+  readonly words: string;
+  readonly atMs: number;
+}
+
+type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
+/** Gives the JSON of the answer. */
+type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Promise<object> | object;
+
+/** Enough for the ids of as many letters as a page has, and the words of a receiver. */
+const MOST_BYTES = 64 * 1024;
+
+/**
+ * The dead letters of a running agent. `spillway dead-letters` is the client; a person can use them as well:
+ *
+ *     GET    /api/v1/dead_letters          a page of letters: endpoint, match, reason, since, before (ms), after, limit
+ *     GET    /api/v1/dead_letters/counts   letters by endpoint and answer
+ *     DELETE /api/v1/dead_letters          deletes those of a page, with the same parameters; any by all=true
+ *     POST   /api/v1/dead_letters/resent   {ids}: were sent again and taken, so they go
+ *     POST   /api/v1/dead_letters/refused  {ids, reason, cause, words, atMs}: were sent again and refused again
+ *
+ * A page is `limit` letters that were looked at, and those of them that the query lets through; `next` is what to give
+ * as `after` for the page behind it, and null at the end. What one call can ask for is bounded, since the thread that
+ * answers is the one that receives. A POST must say that it is JSON: no browser sends that from another site unasked.
+ */
+export function deadLetterRoutes(store: () => DeadLetterStore | undefined): [string, Handler][] {
+  return [
+    [deadLettersPath, route(store, { GET: listPage, DELETE: purgePage })],
+    [`${deadLettersPath}/counts`, route(store, { GET: (letters) => ({ counts: letters.counts() }) })],
+    [
+      `${deadLettersPath}/resent`,
+      route(store, {
+        POST: async (letters, request) => {
+          const { ids } = await readJson(request);
+          return { removed: letters.remove(idsOf(ids), 'resent') };
+        },
+      }),
+    ],
+    [
+      `${deadLettersPath}/refused`,
+      route(store, {
+        POST: async (letters, request) => {
+          const body = await readJson(request);
+          return { kept: letters.refusedAgain(idsOf(body.ids), answerOf(body)) };
+        },
+      }),
+    ],
+  ];
+}
+
+function route(store: () => DeadLetterStore | undefined, actions: Readonly<Record<string, Action>>): Handler {
+  return async (request, response, url) => {
+    const answer = (status: number, body: object): void => {
+      response
+        .writeHead(status, { 'Content-Type': 'application/json' })
+        .end(`${JSON.stringify(body, integersAsJson, 2)}\n`);
+    };
+    const method = request.method ?? '';
+    const action = Object.hasOwn(actions, method) ? actions[method] : undefined;
+    if (action === undefined) {
+      response.setHeader('Allow', Object.keys(actions).join(', '));
+      answer(405, { error: `${method} is not known here` });
+      return;
+    }
+    const letters = store();
+    if (letters === undefined) {
+      answer(503, { error: 'the ledger is not open: the agent is starting or stopping' });
+      return;
+    }
+    try {
+      answer(200, await action(letters, request, url));
+    } catch (error) {
+      if (!(error instanceof SpillwayError)) throw error;
+      answer(error instanceof DeadLettersDamagedError ? 500 : 400, { error: describeError(error) });
+    }
+  };
+}
+
+const listPage: Action = (store, _request, { searchParams }) => {
+  const order = searchParams.get('order') ?? 'arrival';
+  if (order !== 'arrival' && order !== 'time') {
+    throw new LetterQueryError('order: expected arrival or time', { order });
+  }
+  const query = parseQuery(searchParams);
+  const { letters, next } = letterPage(store, query, order, parseCursor(searchParams), limitOf(searchParams));
+  const raw = searchParams.get('raw') === '1';
+  return { letters: letters.map(raw ? rawLetter : letterObject), next: next ? cursorText(next) : null };
+};
+
+const purgePage: Action = (store, _request, { searchParams }) => {
+  const query = parseQuery(searchParams);
+  if (isForAll(query) && searchParams.get('all') !== 'true') {
+    throw new LetterQueryError('say which letters, or all=true');
+  }
+  const page = letterPage(store, query, 'arrival', parseCursor(searchParams), limitOf(searchParams));
+  const ids = page.letters.map(({ id }) => id);
+  return { removed: store.remove(ids, 'purged'), next: page.next ? cursorText(page.next) : null };
+};
+
+function limitOf(params: URLSearchParams): number {
+  const limit = wholeNumber(params, 'limit') ?? MOST_LETTERS;
+  if (limit === 0) throw new LetterQueryError('limit: expected 1 or more', { limit });
+  return Math.min(limit, MOST_LETTERS);
+}
+
+function rawLetter(letter: StoredLetter): RawLetter {
+  const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
+  return { ...letter, labels: base64(letter.labels), content: base64(letter.content) };
+}
+
+/** The letter that `rawLetter` wrote. */
+export function parseRawLetter(raw: RawLetter): StoredLetter {
+  return {
+    ...raw,
+    labels: Buffer.from(raw.labels, 'base64'),
+    content: Buffer.from(raw.content, 'base64'),
+  };
+}
+
+async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
+  if (request.headers['content-type']?.split(';')[0] !== 'application/json') {
+    throw new LetterQueryError('Content-Type: expected application/json');
+  }
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > MOST_BYTES) throw new LetterQueryError(`the body is longer than ${MOST_BYTES} bytes`);
+    parts.push(part);
+  }
+  try {
+    const body = JSON.parse(Buffer.concat(parts).toString()) as unknown;
+    if (typeof body === 'object' && body !== null) return body as Record<string, unknown>;
+  } catch (cause) {
+    throw new LetterQueryError('the body is not JSON', {}, cause);
+  }
+  throw new LetterQueryError('the body is not an object');
+}
+
+function idsOf(ids: unknown): number[] {
+  if (Array.isArray(ids) && ids.length <= MOST_LETTERS && ids.every(Number.isSafeInteger)) return ids;
+  throw new LetterQueryError(`ids: expected at most ${MOST_LETTERS} whole numbers`);
+}
+
+function answerOf({ reason, cause, words, atMs }: Record<string, unknown>): Omit<RefusedAgain, 'ids'> {
+  if (
+    typeof reason !== 'string' ||
+    !Object.hasOwn(endpointReasons, reason) ||
+    typeof cause !== 'string' ||
+    typeof words !== 'string' ||
+    !Number.isSafeInteger(atMs)
+  ) {
+    throw new LetterQueryError('expected a reason, a cause, words, and atMs');
+  }
+  return { reason: reason as EndpointReason, cause, words, atMs: atMs as number };
+}

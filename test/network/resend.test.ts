@@ -1,0 +1,152 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { uncompress } from 'snappyjs';
+import type { DeadLetter } from '../../src/network/dead-letter.ts';
+import type { Destination, Outcome } from '../../src/network/destination.ts';
+import { Resender } from '../../src/network/resend.ts';
+import { decodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/schema.ts';
+import { METADATA } from '../../src/serialization/rows.ts';
+import { metadataLetter, sampleLetter } from '../support/letters.ts';
+
+const settings = {
+  minBackoffMs: 1,
+  maxBackoffMs: 1,
+  retryOn429: true,
+  retryOn408: true,
+  holdOn4xx: true,
+  splitRefused: true,
+};
+
+const answer = (status: number, words = ''): Outcome => ({
+  kind: 'response',
+  status,
+  retryAfter: undefined,
+  words,
+});
+
+interface Sent {
+  /** Times of the samples of each request, or the families of its metadata. */
+  readonly requests: string[];
+  readonly taken: number[];
+  readonly refused: [row: number, cause: string, words: string][];
+  readonly stopped: Resender<DeadLetter>['stopped'];
+}
+
+async function send(
+  letters: readonly DeadLetter[],
+  script: (message: WriteRequestV1, index: number) => Outcome,
+  { maxSamplesPerSend = 4, mostRefusals = 100 } = {},
+): Promise<Sent> {
+  const requests: string[] = [];
+  const taken: number[] = [];
+  const refused: [number, string, string][] = [];
+  const destination: Destination = {
+    post: async (body) => {
+      const message = decodeWriteRequestV1(uncompress(body));
+      const times = message.timeseries.map(({ samples }) => String(samples[0]?.timestamp));
+      const families = message.metadata.map(({ metricFamilyName }) => metricFamilyName);
+      requests.push([...times, ...families].join(' '));
+      return script(message, requests.length - 1);
+    },
+    close: async () => undefined,
+  };
+  const resender = new Resender<DeadLetter>({
+    destination,
+    settings,
+    maxSamplesPerSend,
+    maxMetadataPerSend: 2,
+    mostRefusals,
+    now: () => 0,
+    taken: async (some) => {
+      taken.push(...some.map(({ row }) => row));
+    },
+    refused: async ({ row }, { cause, words }) => {
+      refused.push([row, cause, words]);
+    },
+  });
+  for (const letter of letters) await resender.add(letter);
+  await resender.finish();
+  return { requests, taken, refused, stopped: resender.stopped };
+}
+
+const samples = (count: number): DeadLetter[] =>
+  Array.from({ length: count }, (_, i) => sampleLetter(i, { __name__: 'up', i: `${i % 3}` }, i));
+
+test('letters go in full requests and in their order, metadata apart', async () => {
+  const letters = [
+    metadataLetter(100, 'a', 'help'),
+    ...samples(9),
+    ...['b', 'c'].map((family, i) => metadataLetter(101 + i, family, '')),
+  ];
+  const { requests, taken, refused, stopped } = await send(letters, () => answer(204));
+  assert.deepEqual(requests, ['0 1 2 3', '4 5 6 7', 'a b', 'c', '8']);
+  assert.deepEqual(taken, [0, 1, 2, 3, 4, 5, 6, 7, 100, 101, 102, 8]);
+  assert.deepEqual([refused, stopped], [[], undefined]);
+  assert.equal(letters.filter(({ kind }) => kind === METADATA).length, 3);
+});
+
+test('of a refused request the letters at fault are found, and nothing else is refused', async () => {
+  const bad = new Set([2n, 3n, 9n]);
+  const { taken, refused, requests } = await send(samples(16), ({ timeseries }) => {
+    const found = timeseries.find(({ samples: [one] }) => bad.has(one!.timestamp));
+    return found === undefined ? answer(200) : answer(400, `not ${found.samples[0]!.timestamp}`);
+  });
+  assert.deepEqual(
+    taken,
+    samples(16)
+      .map(({ row }) => row)
+      .filter((row) => !bad.has(BigInt(row))),
+  );
+  assert.deepEqual(refused, [
+    [2, '400', 'not 2'],
+    [3, '400', 'not 3'],
+    [9, '400', 'not 9'],
+  ]);
+  assert.ok(requests.length <= 2 * 16);
+});
+
+test('a request that is too large is sent in parts', async () => {
+  const { taken, refused } = await send(
+    samples(9),
+    ({ timeseries }) => answer(timeseries.length > 2 ? 413 : 204),
+    {
+      maxSamplesPerSend: 100,
+    },
+  );
+  assert.deepEqual([taken.length, refused], [9, []]);
+});
+
+for (const { what, outcome, action, cause } of [
+  { what: '503', outcome: answer(503, 'busy'), action: 'retry', cause: '5xx' },
+  { what: '429', outcome: answer(429, 'busy'), action: 'retry', cause: '429' },
+  { what: '401', outcome: answer(401, 'busy'), action: 'hold', cause: '401' },
+  {
+    what: 'refused connection',
+    outcome: { kind: 'network', code: 'ECONNREFUSED', words: 'busy', maybeDelivered: false },
+    action: 'retry',
+    cause: 'network',
+  },
+] as const) {
+  test(`a ${what} ends it, also within a request that is being split`, async () => {
+    const first = await send(samples(9), (_, index) => (index === 1 ? outcome : answer(204)));
+    assert.deepEqual(first.stopped, { action, cause, words: 'busy' });
+    assert.deepEqual([first.taken, first.refused, first.requests.length], [[0, 1, 2, 3], [], 2]);
+
+    const second = await send(samples(9), (_, index) => (index === 1 ? outcome : answer(400)));
+    assert.deepEqual([second.taken, second.refused, second.requests.length], [[], [], 2]);
+  });
+}
+
+test('it gives up when nothing but refusals comes, and counts anew when something is taken', async () => {
+  const never = await send(samples(40), () => answer(400, 'no'), { mostRefusals: 5 });
+  assert.equal(never.refused.length, 5);
+  assert.deepEqual(never.stopped, { action: 'refused', cause: '400', words: 'no' });
+
+  const some = await send(
+    samples(40),
+    ({ timeseries }) =>
+      answer(timeseries.length === 1 && timeseries[0]!.samples[0]!.timestamp % 4n === 0n ? 204 : 400),
+    { mostRefusals: 5 },
+  );
+  assert.deepEqual([some.taken.length, some.refused.length, some.stopped], [10, 30, undefined]);
+});
