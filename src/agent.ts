@@ -285,7 +285,6 @@ export class Agent {
         logger: this.logger,
         userAgent: `Spillway/${packageVersion()}`,
         now: Date.now,
-        onLetters: () => undefined,
         onReleased: () => this.#release(),
       });
       this.#endpoints.push(endpoint);

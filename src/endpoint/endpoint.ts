@@ -30,8 +30,6 @@ export interface EndpointOptions {
   readonly logger: Logger;
   readonly userAgent: string;
   readonly now: () => number;
-  /** Keeps rows that the endpoint refused for good, before they are forgotten. May throw. */
-  readonly onLetters: (letters: DeadLetters) => void;
   /** The endpoint needs nothing before its `low` any more, and that is saved. */
   readonly onReleased: () => void;
 }
@@ -264,11 +262,17 @@ export class Endpoint {
   }
 
   #keep(letters: DeadLetters): void {
+    const { deadLetters } = this.#options.ledger;
     try {
-      this.#options.onLetters(letters);
+      deadLetters.keep(this.name, letters);
       this.#repetition.over('letters');
     } catch (error) {
-      this.#tell('letters', 'dead letters cannot be kept; the rows are counted as rejected and gone', error);
+      this.#tell(
+        'letters',
+        'dead letters cannot be kept; the rows are counted as rejected, and are gone',
+        error,
+      );
+      deadLetters.lost(this.name, letters.letters.length);
     }
   }
 

@@ -24,6 +24,7 @@ async function balance(agent: Agent): Promise<Record<string, number>> {
     damaged: read('dropped_rows_total', { reason: 'damaged' }),
     waiting: read('backlog_rows'),
     unaccounted: read('unaccounted_rows'),
+    letters: readMetric(text, 'spillway_dead_letters', { endpoint }) ?? 0,
   };
 }
 
@@ -71,10 +72,13 @@ test('received = delivered + lost by reason + waiting, at every moment, over kil
     assertBalanced(await balance(agent));
   }
   await load.send(20);
-  const end = await poll(() => 'everything is settled', async () => {
-    const now = await balance(agent);
-    return now.waiting === 0 ? now : undefined;
-  });
+  const end = await poll(
+    () => 'everything is settled',
+    async () => {
+      const now = await balance(agent);
+      return now.waiting === 0 ? now : undefined;
+    },
+  );
   assertBalanced(end);
   // What was on its way at a kill may be in the queue, acknowledged or not.
   const acknowledged = load.acknowledged.length;
@@ -83,6 +87,7 @@ test('received = delivered + lost by reason + waiting, at every moment, over kil
   const poisonous = load.acknowledged.filter(({ series }) => series.includes(poison)).length;
   assert.ok(end.rejected! >= poisonous && end.rejected! <= poisonous + unknown, JSON.stringify(end));
   assert.equal(end.dropped, end.rejected);
+  assert.equal(end.letters, end.rejected, 'each of them can be seen, once, whatever the kills came between');
   const innocent = load.acknowledged.filter(({ series }) => !series.includes(poison));
   await sink.waitForRows(innocent);
   assert.deepEqual(sink.arrivals.inversions, []);

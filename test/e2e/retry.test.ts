@@ -80,7 +80,10 @@ test('rows that are refused for good are counted, shown with the words of the re
 
   const failed = () =>
     agent.metric('prometheus_remote_storage_samples_failed_total', { remote_name: 'picky' });
-  await poll(() => 'the poison is given up', async () => ((await failed()) === 1 ? true : undefined));
+  await poll(
+    () => 'the poison is given up',
+    async () => ((await failed()) === 1 ? true : undefined),
+  );
   await agent.line(/refused 1 rows for good, counted as rejected/);
   const sent = () => sink.requests.filter(({ rows }) => rows.some(({ at }) => at === 2n)).length;
   const before = sent();

@@ -64,7 +64,6 @@ class Rig {
         },
         userAgent: 'spillway/0',
         now: Date.now,
-        onLetters: () => undefined,
         onReleased: () => this.progress.made(),
       });
     this.endpoint = this.#make();
