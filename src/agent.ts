@@ -195,12 +195,12 @@ export class Agent {
       receivedRows: this.#receivedRows,
       refusedRows: this.#refusedRows,
       walBytes: this.#queue?.bytes ?? 0,
-      endpoints: this.#endpoints.map(({ name, stats, settledNow, waitingRows }) => ({
-        name,
-        deliveredRows: settledNow.delivered,
-        droppedRows: settledNow.lost,
-        waitingRows,
-        failing: stats.get('failingLoops') > 0,
+      endpoints: this.#endpoints.map((endpoint) => ({
+        name: endpoint.name,
+        deliveredRows: endpoint.settledNow.delivered,
+        droppedRows: endpoint.settledNow.lost,
+        waitingRows: endpoint.waitingRows(),
+        failing: endpoint.stats.get('failingLoops') > 0,
       })),
     };
   }
@@ -419,7 +419,9 @@ export class Agent {
 
   #readEndpoints(): EndpointReading[] {
     return this.#endpoints.map((endpoint) => {
-      const { name, config, stats, low, waitingRows } = endpoint;
+      const { name, config, low } = endpoint;
+      const stats = endpoint.stats.snapshot();
+      const waitingRows = endpoint.waitingRows(stats);
       const oldestMs = stats.get('oldestWaitingMs');
       return {
         name,

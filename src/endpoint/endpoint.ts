@@ -80,9 +80,8 @@ export class Endpoint {
     return this.#receivedBefore + this.#committedRows;
   }
 
-  /** Rows that are durable and not settled. */
-  get waitingRows(): number {
-    const { stats } = this;
+  /** Rows that are durable and not settled, by `stats`: its own, or a snapshot of them. */
+  waitingRows(stats: EndpointStats = this.stats): number {
     return Math.max(0, this.receivedRows + stats.get('returnedRows') - stats.settledRows);
   }
 

@@ -67,6 +67,13 @@ export class EndpointStats {
     this.counts = this.#numbers.subarray(DELIVERED_AT, REQUEST_SECONDS_AT);
   }
 
+  /** The numbers of this moment, which do not change any more. */
+  snapshot(): EndpointStats {
+    const copy = new EndpointStats();
+    new Float64Array(copy.buffer).set(this.#numbers);
+    return copy;
+  }
+
   get(name: EndpointScalar): number {
     return this.#numbers[scalarAt[name]]!;
   }

@@ -3,7 +3,7 @@ import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../serializati
 import { durationBuckets, type EndpointStats, type HistogramReading } from './endpoint-stats.ts';
 import { doorReasonNames, endpointReasonNames } from './reasons.ts';
 
-/** What the metrics need to know of an endpoint; read at each scrape. */
+/** What the metrics need to know of an endpoint, of one moment; read at each scrape. */
 export interface EndpointReading {
   readonly name: string;
   /** Without credentials. */
@@ -31,6 +31,24 @@ export interface QueueReading {
   readonly newestMs: number;
 }
 
+/** A registry that is told before each page, so that what is read elsewhere can be of one moment. */
+class PageRegistry extends Registry {
+  /** Called before a page is written. */
+  begin: () => void = () => undefined;
+  #page: Promise<string> | undefined;
+
+  /** Who asks while a page is being written gets that page. */
+  override metrics(): Promise<string> {
+    if (this.#page === undefined) {
+      this.begin();
+      this.#page = super.metrics().finally(() => {
+        this.#page = undefined;
+      });
+    }
+    return this.#page;
+  }
+}
+
 /**
  * `/metrics`. Two families of names:
  *
@@ -39,10 +57,10 @@ export interface QueueReading {
  *   alerts of Prometheus read, with the meaning that they have there.
  *
  * What happens on the main thread is counted by prom-client as it happens. What endpoints count stands in shared
- * memory, and is read when somebody scrapes.
+ * memory, and is read when somebody scrapes: once for a page, so that its numbers balance.
  */
 export class Metrics {
-  readonly registry: Registry = new Registry();
+  readonly registry: Registry;
   readonly requests: Counter<'code'>;
   readonly requestBytes: Counter;
   readonly requestSeconds: Histogram;
@@ -59,6 +77,12 @@ export class Metrics {
     queue: () => QueueReading | undefined,
     endpoints: () => readonly EndpointReading[],
   ) {
+    const registry = new PageRegistry();
+    let ofPage: readonly EndpointReading[] = [];
+    registry.begin = () => {
+      ofPage = endpoints();
+    };
+    this.registry = registry;
     const registers = [this.registry];
     collectDefaultMetrics({ register: this.registry });
     new Gauge({
@@ -130,8 +154,8 @@ export class Metrics {
     }
     for (const reason of doorReasonNames) this.refusedRows.inc({ reason }, 0);
     this.#registerQueue(queue);
-    this.#registerEndpoints(endpoints);
-    this.#registerPrometheus(queue, endpoints);
+    this.#registerEndpoints(() => ofPage);
+    this.#registerPrometheus(queue, () => ofPage);
   }
 
   #registerQueue(queue: () => QueueReading | undefined): void {
