@@ -9,6 +9,8 @@ import type { CommitFacts } from './filequeue/group-commit.ts';
 import { Ledger } from './ledger/ledger.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
+import { Doors } from './receiver/doors.ts';
+import { exposureWarnings } from './receiver/exposure.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
@@ -87,7 +89,9 @@ export class Agent {
   #started: Promise<string | undefined> | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** Throws `ConfigError`. Nothing starts yet. */
+  readonly #doors: Doors | undefined;
+
+  /** Throws `ConfigError` or `ConfigFileError`. Nothing starts yet. */
   constructor(options: AgentOptions) {
     this.#configText =
       options.dataDir === undefined ? options.config : { ...options.config, dataDir: options.dataDir };
@@ -105,6 +109,17 @@ export class Agent {
       () => this.#readQueue(),
       () => this.#readEndpoints(),
     );
+    this.#doors =
+      config.webConfigFile === undefined || options.listen === false
+        ? undefined
+        : new Doors({
+            file: config.webConfigFile,
+            logger,
+            now: Date.now,
+            onRefused: (reason) => this.#metrics.authRefusals.inc({ reason }),
+            onReload: () => this.#warnOfExposure(),
+          });
+    if (this.#doors !== undefined) this.#metrics.watchDoors(this.#doors);
     this.#writes = new WriteHandler({
       maxRequestBytes: config.receiver.maxRequestBytes,
       maxInFlightBytes: config.receiver.maxInFlightBytes,
@@ -125,11 +140,11 @@ export class Agent {
       ready: () => (this.#state === 'running' ? undefined : this.#state),
       summary: () => this.summary(),
     });
-    this.#server = new HttpServer(
-      new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]),
-      config.receiver.requestTimeoutMs,
+    this.#server = new HttpServer(new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]), {
+      requestTimeoutMs: config.receiver.requestTimeoutMs,
       logger,
-    );
+      doors: this.#doors,
+    });
   }
 
   /**
@@ -148,6 +163,7 @@ export class Agent {
     this.#state = 'starting';
     try {
       const url = this.#options.listen === false ? undefined : await this.#server.listen(this.config.listen);
+      this.#warnOfExposure();
       await this.#open();
       this.#state = 'running';
       return url;
@@ -188,6 +204,11 @@ export class Agent {
         failing: stats.get('failingLoops') > 0,
       })),
     };
+  }
+
+  /** What is dangerous about the way in which the agent listens, for whoever starts it. */
+  get warnings(): readonly string[] {
+    return this.#options.listen === false ? [] : exposureWarnings(this.config.listen, this.#doors?.config);
   }
 
   /** Stops everything, delivering for at most `graceMs` (default: `shutdown_grace`). Idempotent. */
@@ -301,6 +322,12 @@ export class Agent {
     if (errors.length > 0) {
       const causes = errors.map(describeError).join('; ');
       throw new AggregateError(errors, `not everything could be stopped in order: ${causes}`);
+    }
+  }
+
+  #warnOfExposure(): void {
+    for (const warning of this.warnings) {
+      this.logger.log('warn', warning, { listen: `${this.config.listen.host}:${this.config.listen.port}` });
     }
   }
 
