@@ -8,13 +8,14 @@ import {
 import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
-import type { WebConfig } from '../config/web-config.ts';
+import { isDeepStrictEqual } from 'node:util';
+import type { ListenerTls, WebConfig } from '../config/web-config.ts';
 import { describeError } from '../runtime/errors.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { AuthRefusal } from '../telemetry/reasons.ts';
 import { answerEarly } from './early-answer.ts';
 import { type Admission, Gate } from './gate.ts';
-import { clientRefusal, putInForce, tlsOptions } from './listener-tls.ts';
+import { asksTheSame, clientRefusal, putInForce, tlsOptions } from './listener-tls.ts';
 import { WebConfigFile } from './web-config-file.ts';
 
 export interface DoorsOptions {
@@ -23,6 +24,8 @@ export interface DoorsOptions {
   readonly logger: Logger;
   readonly now: () => number;
   readonly onRefused: (reason: AuthRefusal) => void;
+  /** How often the files are looked at, once a second by default. */
+  readonly lookMs?: number;
   /** Another web configuration is in force. */
   readonly onReload: () => void;
 }
@@ -41,23 +44,24 @@ const texts: Readonly<Record<AuthRefusal, readonly [status: number, text: string
  * The doors of the listener, as the web configuration file has them: TLS, certificates of clients, credentials.
  *
  * What a connection must have is asked in its handshake; what a request must have, by its head, before anything
- * of its body is read. A change of the file counts for the next request. With TLS it also ends the connections
- * of before, each after its answer: who came in by a certificate must show it again.
+ * of its body is read. A change of credentials counts for the next request. A change of TLS ends the connections
+ * of before, each with its next answer; those that are idle at once when it is clients who are asked for more.
  */
 export class Doors {
   readonly #options: DoorsOptions;
   readonly #web: WebConfigFile;
   readonly #gate: Gate;
   readonly #repetition: Repetition;
-  /** Under which configuration a TLS connection came in. */
-  readonly #cameInUnder = new WeakMap<Socket, WebConfig>();
+  /** Under which settings a TLS connection came in. */
+  readonly #cameInUnder = new WeakMap<Socket, ListenerTls>();
   #server: HttpsServer | undefined;
+  #tls: ListenerTls | undefined;
 
   /** Throws `ConfigFileError` or `ConfigError`. */
   constructor(options: DoorsOptions) {
-    const { file, logger, now } = options;
+    const { file, logger, now, lookMs } = options;
     this.#options = options;
-    this.#web = new WebConfigFile({ file, logger, onReload: () => this.#reloaded() });
+    this.#web = new WebConfigFile({ file, logger, lookMs, onReload: () => this.#reloaded() });
     this.#gate = new Gate(() => this.#web.current);
     this.#repetition = new Repetition(now);
   }
@@ -75,6 +79,7 @@ export class Doors {
   /** A server of the kind that the configuration asks for; once, and before `follow`. */
   createServer(options: ServerOptions): Server {
     const { tls } = this.config;
+    this.#tls = tls;
     if (tls === undefined) return createServer(options);
     const server = createTlsServer({
       ...options,
@@ -101,9 +106,7 @@ export class Doors {
 
   /** Whether the request comes in; otherwise it is answered. Throws `PasswordWorkerError`. */
   async admit(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> {
-    if (this.#server !== undefined && this.#cameInUnder.get(request.socket) !== this.config) {
-      response.shouldKeepAlive = false;
-    }
+    if (this.#cameInUnder.get(request.socket) !== this.#tls) response.shouldKeepAlive = false;
     const admission = await this.#gate.admit(request, path);
     if (admission.admitted) return true;
     this.#refuse(request, response, path, admission);
@@ -135,10 +138,10 @@ export class Doors {
   }
 
   #cameIn(socket: TLSSocket): void {
-    const { tls } = this.config;
-    const refusal = tls && clientRefusal(socket, tls);
+    const tls = this.#tls!;
+    const refusal = clientRefusal(socket, tls);
     if (refusal === undefined) {
-      this.#cameInUnder.set(socket, this.config);
+      this.#cameInUnder.set(socket, tls);
       return;
     }
     const from = socket.remoteAddress ?? '';
@@ -165,10 +168,14 @@ export class Doors {
   }
 
   #reloaded(): void {
+    const before = this.#tls;
     const { tls } = this.config;
-    if (this.#server !== undefined && tls !== undefined) {
-      putInForce(this.#server, tls);
-      this.#server.closeIdleConnections();
+    if (this.#server !== undefined && before !== undefined && tls !== undefined) {
+      if (!isDeepStrictEqual(tls, before)) {
+        this.#tls = tls;
+        putInForce(this.#server, tls);
+        if (!asksTheSame(tls, before)) this.#server.closeIdleConnections();
+      }
     }
     this.#options.onReload();
   }

@@ -1,5 +1,6 @@
 import type { ServerOptions as HttpsOptions, Server as HttpsServer } from 'node:https';
 import type { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
 import type { ListenerTls } from '../config/web-config.ts';
 
 /** What node is told about client certificates; `clientRefusal` has the last word. */
@@ -28,6 +29,16 @@ export function putInForce(server: HttpsServer, tls: ListenerTls): void {
   // Node reads both for each connection, and has no method to set them. Should it cease to, connections are
   // refused by `clientRefusal`, and none comes in that should not.
   Object.assign(server, clientOptions(tls));
+}
+
+/** Whether whoever comes in by `a` comes in by `b`. */
+export function asksTheSame(a: ListenerTls, b: ListenerTls): boolean {
+  const asked = ({ context, clientAuthType, clientAllowedSans }: ListenerTls): unknown[] => [
+    context.ca,
+    clientAuthType,
+    clientAllowedSans,
+  ];
+  return isDeepStrictEqual(asked(a), asked(b));
 }
 
 /** Why a connection whose handshake is done does not come in by its certificate; undefined when it does. */

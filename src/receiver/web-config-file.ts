@@ -15,11 +15,12 @@ export interface WebConfigFileOptions {
   /** Absolute. */
   readonly file: string;
   readonly logger: Logger;
+  /** How often the files are looked at, once a second by default. */
+  readonly lookMs?: number | undefined;
   /** Something else is in force now. */
   readonly onReload?: () => void;
 }
 
-/** How often the files are looked at. */
 const LOOK_MS = 1000;
 
 /**
@@ -76,7 +77,7 @@ export class WebConfigFile {
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
       this.#looking = this.look().then(() => this.#arm());
-    }, LOOK_MS);
+    }, this.#options.lookMs ?? LOOK_MS);
   }
 
   /** One look; what has changed, and kept still since the look before, is put in force. */
