@@ -187,9 +187,11 @@ describe('authentication', () => {
     const outside = await Wire.open(t, house.url);
     outside.send(head(100, expect));
     assert.equal((await outside.answer()).status, 401);
+    assert.equal(outside.interim, 0);
     const inside = await Wire.open(t, house.url);
     inside.send(head(4, { ...expect, authorization: basic('both', 's3cret') }));
     assert.equal((await inside.answer()).status, 204);
+    assert.equal(inside.interim, 1);
     assert.deepEqual(house.cameIn, ['POST /api/v1/write']);
   });
 
