@@ -10,6 +10,8 @@ import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
+import { Doors } from './receiver/doors.ts';
+import { exposureWarnings } from './receiver/exposure.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
@@ -100,7 +102,9 @@ export class Agent {
   #started: Promise<string | undefined> | undefined;
   #stopped: Promise<void> | undefined;
 
-  /** Throws `ConfigError`. Nothing starts yet. */
+  readonly #doors: Doors | undefined;
+
+  /** Throws `ConfigError` or `ConfigFileError`. Nothing starts yet. */
   constructor(options: AgentOptions) {
     this.#configText =
       options.dataDir === undefined ? options.config : { ...options.config, dataDir: options.dataDir };
@@ -119,6 +123,17 @@ export class Agent {
       () => this.#readEndpoints(),
     );
     registerDeadLetterMetrics(this.#metrics.registry, () => this.#readDeadLetters());
+    this.#doors =
+      config.webConfigFile === undefined || options.listen === false
+        ? undefined
+        : new Doors({
+            file: config.webConfigFile,
+            logger,
+            now: Date.now,
+            onRefused: (reason) => this.#metrics.authRefusals.inc({ reason }),
+            onReload: () => this.#warnOfExposure(),
+          });
+    if (this.#doors !== undefined) this.#metrics.watchDoors(this.#doors);
     this.#writes = new WriteHandler({
       maxRequestBytes: config.receiver.maxRequestBytes,
       maxInFlightBytes: config.receiver.maxInFlightBytes,
@@ -140,11 +155,11 @@ export class Agent {
       summary: () => this.summary(),
       deadLetters: () => this.#ledger?.deadLetters,
     });
-    this.#server = new HttpServer(
-      new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]),
-      config.receiver.requestTimeoutMs,
+    this.#server = new HttpServer(new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]), {
+      requestTimeoutMs: config.receiver.requestTimeoutMs,
       logger,
-    );
+      doors: this.#doors,
+    });
   }
 
   /**
@@ -163,6 +178,7 @@ export class Agent {
     this.#state = 'starting';
     try {
       const url = this.#options.listen === false ? undefined : await this.#server.listen(this.config.listen);
+      this.#warnOfExposure();
       await this.#open();
       this.#state = 'running';
       return url;
@@ -203,6 +219,11 @@ export class Agent {
         failing: endpoint.stats.get('failingLoops') > 0,
       })),
     };
+  }
+
+  /** What is dangerous about the way in which the agent listens, for whoever starts it. */
+  get warnings(): readonly string[] {
+    return this.#options.listen === false ? [] : exposureWarnings(this.config.listen, this.#doors?.config);
   }
 
   /** Stops everything, delivering for at most `graceMs` (default: `shutdown_grace`). Idempotent. */
@@ -320,6 +341,12 @@ export class Agent {
     if (errors.length > 0) {
       const causes = errors.map(describeError).join('; ');
       throw new AggregateError(errors, `not everything could be stopped in order: ${causes}`);
+    }
+  }
+
+  #warnOfExposure(): void {
+    for (const warning of this.warnings) {
+      this.logger.log('warn', warning, { listen: `${this.config.listen.host}:${this.config.listen.port}` });
     }
   }
 

@@ -10,6 +10,7 @@ import { parseListenAddress } from './config/addresses.ts';
 import { parseConfig } from './config/load.ts';
 import { renderOptionsDoc } from './config/options-doc.ts';
 import { renderDefaults } from './config/sample.ts';
+import { loadWebConfig } from './receiver/web-config-file.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageRoot, packageVersion } from './runtime/version.ts';
 import { progressText, startText } from './status/console.ts';
@@ -59,7 +60,8 @@ async function main(args: string[]): Promise<number> {
     case 'check-config': {
       const file = one(rest, 'a configuration file');
       const source = readConfig(file);
-      parseConfig(source.text, source);
+      const { webConfigFile } = parseConfig(source.text, source);
+      if (webConfigFile !== undefined) loadWebConfig(webConfigFile);
       process.stdout.write(`${file} is valid\n`);
       return 0;
     }
@@ -129,7 +131,7 @@ async function run(flags: Flags): Promise<number> {
     }
   });
   const url = await agent.start();
-  if (url !== undefined) process.stdout.write(startText(config, url));
+  if (url !== undefined) process.stdout.write(startText(config, url, agent.warnings));
   const stopStatus =
     flags.config === undefined || process.stdout.isTTY ? showProgress(agent) : () => undefined;
   const signal = await ended;

@@ -59,6 +59,7 @@ function endpointOf(
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
   const auth = authOf(settings, path, problems);
+  checkClientTls(settings.tlsConfig, `${path}.tls_config`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
   return {
@@ -147,6 +148,22 @@ function checkTtl(
     `\`ttl\` (${formatDuration(ttlMs)}) and \`sample_age_limit\` (${formatDuration(sampleAgeLimitMs)}, ` +
       `${problems.where(other)}) are two names of one setting: give one of the two`,
   );
+}
+
+function checkClientTls(tls: EndpointSettings['tlsConfig'], path: string, problems: Problems): void {
+  if (tls === undefined) return;
+  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
+    problems.addAcross(
+      [`${path}.cert_file`, `${path}.key_file`, path],
+      'expected both of `cert_file` and `key_file`, or neither',
+    );
+  }
+  if (tls.minVersion > tls.maxVersion) {
+    problems.addAcross(
+      [`${path}.min_version`, `${path}.max_version`],
+      `\`min_version\` (${tls.minVersion}) is above \`max_version\` (${tls.maxVersion})`,
+    );
+  }
 }
 
 function refuseKeep(path: string, problems: Problems): void {

@@ -33,7 +33,32 @@ export function entryProblem(
   value: string,
   earlier: readonly string[],
 ): string | undefined {
-  return entries === 'label' ? labelProblem(name, value) : headerProblem(name, value, earlier);
+  switch (entries) {
+    case 'label':
+      return labelProblem(name, value);
+    case 'header':
+      return headerProblem(name, value, earlier);
+    case 'user':
+      return userProblem(name, value);
+    case 'access':
+      return accesses.some((access) => access === value) ? undefined : 'expected `write`, `read` or `all`';
+  }
+}
+
+/** What credentials are good for: writing, looking, or both and what changes the agent. */
+export const accesses = ['write', 'read', 'all'] as const;
+export type Access = (typeof accesses)[number];
+
+/** Over 16 a comparison takes longer than a sender waits for its answer. */
+const bcryptHash = /^\$2[aby]\$(?:0[4-9]|1[0-6])\$[./A-Za-z0-9]{53}$/;
+
+function userProblem(name: string, value: string): string | undefined {
+  if (!/^[^:\p{Cc}]{1,256}$/u.test(name)) {
+    return 'not a user name: expected 1 to 256 characters without `:` and control characters';
+  }
+  return bcryptHash.test(value)
+    ? undefined
+    : 'not a bcrypt hash of cost 4 to 16: make one with `htpasswd -nBC 10 ""` (not shown, it may be secret)';
 }
 
 function labelProblem(name: string, value: string): string | undefined {

@@ -8,7 +8,7 @@ import { dirname, resolve } from 'node:path';
 import { LineCounter } from 'yaml';
 import { SpillwayError } from '../runtime/errors.ts';
 import { type EndpointConfig, endpointsOf } from './endpoints.ts';
-import type { FileSettings } from './options.ts';
+import { type FileSettings, options } from './options.ts';
 import { Problems } from './problems.ts';
 import { readSettings } from './read.ts';
 import { renderDefaults } from './sample.ts';
@@ -55,7 +55,7 @@ export interface ConfigOrigin {
 export function parseConfig(text: string, { file, baseDir, dataDir }: ConfigOrigin): Config {
   const lines = new LineCounter();
   const problems = new Problems(file, lines);
-  const settings = readSettings(parseYaml(text, lines, problems), problems, baseDir);
+  const settings = readSettings({ options }, parseYaml(text, lines, problems), problems, baseDir);
   checkReceiver(settings.receiver, problems);
   const dataDirInUse = dataDir ?? settings.dataDir;
   const remoteWrite = endpointsOf(settings.remoteWrite, dataDirInUse, problems);
@@ -78,7 +78,8 @@ function checkReceiver(receiver: FileSettings['receiver'], problems: Problems): 
   );
 }
 
-function deepFreeze<T extends object>(value: T): T {
+/** Freezes `value` and all that it holds. */
+export function deepFreeze<T extends object>(value: T): T {
   for (const inner of Object.values(value)) {
     if (typeof inner === 'object' && inner !== null) deepFreeze(inner);
   }

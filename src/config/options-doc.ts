@@ -1,6 +1,7 @@
 import { options } from './options.ts';
-import type { Keys, ListRow, MapRow, ScalarRow, Section, SectionRow } from './rows.ts';
+import type { Keys, ListRow, MapRow, ScalarRow, Section, SectionRow, TextsRow } from './rows.ts';
 import { accepted } from './values.ts';
+import { webOptions, webUnsupported } from './web-options.ts';
 
 const intro = `# Configuration
 
@@ -21,9 +22,25 @@ of bounds, and values that contradict each other are errors. All of them are rep
 - **Secrets** are never shown in errors, logs or the status page. A secret in a file is read again when it changes.
 `;
 
+const webIntro = `# The web configuration file
+
+The file that \`web_config_file\` names has keys of its own. It is checked in the same way, and relative paths in it
+start at its own folder. [security.md](security.md) says how to use it.`;
+
 /** The text of `docs/configuration.md`. */
 export function renderOptionsDoc(): string {
-  return `${[intro, '## All keys', '', ...renderSection(options, '')].join('\n')}\n`;
+  const web: Keys = { options: webOptions, unsupported: webUnsupported };
+  return `${[
+    intro,
+    '## All keys',
+    '',
+    ...renderSection(options, ''),
+    '',
+    webIntro,
+    ...renderUnsupported(web),
+    '',
+    ...renderSection(web.options, ''),
+  ].join('\n')}\n`;
 }
 
 /** A table of the keys that hold a value, then each inner section under a heading of its own. */
@@ -39,8 +56,7 @@ function renderSection(section: Section, path: string): string[] {
 
 function renderInner(path: string, row: SectionRow | ListRow): string[] {
   const name = row.type === 'list' ? `${path}[]` : path;
-  const about =
-    row.type === 'section' && row.optional ? `${row.about} Unset unless it is written.` : row.about;
+  const about = row.optional ? `${row.about} Unset unless it is written.` : row.about;
   return [
     '',
     `## \`${name}\``,
@@ -52,14 +68,14 @@ function renderInner(path: string, row: SectionRow | ListRow): string[] {
   ];
 }
 
-function renderRow(key: string, row: ScalarRow | MapRow): string {
+function renderRow(key: string, row: ScalarRow | MapRow | TextsRow): string {
   const why = ('why' in row && row.why) || '';
   const cells = [`\`${key}\``, accepted(row), defaultOf(row), row.about, why];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
-function defaultOf(row: ScalarRow | MapRow): string {
-  if (row.type === 'map') return 'empty';
+function defaultOf(row: ScalarRow | MapRow | TextsRow): string {
+  if (row.type === 'map' || row.type === 'texts') return 'empty';
   if (row.default !== null) return `\`${row.default}\``;
   return row.required ? 'required' : 'unset';
 }

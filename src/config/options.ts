@@ -12,6 +12,14 @@ export const options = {
     why: 'Loopback, since letting other machines write is a decision; 9201 is where remote write adapters usually listen.',
     about: 'Where remote write, the metrics and the status page are served. Port 0 takes a free port.',
   },
+  web_config_file: {
+    type: 'path',
+    default: null,
+    example: './web.yaml',
+    why: 'Unset: no TLS, and whoever reaches the listener may write and look.',
+    about:
+      'TLS and authentication of the listener, in a file shaped as the web configuration file of Prometheus. It is read again when it, or a certificate, changes; see [security.md](security.md).',
+  },
   data_dir: {
     type: 'path',
     default: './data',
@@ -162,7 +170,6 @@ export const options = {
     about: 'The endpoints. Each of them gets everything, at its own pace.',
     sample: { name: 'recent', url: 'sqlite:recent.db' },
     unsupported: [
-      'tls_config',
       'write_relabel_configs',
       'send_exemplars',
       'send_native_histograms',
@@ -258,6 +265,63 @@ export const options = {
             default: null,
             example: './token',
             about: 'A file with the credentials, read again when it changes.',
+          },
+        },
+      },
+      tls_config: {
+        type: 'section',
+        optional: true,
+        about: 'TLS of an `https:` URL. Files are read again when they change.',
+        unsupported: ['ca', 'cert', 'key', 'ca_ref', 'cert_ref', 'key_ref'],
+        options: {
+          ca_file: {
+            type: 'path',
+            default: null,
+            example: './ca.crt',
+            why: 'Unset: the roots that Node comes with.',
+            about: 'The certificates that the certificate of the endpoint is verified against, PEM.',
+          },
+          cert_file: {
+            type: 'path',
+            default: null,
+            example: './client.crt',
+            about: 'Our own certificate, PEM, for endpoints that ask for one. Needs `key_file`.',
+          },
+          key_file: {
+            type: 'path',
+            default: null,
+            example: './client.key',
+            about: 'The private key of `cert_file`, PEM, without a passphrase.',
+          },
+          server_name: {
+            type: 'string',
+            pattern: '^[a-zA-Z0-9_.:-]{1,253}$',
+            allowed: 'a host name or an IP address',
+            default: null,
+            example: 'mimir.example',
+            why: 'Unset: the host of the URL.',
+            about: 'The name that the certificate of the endpoint must have.',
+          },
+          insecure_skip_verify: {
+            type: 'boolean',
+            default: false,
+            why: 'The default of Prometheus.',
+            about:
+              'Whether to take any certificate. Whoever is between here and the endpoint can then read everything, credentials too.',
+          },
+          min_version: {
+            type: 'enum',
+            values: ['TLS12', 'TLS13'],
+            default: 'TLS12',
+            why: 'The default of Prometheus. Older versions are broken.',
+            about: 'The lowest version of TLS that is spoken.',
+          },
+          max_version: {
+            type: 'enum',
+            values: ['TLS12', 'TLS13'],
+            default: 'TLS13',
+            why: 'The default of Prometheus.',
+            about: 'The highest version of TLS that is spoken.',
           },
         },
       },

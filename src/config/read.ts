@@ -10,19 +10,33 @@ import {
   type YAMLSeq,
 } from 'yaml';
 import { entryProblem } from './entries.ts';
-import { type FileSettings, options } from './options.ts';
 import type { Problems } from './problems.ts';
-import { type Keys, type ListRow, type MapRow, propertyName, type Row, type ScalarRow } from './rows.ts';
+import {
+  type Keys,
+  type ListRow,
+  type MapRow,
+  propertyName,
+  type Row,
+  type ScalarRow,
+  type Section,
+  type Settings,
+  type TextsRow,
+} from './rows.ts';
 import { suggest } from './suggest.ts';
 import { accepted, defaultValue, parseScalar, shown } from './values.ts';
 
 /**
- * Walks the document along the options table. Defaults stand in for what is not written and for what is wrong;
+ * Walks the document along a table of options. Defaults stand in for what is not written and for what is wrong;
  * everything that is wrong is added to `problems`, and every path that is written is placed there. Relative
  * paths start at `baseDir`.
  */
-export function readSettings(document: Document.Parsed, problems: Problems, baseDir: string): FileSettings {
-  return new Reader(document, problems, baseDir).readRoot() as FileSettings;
+export function readSettings<Table extends Section>(
+  keys: Keys & { readonly options: Table },
+  document: Document.Parsed,
+  problems: Problems,
+  baseDir: string,
+): Settings<Table> {
+  return new Reader(document, problems, baseDir).readRoot(keys) as Settings<Table>;
 }
 
 /**
@@ -42,8 +56,8 @@ class Reader {
     this.#baseDir = baseDir;
   }
 
-  readRoot(): unknown {
-    return this.#readKeys({ options }, this.#follow(this.#document.contents, ''), '');
+  readRoot(keys: Keys): unknown {
+    return this.#readKeys(keys, this.#follow(this.#document.contents, ''), '');
   }
 
   #read(row: Row, content: Content, path: string): unknown {
@@ -54,6 +68,8 @@ class Reader {
         return this.#readList(row, content, path);
       case 'map':
         return this.#readMap(row, content, path);
+      case 'texts':
+        return this.#readTexts(row, content, path);
       default:
         return this.#readScalar(row, content, path);
     }
@@ -61,7 +77,7 @@ class Reader {
 
   #readList(row: ListRow, content: Content, path: string): unknown {
     const list = this.#expect(accepted(row), content, path, isSeq);
-    if (!content || list?.items.length === 0) {
+    if (!row.optional && (!content || list?.items.length === 0)) {
       this.#problems.addAcross([path], `expected ${accepted(row)}, got none`);
     }
     return (list?.items ?? []).map((item, i) => {
@@ -101,6 +117,18 @@ class Reader {
       }
     }
     return Object.fromEntries(values);
+  }
+
+  #readTexts(row: TextsRow, content: Content, path: string): readonly string[] {
+    const list = this.#expect(accepted(row), content, path, isSeq);
+    return (list?.items ?? []).flatMap((item, i) => {
+      const itemPath = `${path}[${i}]`;
+      this.#problems.place(itemPath, start(item));
+      const text = this.#follow(item, itemPath);
+      if (isScalar(text) && textOf(text) !== '') return [textOf(text)];
+      if (text !== undefined) this.#problems.add(itemPath, `expected ${row.of}, got ${kindOf(text)}`);
+      return [];
+    });
   }
 
   #readScalar(row: ScalarRow, content: Content, path: string): unknown {

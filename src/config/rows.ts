@@ -60,7 +60,13 @@ export type QuantityRow = Scalar<string> & {
 export type ScalarRow = TextRow | EnumRow | BooleanRow | IntegerRow | QuantityRow;
 
 /** Names to texts; empty by default. */
-export type MapRow = Described & { readonly type: 'map'; readonly entries: 'label' | 'header' };
+export type MapRow = Described & {
+  readonly type: 'map';
+  readonly entries: 'label' | 'header' | 'user' | 'access';
+};
+
+/** Texts, none of them empty; an empty list by default. */
+export type TextsRow = Described & { readonly type: 'texts'; readonly of: string };
 
 /** The keys of one section. */
 export interface Keys {
@@ -76,15 +82,16 @@ export type SectionRow = Described &
     readonly optional?: true;
   };
 
-/** A list of sections, one at least. */
+/** A list of sections, one at least unless it is optional. */
 export type ListRow = Described &
   Keys & {
     readonly type: 'list';
+    readonly optional?: true;
     /** What the one section of the list says when there is no configuration file. */
     readonly sample: Readonly<Record<string, string>>;
   };
 
-export type Row = ScalarRow | MapRow | SectionRow | ListRow;
+export type Row = ScalarRow | MapRow | TextsRow | SectionRow | ListRow;
 
 /** Rows by YAML key. */
 export type Section = Readonly<Record<string, Row>>;
@@ -116,7 +123,9 @@ type ScalarTypes = {
   size: number;
 };
 
-type Unset<R extends Row> = R extends { default: null } | { optional: true } ? undefined : never;
+type Unset<R extends Row> = R extends { default: null } | { type: 'section'; optional: true }
+  ? undefined
+  : never;
 
 type Value<R extends Row> = R extends { type: 'enum'; values: readonly (infer V)[] }
   ? V
@@ -124,11 +133,13 @@ type Value<R extends Row> = R extends { type: 'enum'; values: readonly (infer V)
     ? ScalarTypes[R['type']]
     : R extends { type: 'map' }
       ? Readonly<Record<string, string>>
-      : R extends { type: 'list'; options: infer O extends Section }
-        ? readonly Settings<O>[]
-        : R extends { type: 'section'; options: infer O extends Section }
-          ? Settings<O>
-          : never;
+      : R extends { type: 'texts' }
+        ? readonly string[]
+        : R extends { type: 'list'; options: infer O extends Section }
+          ? readonly Settings<O>[]
+          : R extends { type: 'section'; options: infer O extends Section }
+            ? Settings<O>
+            : never;
 
 /** The values of a section, by property name. */
 export type Settings<S extends Section> = {

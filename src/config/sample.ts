@@ -39,6 +39,8 @@ function renderKey(key: string, row: Row, given: string | undefined): string[] {
       return [`${key}:`, ...asItem(renderKeys(row.options, row.sample))];
     case 'map':
       return [`${key}: {}`];
+    case 'texts':
+      return [`${key}: []`];
     default:
       if (given !== undefined) return [`${key}: ${given}`];
       return [row.default === null ? `# ${key}: ${row.example}` : `${key}: ${row.default}`];

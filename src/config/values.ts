@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { parseEndpointUrl, parseListenAddress } from './addresses.ts';
 import { parseDuration } from './durations.ts';
-import type { ListRow, MapRow, QuantityRow, ScalarRow } from './rows.ts';
+import type { ListRow, MapRow, QuantityRow, ScalarRow, TextsRow } from './rows.ts';
 import { Secret } from './secrets.ts';
 import { parseSize } from './sizes.ts';
 
@@ -46,8 +46,15 @@ export function defaultValue(row: ScalarRow, baseDir: string): unknown {
     : parseScalar(row, { text: String(row.default), quoted: false }, baseDir);
 }
 
+const acceptedEntries: Readonly<Record<MapRow['entries'], string>> = {
+  label: 'a map of label names to values',
+  header: 'a map of header names to values',
+  user: 'a map of user names to bcrypt hashes',
+  access: 'a map of user names to `write`, `read` or `all`',
+};
+
 /** What a row accepts, as a noun phrase. */
-export function accepted(row: ScalarRow | MapRow | ListRow): string {
+export function accepted(row: ScalarRow | MapRow | TextsRow | ListRow): string {
   switch (row.type) {
     case 'string':
       return row.allowed ?? 'text';
@@ -69,9 +76,11 @@ export function accepted(row: ScalarRow | MapRow | ListRow): string {
     case 'size':
       return `a ${row.type} from ${row.min} to ${row.max}`;
     case 'map':
-      return `a map of ${row.entries} names to values`;
+      return acceptedEntries[row.entries];
+    case 'texts':
+      return `a list, each item ${row.of}`;
     case 'list':
-      return 'a list of sections, one at least';
+      return row.optional ? 'a list of sections' : 'a list of sections, one at least';
   }
 }
 

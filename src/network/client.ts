@@ -3,6 +3,7 @@ import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Socket } from 'node:net';
 import { buildConnector, Client, type Dispatcher, util } from 'undici';
 import { describeError } from '../runtime/errors.ts';
+import type { ClientTlsOptions } from './client-tls.ts';
 import type { Destination, Outcome } from './destination.ts';
 
 /** What `HttpDestination` needs to know of an endpoint. */
@@ -16,6 +17,11 @@ export interface HttpDestinationOptions {
    * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
    */
   readonly authorization: () => Promise<string | undefined> | string | undefined;
+  /**
+   * What connections are opened with; asked for each request, and connections that were opened with something
+   * else are closed. When it fails, the outcome is `NO_CREDENTIALS`. Unset: what node does by itself.
+   */
+  readonly tls?: () => Promise<ClientTlsOptions>;
   /** The time for a request, from connecting to the last byte of the answer (`remote_timeout`). */
   readonly remoteTimeoutMs: number;
   /** Name and version, as `product/version` (RW2-S-08). */
@@ -112,7 +118,9 @@ export class HttpDestination implements Destination {
   async #send(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
     const headers = [...this.#headers];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
+    let tls: ClientTlsOptions | undefined;
     try {
+      tls = await this.#options.tls?.();
       const authorization = await this.#options.authorization();
       if (authorization !== undefined) {
         validateHeaderValue('Authorization', authorization);
@@ -125,12 +133,21 @@ export class HttpDestination implements Destination {
     // All calls may share a signal: beyond ten listeners node would suspect a leak.
     setMaxListeners(0, signal);
 
-    const connection = this.#idle.pop() ?? new Connection(this.#origin);
+    const connection = this.#take(tls);
     const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
     const outcome = await connection.exchange(request, this.#options.remoteTimeoutMs, signal);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
     return outcome;
+  }
+
+  /** The connection that was used last, unless it was opened with other certificates than `tls` has. */
+  #take(tls: ClientTlsOptions | undefined): Connection {
+    for (let idle = this.#idle.pop(); idle !== undefined; idle = this.#idle.pop()) {
+      if (idle.tls === tls) return idle;
+      idle.close();
+    }
+    return new Connection(this.#origin, tls);
   }
 }
 
@@ -143,6 +160,7 @@ const timeoutCodes = {
 
 /** One connection, and the handler of the one request that is on it. It opens when it is needed. */
 class Connection implements Dispatcher.DispatchHandlers {
+  readonly tls: ClientTlsOptions | undefined;
   readonly #client: Client;
   /** Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. */
   readonly #cut = new AbortController();
@@ -155,14 +173,17 @@ class Connection implements Dispatcher.DispatchHandlers {
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
 
-  constructor(origin: string) {
-    const connect = buildConnector({ timeout: 0, signal: this.#cut.signal });
+  constructor(origin: string, tls: ClientTlsOptions | undefined) {
+    this.tls = tls;
+    const connect = buildConnector({ ...tls?.connect, timeout: 0, signal: this.#cut.signal });
     this.#client = new Client(origin, {
-      connect: (options, callback) =>
-        connect(options, (...result) => {
+      connect: (options, callback) => {
+        const named = tls?.servername === undefined ? options : { ...options, servername: tls.servername };
+        connect(named, (...result) => {
           this.#socket = result[1];
           callback(...result);
-        }),
+        });
+      },
       keepAliveTimeout: keepAliveMs,
       // The one deadline of an exchange is in its place: undici's timers are half a second coarse, and a peer
       // that drips bytes puts them off.

@@ -1,12 +1,13 @@
 import type { Auth } from '../config/auth.ts';
 import type { EndpointConfig } from '../config/endpoints.ts';
 import { HttpDestination } from './client.ts';
+import { ClientTls } from './client-tls.ts';
 import type { Destination } from './destination.ts';
 import { RecentDestination } from './recent.ts';
 
 /** The destination that the URL of an endpoint names: a receiver over HTTP, or the built-in recent samples. */
 export function createDestination(endpoint: EndpointConfig, userAgent: string): Destination {
-  const { url, auth } = endpoint;
+  const { url, auth, tlsConfig } = endpoint;
   if (url.kind === 'sqlite') {
     return new RecentDestination({
       file: url.file,
@@ -15,10 +16,12 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
       now: Date.now,
     });
   }
+  const tls = tlsConfig && new ClientTls(tlsConfig);
   return new HttpDestination({
     href: url.href,
     headers: endpoint.headers,
     authorization: () => (auth === undefined ? undefined : authorization(auth)),
+    ...(tls === undefined ? {} : { tls: () => tls.options() }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,
     userAgent,
   });

@@ -1,8 +1,15 @@
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { ListenAddress } from '../config/addresses.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { Doors } from './doors.ts';
 
 /** The listener could not be opened. */
 export class ListenError extends SpillwayError {
@@ -15,6 +22,14 @@ export type RouteHandler = (
   url: URL,
 ) => Promise<void> | void;
 
+export interface HttpServerOptions {
+  /** How long a request may take to arrive. */
+  readonly requestTimeoutMs: number;
+  readonly logger: Logger;
+  /** TLS and authentication. Without doors it is plain HTTP, and everybody comes in. The server closes them. */
+  readonly doors?: Doors | undefined;
+}
+
 /** What the paths of requests are relative to. */
 const BASE = 'http://spillway';
 /** Longer than any sender waits between requests, so that it is the sender that closes idle connections. */
@@ -23,28 +38,33 @@ const KEEP_ALIVE_MS = 120_000;
 const CLOSE_MS = 1000;
 
 /**
- * The HTTP listener: finds the route, and sees to it that every request is answered, whatever its handler does.
+ * The HTTP listener: lets requests in by its doors, finds the route, and sees to it that every request is
+ * answered, whatever its handler does.
  */
 export class HttpServer {
   readonly #server: Server;
   readonly #routes: ReadonlyMap<string, RouteHandler>;
   readonly #logger: Logger;
+  readonly #doors: Doors | undefined;
   #closed: Promise<void> | undefined;
 
-  constructor(routes: ReadonlyMap<string, RouteHandler>, requestTimeoutMs: number, logger: Logger) {
+  constructor(routes: ReadonlyMap<string, RouteHandler>, options: HttpServerOptions) {
+    const { requestTimeoutMs, logger, doors } = options;
     this.#routes = routes;
     this.#logger = logger;
-    this.#server = createServer(
-      {
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        requestTimeout: requestTimeoutMs,
-        headersTimeout: requestTimeoutMs,
-        // How often Node looks for requests that are over their time; by itself every 30 seconds.
-        connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
-        noDelay: true,
-      },
-      (request, response) => void this.#handle(request, response),
-    );
+    this.#doors = doors;
+    const serverOptions: ServerOptions = {
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      requestTimeout: requestTimeoutMs,
+      headersTimeout: requestTimeoutMs,
+      // How often Node looks for requests that are over their time; by itself every 30 seconds.
+      connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
+      noDelay: true,
+    };
+    this.#server = doors?.createServer(serverOptions) ?? createServer(serverOptions);
+    this.#server.on('request', (request, response) => void this.#handle(request, response, false));
+    // By itself Node asks for the body before anybody knows whether the request comes in.
+    this.#server.on('checkContinue', (request, response) => void this.#handle(request, response, true));
   }
 
   /** Opens the listener; returns the URL it is reached at. Throws `ListenError`. */
@@ -60,25 +80,28 @@ export class HttpServer {
         });
         const address = this.#server.address() as AddressInfo;
         const shown = host === '' ? 'localhost' : host.includes(':') ? `[${host}]` : host;
-        resolve(`http://${shown}:${address.port}`);
+        this.#doors?.follow();
+        const scheme = this.#doors?.config.tls === undefined ? 'http' : 'https';
+        resolve(`${scheme}://${shown}:${address.port}`);
       });
     });
   }
 
   /** Takes no new connections, finishes what is being answered, closes the rest. Idempotent. */
   close(): Promise<void> {
-    this.#closed ??= new Promise((resolve) => {
+    this.#closed ??= new Promise<void>((resolve) => {
       const timer = setTimeout(() => this.#server.closeAllConnections(), CLOSE_MS);
       // Called with an error when it never listened: then it is closed, too.
       this.#server.close(() => {
         clearTimeout(timer);
         resolve();
       });
-    });
+    }).then(() => this.#doors?.close());
     return this.#closed;
   }
 
-  async #handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  /** `expectsContinue`: the client waits for a word before it sends the body. */
+  async #handle(request: IncomingMessage, response: ServerResponse, expectsContinue: boolean): Promise<void> {
     // A sender that goes away in the middle is no event; the handler sees it where it matters.
     response.on('error', () => undefined);
     // Node keeps a connection that was busy when the listener closed, for as long as any other.
@@ -88,6 +111,9 @@ export class HttpServer {
     try {
       const target = request.url ?? '/';
       const url = URL.canParse(target, BASE) ? new URL(target, BASE) : undefined;
+      // Before anything else, so that only those who come in are told what is there.
+      const doors = this.#doors;
+      if (doors !== undefined && !(await doors.admit(request, response, url?.pathname ?? ''))) return;
       const route = url && this.#routes.get(url.pathname);
       if (url === undefined || route === undefined) {
         response
@@ -95,6 +121,7 @@ export class HttpServer {
           .end(`no such path: ${url?.pathname ?? target}\n`);
         return;
       }
+      if (expectsContinue) response.writeContinue();
       await route(request, response, url);
     } catch (error) {
       this.#logger.log('error', 'a request could not be handled', {

@@ -1,11 +1,12 @@
 import type { Config } from '../config/load.ts';
 
 /** What a person needs to know when the agent has started: where it listens, what to paste, where data goes. */
-export function startText(config: Config, url: string): string {
+export function startText(config: Config, url: string, warnings: readonly string[] = []): string {
   const endpoints = config.remoteWrite.map((endpoint) => `  ${endpoint.name}: ${endpoint.url.text}`);
   const recent = config.remoteWrite.some((endpoint) => endpoint.url.kind === 'sqlite');
   return [
     `Spillway is listening on ${url}`,
+    ...warnings.flatMap((warning) => ['', `WARNING: ${warning}`]),
     '',
     'Paste this into prometheus.yml and restart or reload Prometheus:',
     '',

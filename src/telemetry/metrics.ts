@@ -1,7 +1,7 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../serialization/rows.ts';
 import { durationBuckets, type EndpointStats, type HistogramReading } from './endpoint-stats.ts';
-import { doorReasonNames, endpointReasonNames } from './reasons.ts';
+import { type AuthRefusal, authRefusals, doorReasonNames, endpointReasonNames } from './reasons.ts';
 
 /** What the metrics need to know of an endpoint, of one moment; read at each scrape. */
 export interface EndpointReading {
@@ -49,6 +49,12 @@ class PageRegistry extends Registry {
   }
 }
 
+/** What the metrics need to know of the doors of the listener; read at each scrape. */
+export interface DoorsReading {
+  readonly failing: boolean;
+  readonly config: { readonly tls: { readonly notAfterSeconds: number } | undefined };
+}
+
 /**
  * `/metrics`. Two families of names:
  *
@@ -71,6 +77,7 @@ export class Metrics {
   readonly commitSeconds: Histogram;
   readonly commitFailures: Counter;
   readonly releasedRows: Counter<'kind'>;
+  readonly authRefusals: Counter<'reason'>;
 
   constructor(
     version: string,
@@ -148,6 +155,13 @@ export class Metrics {
       labelNames: ['kind'],
       registers,
     });
+    this.authRefusals = new Counter({
+      name: 'spillway_auth_refusals_total',
+      help: 'Requests that were not let in, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
+    for (const reason of Object.keys(authRefusals) as AuthRefusal[]) this.authRefusals.inc({ reason }, 0);
     for (const kind of kindNames) {
       this.receivedRows.inc({ kind }, 0);
       this.committedRows.inc({ kind }, 0);
@@ -156,6 +170,25 @@ export class Metrics {
     this.#registerQueue(queue);
     this.#registerEndpoints(() => ofPage);
     this.#registerPrometheus(queue, () => ofPage);
+  }
+
+  /** What there is to know of the web configuration file; called when there is one. */
+  watchDoors(doors: DoorsReading): void {
+    this.#read(
+      'gauge',
+      'spillway_web_config_failing',
+      'Whether the web configuration file, or a file that it names, has changed and cannot be used; the one before is in force.',
+      () => [[{}, doors.failing ? 1 : 0]],
+    );
+    this.#read(
+      'gauge',
+      'spillway_certificate_expiry_timestamp_seconds',
+      'When the certificate of the listener expires, in seconds since the epoch.',
+      () => {
+        const tls = doors.config.tls;
+        return tls === undefined ? [] : [[{}, tls.notAfterSeconds]];
+      },
+    );
   }
 
   #registerQueue(queue: () => QueueReading | undefined): void {

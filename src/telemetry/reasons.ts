@@ -27,6 +27,16 @@ export const endpointReasons = {
   damaged: 'In a part of a segment that could not be read; a copy is in `quarantine/` if recovery found it.',
 } as const;
 
+/** Why the listener did not let a request in. No row was seen, so none is counted. */
+export const authRefusals = {
+  no_credentials: 'The request has none (401).',
+  wrong_credentials: 'They are not those of anybody (401).',
+  no_access: 'They are right, and not good for what was asked (403).',
+  busy: 'Too many passwords wait to be compared with their hashes (503); a sender comes again.',
+} as const;
+
+export type AuthRefusal = keyof typeof authRefusals;
+
 export type DoorReason = keyof typeof doorReasons;
 export type EndpointReason = keyof typeof endpointReasons;
 

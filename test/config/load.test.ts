@@ -26,6 +26,7 @@ describe('parseConfig', () => {
   it('reads every key', () => {
     const config = parse(`
 listen: "[::1]:0"
+web_config_file: web.yaml
 data_dir: data
 external_labels: {cluster: eu, replica: 0, flag: true, home: $HOME}
 shutdown_grace: 1m
@@ -38,6 +39,7 @@ remote_write:
     url: https://mimir/push?tenant=a
     remote_timeout: 1s
     headers: {X-Scope-OrgID: team, X-Number: 1, X-Empty: ""}
+    tls_config: {ca_file: ca.crt, cert_file: /a.crt, key_file: /a.key, server_name: m, insecure_skip_verify: true}
     queue_config:
       capacity: 100
       min_shards: 2
@@ -60,6 +62,7 @@ remote_write:
     const defaults = defaultConfig('/etc/spillway').remoteWrite[0]!;
     assert.deepEqual(config, {
       listen: { host: '::1', port: 0 },
+      webConfigFile: '/etc/spillway/web.yaml',
       dataDir: '/etc/spillway/data',
       externalLabels: { cluster: 'eu', replica: '0', flag: 'true', home: '$HOME' },
       shutdownGraceMs: 60_000,
@@ -86,6 +89,15 @@ remote_write:
           auth: undefined,
           remoteTimeoutMs: 1000,
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
+          tlsConfig: {
+            caFile: '/etc/spillway/ca.crt',
+            certFile: '/a.crt',
+            keyFile: '/a.key',
+            serverName: 'm',
+            insecureSkipVerify: true,
+            minVersion: 'TLS12',
+            maxVersion: 'TLS13',
+          },
           queueConfig: {
             capacity: 100,
             minShards: 2,
@@ -109,6 +121,7 @@ remote_write:
           auth: undefined,
           remoteTimeoutMs: 30_000,
           headers: {},
+          tlsConfig: undefined,
           queueConfig: defaults.queueConfig,
           metadataConfig,
           replies: { retryOn408: true, holdOn4xx: true, splitRefused: true },

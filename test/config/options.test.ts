@@ -3,16 +3,17 @@ import { describe, it } from 'node:test';
 import { options } from '../../src/config/options.ts';
 import { propertyName, type ScalarRow, type Section } from '../../src/config/rows.ts';
 import { parseScalar } from '../../src/config/values.ts';
+import { webOptions } from '../../src/config/web-options.ts';
 
 function* scalars(section: Section, path = ''): Generator<[path: string, row: ScalarRow]> {
   for (const [key, row] of Object.entries(section)) {
     if ('options' in row) yield* scalars(row.options, `${path}${key}.`);
-    else if (row.type !== 'map') yield [path + key, row];
+    else if (row.type !== 'map' && row.type !== 'texts') yield [path + key, row];
   }
 }
 
 describe('the options table', () => {
-  for (const [path, row] of scalars(options)) {
+  for (const [path, row] of [...scalars(options), ...scalars(webOptions)]) {
     it(`accepts the default or example of ${path}`, () => {
       const text = String(row.default ?? ('example' in row ? row.example : undefined));
       assert.notEqual(parseScalar(row, { text, quoted: false }, '/'), undefined);

@@ -283,6 +283,26 @@ test('a redirect is an answer, not followed (RLY-10)', async (t) => {
   assert.deepEqual(asked, ['/api/v1/write']);
 });
 
+test('a redirect to another host gets nothing there, credentials least of all (RLY-10)', async (t) => {
+  let connections = 0;
+  const elsewhere = createServer(() => {
+    connections++;
+  });
+  const other = await listen(t, elsewhere);
+  for (const status of [301, 302, 303, 307, 308]) {
+    const asked: (string | undefined)[] = [];
+    const address = await answering(t, ({ headers }, res) => {
+      asked.push(headers.authorization);
+      res.writeHead(status, { Location: `http://${other}/api/v1/write` }).end('there');
+    });
+    const writer = destination(t, address, { authorization: () => 'Bearer s3cret' });
+    assert.deepEqual(await writer.post(body, 0, never), response(status, 'there'));
+    assert.deepEqual(await writer.post(body, 1, never), response(status, 'there'));
+    assert.deepEqual(asked, ['Bearer s3cret', 'Bearer s3cret']);
+  }
+  assert.equal(connections, 0);
+});
+
 test('an interim answer is passed over', async (t) => {
   const address = await replying(t, (socket) => {
     socket.write(`HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n${noContent}`);

@@ -22,7 +22,7 @@ async function serve(
   requestTimeoutMs = 60_000,
 ): Promise<Serving> {
   const { logger, lines } = logLines();
-  const server = new HttpServer(new Map(Object.entries(routes)), requestTimeoutMs, logger);
+  const server = new HttpServer(new Map(Object.entries(routes)), { requestTimeoutMs, logger });
   const url = await server.listen(anywhere);
   atEnd(t, () => server.close());
   return { server, url, lines };
@@ -149,7 +149,7 @@ describe('HttpServer', () => {
     const { url } = await serve(t, {});
     const port = Number(new URL(url).port);
     assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/);
-    const second = new HttpServer(new Map(), 1000, logLines().logger);
+    const second = new HttpServer(new Map(), { requestTimeoutMs: 1000, logger: logLines().logger });
     await assert.rejects(second.listen({ host: '127.0.0.1', port }), (error) => {
       assert.ok(error instanceof ListenError);
       assert.equal(error.message, `cannot listen on 127.0.0.1:${port}`);
@@ -162,7 +162,7 @@ describe('HttpServer', () => {
       ['', /^http:\/\/localhost:\d+$/],
       ['localhost', /^http:\/\/localhost:\d+$/],
     ] as const) {
-      const server = new HttpServer(new Map(), 1000, logLines().logger);
+      const server = new HttpServer(new Map(), { requestTimeoutMs: 1000, logger: logLines().logger });
       assert.match(await server.listen({ host, port: 0 }), shown);
       await server.close();
       await server.close();

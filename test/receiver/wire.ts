@@ -17,6 +17,8 @@ export class Wire {
   readonly #progress = new Progress();
   #received: Buffer = Buffer.alloc(0);
   #closed = false;
+  /** Interim answers so far, such as 100 Continue; `answer` passes over them. */
+  interim = 0;
 
   /** Connects to an `http://127.0.0.1:port` URL. */
   static async open(t: TestContext, url: string): Promise<Wire> {
@@ -105,7 +107,10 @@ export class Wire {
       at += length;
     }
     this.#received = this.#received.subarray(at);
-    if (status < 200) return this.#take();
+    if (status < 200) {
+      this.interim++;
+      return this.#take();
+    }
     return { status, headers, body };
   }
 }

@@ -56,11 +56,10 @@ async function door(
       progress.made();
     },
   });
-  const server = new HttpServer(
-    new Map([['/api/v1/write', (req, res) => handler.handle(req, res)]]),
-    60_000,
+  const server = new HttpServer(new Map([['/api/v1/write', (req, res) => handler.handle(req, res)]]), {
+    requestTimeoutMs: 60_000,
     logger,
-  );
+  });
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, () => server.close());
   const result: Door = {

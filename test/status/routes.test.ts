@@ -44,7 +44,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     summary: () => ({ receivedRows: 7 }),
     deadLetters: () => undefined,
   });
-  const server = new HttpServer(new Map(routes), 60_000, logger);
+  const server = new HttpServer(new Map(routes), { requestTimeoutMs: 60_000, logger });
   const base = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, () => server.close());
   const get = async (path: string): Promise<Page> => {

@@ -1,9 +1,11 @@
 import { writeFile } from 'node:fs/promises';
+import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
 import { Child } from './child.ts';
 import { poll } from './deadline.ts';
+import { ask } from './https.ts';
 import { readMetric } from './metrics.ts';
 import { projectDir, spillway } from './paths.ts';
 import { freePort } from './ports.ts';
@@ -11,6 +13,8 @@ import { tempDir } from './temp.ts';
 
 /** The keys of the configuration file that tests set. `listen` and `data_dir` are the helper's. */
 export interface AgentConfig {
+  /** With TLS and credentials: give `Access` too. */
+  readonly web_config_file?: string;
   readonly external_labels?: Record<string, string>;
   readonly shutdown_grace?: string;
   readonly wal?: { readonly segment_age?: string; readonly segment_series?: number };
@@ -31,6 +35,8 @@ export interface Remote {
     readonly min_backoff?: string;
     readonly max_backoff?: string;
   };
+  readonly basic_auth?: { readonly username: string; readonly password: string };
+  readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
   readonly metadata_config?: { readonly send?: boolean; readonly send_interval?: string };
 }
 
@@ -44,29 +50,38 @@ export function remote(url: string, more: Omit<Remote, 'url'> = {}): Remote {
   };
 }
 
+/** How the helper itself comes in at the doors of the agent. */
+export interface Access {
+  readonly client: RequestOptions;
+  readonly authorization: string;
+}
+
 /** The real agent, in a process of its own, that can be ended and started again on the same data and port. */
 export class Agent {
   readonly url: string;
   readonly dataDir: string;
   readonly #t: TestContext;
   readonly #configFile: string;
+  readonly #access: Access | undefined;
   #child: Child | undefined;
 
-  private constructor(t: TestContext, url: string, dataDir: string, configFile: string) {
+  private constructor(t: TestContext, url: string, dataDir: string, configFile: string, access?: Access) {
     this.#t = t;
     this.url = url;
     this.dataDir = dataDir;
     this.#configFile = configFile;
+    this.#access = access;
   }
 
-  /** Returns when the agent is ready. */
-  static async start(t: TestContext, config: AgentConfig): Promise<Agent> {
+  /** Returns when the agent is ready. With `access` it listens with TLS. */
+  static async start(t: TestContext, config: AgentConfig, access?: Access): Promise<Agent> {
     const folder = await tempDir(t, 'agent');
     const listen = `127.0.0.1:${await freePort()}`;
     const dataDir = join(folder, 'data');
     const configFile = join(folder, 'spillway.yaml');
     await writeFile(configFile, stringify({ listen, data_dir: dataDir, ...config }));
-    const agent = new Agent(t, `http://${listen}`, dataDir, configFile);
+    const url = `${access === undefined ? 'http' : 'https'}://${listen}`;
+    const agent = new Agent(t, url, dataDir, configFile, access);
     await agent.start();
     return agent;
   }
@@ -76,10 +91,10 @@ export class Agent {
     if (this.#child?.running === true) throw new Error('the agent runs already');
     const child = this.startAnother();
     this.#child = child;
-    await child.line(/listening on http:\/\/127\.0\.0\.1:\d+/);
+    await child.line(/listening on https?:\/\/127\.0\.0\.1:\d+/);
     await poll(
       () => `the agent is not ready:\n${child.tail()}`,
-      async () => ((await fetch(`${this.url}/-/ready`)).status === 200 ? true : undefined),
+      async () => ((await this.#get('/-/ready')).status === 200 ? true : undefined),
     );
   }
 
@@ -111,8 +126,17 @@ export class Agent {
 
   /** The sum of the metric's series that carry `labels`; undefined when there is none. */
   async metric(name: string, labels: Record<string, string> = {}): Promise<number | undefined> {
-    const response = await fetch(`${this.url}/metrics`);
-    return readMetric(await response.text(), name, labels);
+    return readMetric((await this.#get('/metrics')).body, name, labels);
+  }
+
+  async #get(path: string): Promise<{ readonly status: number; readonly body: string }> {
+    const access = this.#access;
+    if (access === undefined) {
+      const response = await fetch(`${this.url}${path}`);
+      return { status: response.status, body: await response.text() };
+    }
+    const { client, authorization } = access;
+    return ask(`${this.url}${path}`, { ...client, headers: { authorization } });
   }
 
   get #running(): Child {

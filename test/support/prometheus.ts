@@ -14,6 +14,8 @@ export interface PrometheusConfig {
   readonly scrape?: Record<string, string>;
   /** Where to write. */
   readonly remoteWrite?: string;
+  /** More keys of the entry that writes there, such as `basic_auth`. */
+  readonly remoteWriteWith?: object;
   readonly externalLabels?: Record<string, string>;
 }
 
@@ -91,7 +93,12 @@ function labelsOf(metric: Record<string, string>): Label[] {
   return Object.entries(metric).map(([name, value]) => ({ name, value }));
 }
 
-function configFile({ scrape = {}, remoteWrite, externalLabels = {} }: PrometheusConfig): object {
+function configFile({
+  scrape = {},
+  remoteWrite,
+  remoteWriteWith,
+  externalLabels = {},
+}: PrometheusConfig): object {
   return {
     global: { scrape_interval: '200ms', scrape_timeout: '200ms', external_labels: externalLabels },
     scrape_configs: Object.entries(scrape).map(([job_name, page]) => {
@@ -101,6 +108,13 @@ function configFile({ scrape = {}, remoteWrite, externalLabels = {} }: Prometheu
     remote_write:
       remoteWrite === undefined
         ? []
-        : [{ url: remoteWrite, send_exemplars: true, queue_config: { batch_send_deadline: '50ms' } }],
+        : [
+            {
+              url: remoteWrite,
+              send_exemplars: true,
+              queue_config: { batch_send_deadline: '50ms' },
+              ...remoteWriteWith,
+            },
+          ],
   };
 }

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import {
+  authRefusals,
   doorReasonNames,
   doorReasons,
   endpointReasonNames,
@@ -17,12 +18,18 @@ const sources = readdirSync(join(projectDir, 'src'), { recursive: true, encoding
   .join('\n');
 
 it('has no reason that no code gives', () => {
-  const idle = [...doorReasonNames, ...endpointReasonNames].filter((name) => !sources.includes(`'${name}'`));
+  const idle = [...doorReasonNames, ...endpointReasonNames, ...Object.keys(authRefusals)].filter(
+    (name) => !sources.includes(`'${name}'`),
+  );
   assert.deepEqual(idle, []);
 });
 
 it('explains each reason in a sentence, under a name of its own', () => {
-  const all = [...Object.entries(doorReasons), ...Object.entries(endpointReasons)];
+  const all = [
+    ...Object.entries(doorReasons),
+    ...Object.entries(endpointReasons),
+    ...Object.entries(authRefusals),
+  ];
   assert.equal(new Set(all.map(([name]) => name)).size, all.length);
   for (const [name, text] of all) {
     assert.match(name, /^[a-z]+(_[a-z0-9]+)*$/);

@@ -1,0 +1,182 @@
+import {
+  createServer,
+  type IncomingMessage,
+  type Server,
+  type ServerOptions,
+  type ServerResponse,
+} from 'node:http';
+import { createServer as createTlsServer, type Server as HttpsServer } from 'node:https';
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import { isDeepStrictEqual } from 'node:util';
+import type { ListenerTls, WebConfig } from '../config/web-config.ts';
+import { describeError } from '../runtime/errors.ts';
+import { type Logger, Repetition } from '../telemetry/log.ts';
+import type { AuthRefusal } from '../telemetry/reasons.ts';
+import { answerEarly } from './early-answer.ts';
+import { type Admission, Gate } from './gate.ts';
+import { asksTheSame, clientRefusal, putInForce, tlsOptions } from './listener-tls.ts';
+import { WebConfigFile } from './web-config-file.ts';
+
+export interface DoorsOptions {
+  /** The web configuration file, absolute. */
+  readonly file: string;
+  readonly logger: Logger;
+  readonly now: () => number;
+  readonly onRefused: (reason: AuthRefusal) => void;
+  /** How often the files are looked at, once a second by default. */
+  readonly lookMs?: number;
+  /** Another web configuration is in force. */
+  readonly onReload: () => void;
+}
+
+/** For a client that is told to come again because of too many passwords, in seconds. */
+const RETRY_AFTER_SECONDS = 1;
+
+const texts: Readonly<Record<AuthRefusal, readonly [status: number, text: string]>> = {
+  no_credentials: [401, 'credentials are needed here\n'],
+  wrong_credentials: [401, 'these credentials are not known here\n'],
+  no_access: [403, 'these credentials are not good for this\n'],
+  busy: [503, 'too many passwords are being checked; send it again\n'],
+};
+
+/**
+ * The doors of the listener, as the web configuration file has them: TLS, certificates of clients, credentials.
+ *
+ * What a connection must have is asked in its handshake; what a request must have, by its head, before anything
+ * of its body is read. A change of credentials counts for the next request. A change of TLS ends the connections
+ * of before, each with its next answer; those that are idle at once when it is clients who are asked for more.
+ */
+export class Doors {
+  readonly #options: DoorsOptions;
+  readonly #web: WebConfigFile;
+  readonly #gate: Gate;
+  readonly #repetition: Repetition;
+  /** Under which settings a TLS connection came in. */
+  readonly #cameInUnder = new WeakMap<Socket, ListenerTls>();
+  #server: HttpsServer | undefined;
+  #tls: ListenerTls | undefined;
+
+  /** Throws `ConfigFileError` or `ConfigError`. */
+  constructor(options: DoorsOptions) {
+    const { file, logger, now, lookMs } = options;
+    this.#options = options;
+    this.#web = new WebConfigFile({ file, logger, lookMs, onReload: () => this.#reloaded() });
+    this.#gate = new Gate(() => this.#web.current);
+    this.#repetition = new Repetition(now);
+  }
+
+  /** What is in force. */
+  get config(): WebConfig {
+    return this.#web.current;
+  }
+
+  /** Whether the files, as they are now, could not be put in force. */
+  get failing(): boolean {
+    return this.#web.failing;
+  }
+
+  /** A server of the kind that the configuration asks for; once, and before `follow`. */
+  createServer(options: ServerOptions): Server {
+    const { tls } = this.config;
+    this.#tls = tls;
+    if (tls === undefined) return createServer(options);
+    const server = createTlsServer({
+      ...options,
+      ...tlsOptions(tls),
+      handshakeTimeout: options.headersTimeout,
+    });
+    // Before node's own listener, which begins to read requests.
+    server.prependListener('secureConnection', (socket) => this.#cameIn(socket));
+    server.on('tlsClientError', (error, socket) => this.#handshakeFailed(error, socket));
+    this.#server = server;
+    return server;
+  }
+
+  /** Follows the files from now on, until `close`. */
+  follow(): void {
+    this.#web.follow();
+  }
+
+  /** Idempotent. */
+  async close(): Promise<void> {
+    await this.#web.close();
+    await this.#gate.close();
+  }
+
+  /** Whether the request comes in; otherwise it is answered. Throws `PasswordWorkerError`. */
+  async admit(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> {
+    if (this.#cameInUnder.get(request.socket) !== this.#tls) response.shouldKeepAlive = false;
+    const admission = await this.#gate.admit(request, path);
+    if (admission.admitted) return true;
+    this.#refuse(request, response, path, admission);
+    return false;
+  }
+
+  #refuse(
+    request: IncomingMessage,
+    response: ServerResponse,
+    path: string,
+    { reason, name }: Admission & { admitted: false },
+  ): void {
+    this.#options.onRefused(reason);
+    const [status, text] = texts[reason];
+    const headers = {
+      ...(status === 401 ? { 'WWW-Authenticate': this.#gate.challenges() } : {}),
+      ...(status === 503 ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}),
+    };
+    answerEarly(request, response, status, headers, text);
+    const from = request.socket.remoteAddress ?? '';
+    // Not the name of a user who is not known: people type passwords there.
+    this.#say('warn', `${reason} ${from}`, `a request was not let in: ${text.trimEnd()}`, {
+      status,
+      from,
+      method: request.method ?? '',
+      path,
+      ...(name === undefined ? {} : { user: name }),
+    });
+  }
+
+  #cameIn(socket: TLSSocket): void {
+    const tls = this.#tls!;
+    const refusal = clientRefusal(socket, tls);
+    if (refusal === undefined) {
+      this.#cameInUnder.set(socket, tls);
+      return;
+    }
+    const from = socket.remoteAddress ?? '';
+    this.#say('warn', `certificate ${from}`, 'a connection was not let in', { from, why: refusal });
+    socket.destroy();
+  }
+
+  #handshakeFailed(error: Error, socket: TLSSocket): void {
+    const code = (error as NodeJS.ErrnoException).code ?? error.name;
+    // Whoever only looks whether the port is open, as probes do, goes away in the middle.
+    const level = code === 'ECONNRESET' ? 'debug' : 'warn';
+    const from = socket.remoteAddress ?? '';
+    this.#say(level, `handshake ${code} ${from}`, 'a TLS handshake failed; the client has to see to it', {
+      from,
+      code,
+      error: describeError(error),
+    });
+  }
+
+  #say(level: 'debug' | 'warn', key: string, message: string, facts: Record<string, string | number>): void {
+    const before = this.#repetition.tell(key);
+    if (before === undefined) return;
+    this.#options.logger.log(level, message, { ...facts, ...(before > 0 ? { repeated: before } : {}) });
+  }
+
+  #reloaded(): void {
+    const before = this.#tls;
+    const { tls } = this.config;
+    if (this.#server !== undefined && before !== undefined && tls !== undefined) {
+      if (!isDeepStrictEqual(tls, before)) {
+        this.#tls = tls;
+        putInForce(this.#server, tls);
+        if (!asksTheSame(tls, before)) this.#server.closeIdleConnections();
+      }
+    }
+    this.#options.onReload();
+  }
+}

@@ -1,0 +1,117 @@
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import { readFile, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:https';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import type { TLSSocket, TlsOptions } from 'node:tls';
+import { parseConfig } from '../../src/config/load.ts';
+import { createDestination } from '../../src/network/create-destination.ts';
+import type { Destination, Outcome } from '../../src/network/destination.ts';
+import { atEnd } from '../support/cleanup.ts';
+import { tlsFile } from '../support/https.ts';
+import { listenAnywhere } from '../support/ports.ts';
+import { tempDir } from '../support/temp.ts';
+
+const never = new AbortController().signal;
+const body = Uint8Array.of(1, 2, 3);
+
+interface Receiver {
+  readonly port: number;
+  /** The common name of the client at each request, and the name that it asked for. */
+  readonly clients: [client: string | undefined, servername: unknown][];
+}
+
+async function receive(t: TestContext, certificate = 'server', more: TlsOptions = {}): Promise<Receiver> {
+  const clients: Receiver['clients'] = [];
+  const server = createServer(
+    {
+      cert: readFileSync(tlsFile(`${certificate}.crt`)),
+      key: readFileSync(tlsFile(`${certificate}.key`)),
+      ca: readFileSync(tlsFile('ca.crt')),
+      requestCert: true,
+      rejectUnauthorized: false,
+      ...more,
+    },
+    (request, response) => {
+      const socket = request.socket as TLSSocket & { servername?: unknown };
+      clients.push([[socket.getPeerCertificate().subject?.CN].flat()[0], socket.servername]);
+      request.resume();
+      response.writeHead(204).end();
+    },
+  );
+  const port = await listenAnywhere(server);
+  atEnd(t, () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { port, clients };
+}
+
+function destination(t: TestContext, { port }: Receiver, tls: object, host = '127.0.0.1'): Destination {
+  const remote_write = [{ url: `https://${host}:${port}/push`, tls_config: tls }];
+  const config = parseConfig(JSON.stringify({ remote_write }), { file: 'test', baseDir: '/' });
+  const created = createDestination(config.remoteWrite[0]!, 'spillway/9.9');
+  atEnd(t, () => created.close());
+  return created;
+}
+
+const ca_file = tlsFile('ca.crt');
+
+/** The status, or the code of what went wrong. */
+function outcome(result: Outcome): number | string {
+  return result.kind === 'response' ? result.status : result.kind === 'network' ? result.code : result.kind;
+}
+
+test('the endpoint is verified: its root, its name, its version', async (t) => {
+  const server = await receive(t);
+  const elsewhere = await receive(t, 'elsewhere');
+  const newest = await receive(t, 'server', { minVersion: 'TLSv1.3' });
+  for (const [at, tls, expected] of [
+    [server, { min_version: 'TLS12' }, 'SELF_SIGNED_CERT_IN_CHAIN'],
+    [server, { ca_file: tlsFile('other-ca.crt') }, 'SELF_SIGNED_CERT_IN_CHAIN'],
+    [server, { ca_file }, 204],
+    [server, { insecure_skip_verify: true }, 204],
+    [server, { ca_file, server_name: 'localhost' }, 204],
+    [server, { ca_file, server_name: '127.0.0.1' }, 204],
+    [server, { ca_file, server_name: 'another.example' }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
+    [server, { ca_file, server_name: '127.0.0.2' }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
+    [elsewhere, { ca_file }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
+    [elsewhere, { ca_file, server_name: 'elsewhere.example' }, 204],
+    [newest, { ca_file }, 204],
+    [newest, { ca_file, max_version: 'TLS12' }, 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'],
+  ] as const) {
+    const result = await destination(t, at, tls).post(body, 0, never);
+    assert.equal(outcome(result), expected, JSON.stringify(tls));
+  }
+  assert.deepEqual(elsewhere.clients, [[undefined, 'elsewhere.example']]);
+  // A host name in the URL is asked for by itself.
+  assert.equal(outcome(await destination(t, server, { ca_file }, 'localhost').post(body, 0, never)), 204);
+  assert.deepEqual(server.clients.at(-1), [undefined, 'localhost']);
+});
+
+test('our own certificate is shown, and another one as soon as the file has it', async (t) => {
+  const server = await receive(t);
+  const folder = await tempDir(t, 'certificates');
+  const [cert_file, key_file] = [join(folder, 'tls.crt'), join(folder, 'tls.key')];
+  const become = async (name: string, ...parts: string[]): Promise<void> => {
+    for (const part of parts)
+      await writeFile(join(folder, `tls.${part}`), await readFile(tlsFile(`${name}.${part}`)));
+  };
+  const writer = destination(t, server, { ca_file, cert_file, key_file });
+  const post = async (): Promise<number | string> => outcome(await writer.post(body, 0, never));
+
+  assert.equal(await post(), 'NO_CREDENTIALS');
+  await become('client', 'crt', 'key');
+  assert.equal(await post(), 204);
+  assert.equal(await post(), 204);
+  // Half of a change: nothing is sent, and the rows are tried again.
+  await become('renewed', 'crt');
+  assert.equal(await post(), 'NO_CREDENTIALS');
+  await become('renewed', 'key');
+  assert.equal(await post(), 204);
+  assert.deepEqual(
+    server.clients.map(([client]) => client),
+    ['Spillway test client', 'Spillway test client', 'Spillway test renewed'],
+  );
+});
