@@ -13,7 +13,11 @@ import { tempDir } from './temp.ts';
 export interface AgentConfig {
   readonly external_labels?: Record<string, string>;
   readonly shutdown_grace?: string;
-  readonly wal?: { readonly segment_age?: string; readonly segment_series?: number };
+  readonly wal?: {
+    readonly segment_age?: string;
+    readonly segment_series?: number;
+    readonly codec?: 'snappy' | 'none';
+  };
   readonly remote_write: readonly Remote[];
 }
 
@@ -73,14 +77,19 @@ export class Agent {
 
   /** Starts the agent again after its end. Returns when it is ready. */
   async start(): Promise<void> {
-    if (this.#child?.running === true) throw new Error('the agent runs already');
-    const child = this.startAnother();
-    this.#child = child;
+    const child = this.launch();
     await child.line(/listening on http:\/\/127\.0\.0\.1:\d+/);
     await poll(
       () => `the agent is not ready:\n${child.tail()}`,
       async () => ((await fetch(`${this.url}/-/ready`)).status === 200 ? true : undefined),
     );
+  }
+
+  /** Starts the agent again after its end, and returns at once: for those who don't let it come so far. */
+  launch(): Child {
+    if (this.#child?.running === true) throw new Error('the agent runs already');
+    this.#child = this.startAnother();
+    return this.#child;
   }
 
   /** A process on the same file, with `options` of the command line; it is the caller's, and not waited for. */
@@ -89,9 +98,12 @@ export class Agent {
     return Child.spawn(this.#t, 'agent', process.execPath, args, { cwd: projectDir });
   }
 
-  /** SIGKILL: nothing of the process runs any more, what it wrote stays in the page cache. */
-  async kill9(): Promise<void> {
-    await this.#running.kill('SIGKILL');
+  /**
+   * SIGKILL: nothing of the process runs any more, what it wrote stays in the page cache. False when the process
+   * had ended before.
+   */
+  async kill9(): Promise<boolean> {
+    return (await this.#running.kill('SIGKILL')).signal === 'SIGKILL';
   }
 
   /** SIGTERM, and the exit code. */
