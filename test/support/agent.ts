@@ -54,25 +54,29 @@ export class Agent {
   readonly dataDir: string;
   readonly #t: TestContext;
   readonly #configFile: string;
+  readonly #listen: string;
   #child: Child | undefined;
 
-  private constructor(t: TestContext, url: string, dataDir: string, configFile: string) {
+  private constructor(t: TestContext, listen: string, folder: string) {
     this.#t = t;
-    this.url = url;
-    this.dataDir = dataDir;
-    this.#configFile = configFile;
+    this.#listen = listen;
+    this.url = `http://${listen}`;
+    this.dataDir = join(folder, 'data');
+    this.#configFile = join(folder, 'spillway.yaml');
   }
 
   /** Returns when the agent is ready. */
   static async start(t: TestContext, config: AgentConfig): Promise<Agent> {
-    const folder = await tempDir(t, 'agent');
-    const listen = `127.0.0.1:${await freePort()}`;
-    const dataDir = join(folder, 'data');
-    const configFile = join(folder, 'spillway.yaml');
-    await writeFile(configFile, stringify({ listen, data_dir: dataDir, ...config }));
-    const agent = new Agent(t, `http://${listen}`, dataDir, configFile);
+    const agent = new Agent(t, `127.0.0.1:${await freePort()}`, await tempDir(t, 'agent'));
+    await agent.configure(config);
     await agent.start();
     return agent;
+  }
+
+  /** What the next start finds in the configuration file. */
+  async configure(config: AgentConfig): Promise<void> {
+    const place = { listen: this.#listen, data_dir: this.dataDir };
+    await writeFile(this.#configFile, stringify({ ...place, ...config }));
   }
 
   /** Starts the agent again after its end. Returns when it is ready. */

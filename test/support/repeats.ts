@@ -25,7 +25,7 @@ export function repeatsOf(sink: Sink): Repeats {
   const ambiguous = new Set<Received>();
   const needless: Row[] = [];
   for (const delivery of sink.deliveries) {
-    for (const row of delivery.request.rows) {
+    for (const row of delivery.rows) {
       const key = `${row.series} ${rowKey(row)}`;
       const first = before.get(key);
       before.set(key, delivery);

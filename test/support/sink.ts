@@ -27,8 +27,8 @@ export interface Answer {
   readonly delayMs?: number;
   /** Breaks the connection instead of answering, or in the middle of the answer; or never answers at all. */
   readonly instead?: 'reset' | 'reset-mid-answer' | 'hang';
-  /** Whether the rows are stored. If not given: when the status is 2xx and nothing happens instead. */
-  readonly store?: boolean;
+  /** Whether the rows are stored, or which of them. If not given: when the status is 2xx and nothing happens instead. */
+  readonly store?: boolean | ((row: Row) => boolean);
 }
 
 export interface Received {
@@ -44,6 +44,7 @@ export interface Received {
 /** Rows that were stored, and what their sender was told. */
 export interface Delivery {
   readonly request: Received;
+  readonly rows: readonly Row[];
   readonly answer: Answer;
 }
 
@@ -174,9 +175,11 @@ export class Sink {
   async #answer(received: Received, answer: Answer, response: ServerResponse): Promise<void> {
     const { status = 204, headers, body, delayMs, instead } = answer;
     if (delayMs !== undefined) await sleep(delayMs);
-    if (answer.store ?? (instead === undefined && status < 300)) {
-      this.arrivals.add(received.rows);
-      this.deliveries.push({ request: received, answer });
+    const store = answer.store ?? (instead === undefined && status < 300);
+    if (store !== false) {
+      const rows = store === true ? received.rows : received.rows.filter(store);
+      this.arrivals.add(rows);
+      this.deliveries.push({ request: received, rows, answer });
       this.metadata.push(...received.metadata);
     }
     switch (instead) {
