@@ -16,7 +16,7 @@ export interface Repeats {
  * error or not at all, or the answer was cut by the end of either side. That it has read an answer is seen from
  * its next request on that connection, since it has one request at a time on each.
  */
-export function repeatsOf(sink: Sink): Repeats {
+export function repeatsOf(sink: Pick<Sink, 'requests' | 'deliveries'>): Repeats {
   const lastOn = new Map<number, number>();
   for (const { connection, index } of sink.requests) lastOn.set(connection, index);
 
