@@ -1,5 +1,5 @@
 /**
- * The sender: keep-alive connections, one request in flight on each, bodies made beforehand.
+ * The sender: keep-alive connections, one request in flight on each.
  *
  * A chunk of series always takes the same connection, so that no series overtakes itself on the way in and
  * every inversion at the sink is the contender's.
@@ -9,8 +9,10 @@ import { Client } from 'undici';
 
 export interface LoadOptions {
   readonly url: URL;
-  /** In order of time; body `i` holds chunk `i % chunks`. */
-  readonly bodies: readonly Buffer[];
+  /** How many bodies there are, in order of time. */
+  readonly requests: number;
+  /** Body `i`, with chunk `i % chunks`: made beforehand where time is measured. */
+  readonly body: (index: number) => Buffer;
   readonly chunks: number;
   readonly connections: number;
   /** Bodies per second over all connections; as fast as it goes if undefined. */
@@ -38,8 +40,8 @@ export class Load {
 
   constructor(options: LoadOptions) {
     this.#options = options;
-    this.ackMs = new Float64Array(options.bodies.length);
-    this.sentAt = new Float64Array(options.bodies.length);
+    this.ackMs = new Float64Array(options.requests);
+    this.sentAt = new Float64Array(options.requests);
   }
 
   /** Sends the bodies from `from` to `end` until each is acknowledged. Throws on any answer but 2xx and 503. */
@@ -53,7 +55,7 @@ export class Load {
   }
 
   async #connection(number: number, from: number, end: number): Promise<void> {
-    const { url, bodies, chunks, connections, bodiesPerSecond = Number.POSITIVE_INFINITY } = this.#options;
+    const { url, body, chunks, connections, bodiesPerSecond = Number.POSITIVE_INFINITY } = this.#options;
     const client = new Client(url.origin);
     const startMs = performance.now();
     try {
@@ -61,9 +63,10 @@ export class Load {
         if ((i % chunks) % connections !== number) continue;
         const earlyMs = startMs + ((i - from) / bodiesPerSecond) * 1000 - performance.now();
         if (earlyMs > 0) await sleep(earlyMs);
+        const bytes = body(i);
         this.sentAt[i] = Date.now();
         const sentMs = performance.now();
-        while (!(await isAccepted(client, url.pathname, bodies[i]!))) {
+        while (!(await isAccepted(client, url.pathname, bytes))) {
           this.retries++;
           await sleep(RETRY_MS);
         }

@@ -27,6 +27,14 @@ export function peakRssBytes(pid: number): number {
   return bytes;
 }
 
+/** The memory of the process `pid`: all that is resident, and of it what no file holds. */
+export function residentBytes(pid: number): { readonly rss: number; readonly anonymous: number } {
+  const status = readFileSync(`/proc/${pid}/status`, 'latin1');
+  const bytes = (key: string): number =>
+    Number(new RegExp(`^${key}:\\s+(\\d+) kB$`, 'm').exec(status)?.[1] ?? 0) * 1024;
+  return { rss: bytes('VmRSS'), anonymous: bytes('RssAnon') };
+}
+
 /** What the files under `folder` occupy, as `du` counts: holes are free, reserved blocks are not. */
 export function diskBytes(folder: string): number {
   let bytes = 0;

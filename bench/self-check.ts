@@ -20,7 +20,8 @@ export async function selfCheck(options: TrialOptions, signal: AbortSignal): Pro
   try {
     const load = new Load({
       url: sink.writeUrl,
-      bodies,
+      requests: bodies.length,
+      body: (index) => bodies[index]!,
       chunks: workload.chunks,
       connections: options.connections,
       bodiesPerSecond: undefined,

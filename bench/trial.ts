@@ -146,7 +146,8 @@ function loadFor({ options, workload, bodies, agent }: Stage): Load {
   const { rate, connections, perRequest } = options;
   return new Load({
     url: agent.writeUrl,
-    bodies,
+    requests: bodies.length,
+    body: (index) => bodies[index]!,
     chunks: workload.chunks,
     connections,
     bodiesPerSecond: rate === undefined ? undefined : rate / perRequest,

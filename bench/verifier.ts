@@ -6,7 +6,7 @@
  * its own; only where that fails is the label block hashed and looked up. Labels are expected sorted by name
  * and encoded as everybody encodes them; any other bytes count as wrong.
  */
-import type { Workload } from './workload.ts';
+import { CHURN_LABEL_BYTES, CHURN_NAME, type Workload } from './workload.ts';
 
 const TIMESERIES = 0x0a;
 const LABEL = 0x0a;
@@ -38,6 +38,8 @@ export class Verifier {
   #message: Buffer = Buffer.alloc(0);
   #words: DataView = new DataView(this.#message.buffer);
   #at = 0;
+  /** The scrape that the label of churn of the series at hand names. */
+  #generation = -1;
 
   constructor(workload: Workload) {
     const { bytes, starts, count } = workload.series;
@@ -81,6 +83,7 @@ export class Verifier {
     }
     const { starts } = this.#workload.series;
     if (series >= 0) this.#at += starts[series + 1]! - starts[series]!;
+    if (series >= 0 && this.#workload.shape.churn) this.#churnLabel();
     while (this.#at < end) {
       const tag = this.#varint();
       if (tag === SAMPLE) this.#sample(series, nowMs);
@@ -113,13 +116,17 @@ export class Verifier {
   #row(series: number, timestamp: number, low: number, high: number, nowMs: number): void {
     this.rows++;
     const workload = this.#workload;
-    const { startMs, stepMs, rounds, perRequest } = workload.shape;
+    const { startMs, stepMs, rounds, perRequest, churn } = workload.shape;
     const round = Math.floor((timestamp - startMs) / stepMs);
     if (series < 0 || round < 0 || round >= rounds || timestamp !== workload.timestampOf(series, round)) {
       this.wrong++;
       return;
     }
     workload.setValue(series, round);
+    if (churn && this.#generation !== round) {
+      this.wrong++;
+      return;
+    }
     if (low !== workload.bits[0] || high !== workload.bits[1]) {
       this.wrong++;
       return;
@@ -131,18 +138,31 @@ export class Verifier {
     }
     this.#seen[row] = 1;
     this.delivered++;
-    if (round < this.#newestRound[series]!) this.inversions++;
+    // With churn, scrapes are other series: there is no order between them.
+    if (round < this.#newestRound[series]! && !churn) this.inversions++;
     else this.#newestRound[series] = round;
     this.arrivedAt[round * workload.chunks + Math.floor(series / perRequest)] = nowMs;
   }
 
-  /** Whether the label block of `series` stands at the cursor, and nothing but samples after it. */
+  /** Takes the label of churn, which stands at the cursor. */
+  #churnLabel(): void {
+    const at = this.#at;
+    const name = at + 4;
+    this.#at = at + CHURN_LABEL_BYTES;
+    const isChurn =
+      this.#message.compare(CHURN_NAME, 0, CHURN_NAME.length, name, name + CHURN_NAME.length) === 0;
+    const digits = this.#message.toString('latin1', name + CHURN_NAME.length + 2, this.#at);
+    this.#generation = isChurn ? Number(digits) : -1;
+  }
+
+  /** Whether the label block of `series` stands at the cursor, and nothing but samples (or churn) after it. */
   #hasLabelsOf(series: number): boolean {
     const { bytes, starts } = this.#workload.series;
     const start = starts[series]!;
     const length = starts[series + 1]! - start;
     const at = this.#at;
-    if (at + length >= this.#message.length || this.#message[at + length] !== SAMPLE) return false;
+    const behind = this.#workload.shape.churn ? LABEL : SAMPLE;
+    if (at + length >= this.#message.length || this.#message[at + length] !== behind) return false;
     return this.#message.compare(bytes, start, start + length, at, at + length) === 0;
   }
 
@@ -150,7 +170,8 @@ export class Verifier {
   #lookUp(end: number): number {
     const start = this.#at;
     while (this.#at < end && this.#message[this.#at] === LABEL) this.#skip(this.#varint());
-    let slot = this.#slotOf(this.#words, start, this.#at);
+    const last = this.#at - (this.#workload.shape.churn ? CHURN_LABEL_BYTES : 0);
+    let slot = this.#slotOf(this.#words, start, last);
     this.#at = start;
     for (; this.#table[slot] !== 0; slot = this.#nextSlot(slot)) {
       const series = this.#table[slot]! - 1;

@@ -15,7 +15,14 @@ export interface Shape {
   /** Time of the first scrape, ms since the epoch. */
   readonly startMs: number;
   readonly stepMs: number;
+  /** Each scrape has series of its own: those of the set, with a label more that says which scrape it is. */
+  readonly churn?: boolean;
 }
+
+/** The label of churn, behind all others: `zone`, and the round in ten digits. */
+export const CHURN_NAME = Buffer.from('zone');
+const CHURN_DIGITS = 10;
+export const CHURN_LABEL_BYTES: number = 2 + 2 + CHURN_NAME.length + 2 + CHURN_DIGITS;
 
 /**
  * Prometheus sends on only what is newer than its own start, and refuses what is ten minutes ahead: all
@@ -36,20 +43,30 @@ export class Workload {
   /** The bits of the value set last: low word, high word. */
   readonly bits: Uint32Array = new Uint32Array(2);
   readonly #value = new Float64Array(this.bits.buffer);
+  readonly #compressor = new SnappyCompressor();
+  readonly #message: Buffer;
 
   constructor(shape: Shape, series: SeriesSet = new SeriesSet(shape.series)) {
     this.shape = shape;
     this.series = series;
     this.chunks = Math.ceil(shape.series / shape.perRequest);
     this.samples = shape.series * shape.rounds;
+    this.#message = Buffer.allocUnsafeSlow(
+      shape.perRequest * (MAX_BLOCK_BYTES + CHURN_LABEL_BYTES + SAMPLE_BYTES),
+    );
   }
 
   /** A workload for a contender that starts about now. */
-  static fresh(options: { series: SeriesSet; rounds: number; perRequest: number }): Workload {
-    const { series, rounds, perRequest } = options;
+  static fresh(options: {
+    series: SeriesSet;
+    rounds: number;
+    perRequest: number;
+    churn?: boolean;
+  }): Workload {
+    const { series, rounds, perRequest, churn = false } = options;
     const stepMs = Math.min(SCRAPE_INTERVAL_MS, Math.floor(LONGEST_SPAN_MS / rounds));
     const startMs = Date.now() + AHEAD_MS;
-    return new Workload({ series: series.count, rounds, perRequest, startMs, stepMs }, series);
+    return new Workload({ series: series.count, rounds, perRequest, startMs, stepMs, churn }, series);
   }
 
   /** The targets are scraped one after the other within a step, as Prometheus spreads them. */
@@ -88,24 +105,29 @@ export class Workload {
     }
   }
 
-  /** All request bodies, snappy-compressed. */
+  /** How many request bodies there are. */
+  get requests(): number {
+    return this.chunks * this.shape.rounds;
+  }
+
+  /** Request body `index`, snappy-compressed. */
+  body(index: number): Buffer {
+    const { series, perRequest } = this.shape;
+    const round = Math.floor(index / this.chunks);
+    const first = (index % this.chunks) * perRequest;
+    const length = this.#writeRequest(this.#message, first, Math.min(first + perRequest, series), round);
+    return this.#compressor.compress(this.#message.subarray(0, length));
+  }
+
+  /** All request bodies. */
   bodies(): Buffer[] {
-    const { series, rounds, perRequest } = this.shape;
-    const message = Buffer.allocUnsafeSlow(perRequest * (MAX_BLOCK_BYTES + SAMPLE_BYTES));
-    const compressor = new SnappyCompressor();
-    const bodies: Buffer[] = [];
-    for (let round = 0; round < rounds; round++) {
-      for (let first = 0; first < series; first += perRequest) {
-        const length = this.#writeRequest(message, first, Math.min(first + perRequest, series), round);
-        bodies.push(compressor.compress(message.subarray(0, length)));
-      }
-    }
-    return bodies;
+    return Array.from({ length: this.requests }, (_, index) => this.body(index));
   }
 
   /** Writes the `WriteRequest` of `round` for the series from `first` to `end`; returns its length. */
   #writeRequest(message: Buffer, first: number, end: number, round: number): number {
     const { bytes, starts } = this.series;
+    const churnLength = this.shape.churn ? CHURN_LABEL_BYTES : 0;
     let at = 0;
     for (let series = first; series < end; series++) {
       this.setValue(series, round);
@@ -115,9 +137,10 @@ export class Workload {
       const labelsStart = starts[series]!;
       const labelsLength = starts[series + 1]! - labelsStart;
       message[at++] = 0x0a;
-      at = writeVarint(message, at, labelsLength + 2 + sampleLength);
+      at = writeVarint(message, at, labelsLength + churnLength + 2 + sampleLength);
       bytes.copy(message, at, labelsStart, labelsStart + labelsLength);
       at += labelsLength;
+      if (churnLength > 0) at = writeChurnLabel(message, at, round);
       message[at++] = 0x12;
       message[at++] = sampleLength;
       if (!isZero) {
@@ -142,4 +165,19 @@ function writeVarint(target: Buffer, at: number, value: number): number {
   }
   target[at++] = rest;
   return at;
+}
+
+function writeChurnLabel(target: Buffer, start: number, round: number): number {
+  let at = start;
+  target[at++] = 0x0a;
+  target[at++] = CHURN_LABEL_BYTES - 2;
+  target[at++] = 0x0a;
+  target[at++] = CHURN_NAME.length;
+  at += CHURN_NAME.copy(target, at);
+  target[at++] = 0x12;
+  target[at++] = CHURN_DIGITS;
+  for (let i = CHURN_DIGITS - 1, rest = round; i >= 0; i--, rest = Math.floor(rest / 10)) {
+    target[at + i] = 0x30 + (rest % 10);
+  }
+  return at + CHURN_DIGITS;
 }

@@ -39,7 +39,11 @@ async function serve(t: TestContext): Promise<Served> {
     },
   };
   const routes = deadLetterRoutes(() => (served.closed ? undefined : ledger.deadLetters));
-  const server = new HttpServer(new Map(routes), { requestTimeoutMs: 60_000, logger: logger, doors: undefined });
+  const server = new HttpServer(new Map(routes), {
+    requestTimeoutMs: 60_000,
+    logger: logger,
+    doors: undefined,
+  });
   const base = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, async () => {
     await server.close();

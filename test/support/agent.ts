@@ -17,7 +17,11 @@ export interface AgentConfig {
   readonly web_config_file?: string;
   readonly external_labels?: Record<string, string>;
   readonly shutdown_grace?: string;
-  readonly wal?: { readonly segment_age?: string; readonly segment_series?: number };
+  readonly wal?: {
+    readonly segment_age?: string;
+    readonly segment_series?: number;
+    readonly codec?: 'snappy' | 'none';
+  };
   readonly remote_write: readonly Remote[];
 }
 
@@ -62,40 +66,49 @@ export class Agent {
   readonly dataDir: string;
   readonly #t: TestContext;
   readonly #configFile: string;
+  readonly #listen: string;
   readonly #access: Access | undefined;
   #child: Child | undefined;
 
-  private constructor(t: TestContext, url: string, dataDir: string, configFile: string, access?: Access) {
+  private constructor(t: TestContext, listen: string, folder: string, access?: Access) {
     this.#t = t;
-    this.url = url;
-    this.dataDir = dataDir;
-    this.#configFile = configFile;
+    this.#listen = listen;
+    this.url = `${access === undefined ? 'http' : 'https'}://${listen}`;
+    this.dataDir = join(folder, 'data');
+    this.#configFile = join(folder, 'spillway.yaml');
     this.#access = access;
   }
 
   /** Returns when the agent is ready. With `access` it listens with TLS. */
   static async start(t: TestContext, config: AgentConfig, access?: Access): Promise<Agent> {
-    const folder = await tempDir(t, 'agent');
     const listen = `127.0.0.1:${await freePort()}`;
-    const dataDir = join(folder, 'data');
-    const configFile = join(folder, 'spillway.yaml');
-    await writeFile(configFile, stringify({ listen, data_dir: dataDir, ...config }));
-    const url = `${access === undefined ? 'http' : 'https'}://${listen}`;
-    const agent = new Agent(t, url, dataDir, configFile, access);
+    const agent = new Agent(t, listen, await tempDir(t, 'agent'), access);
+    await agent.configure(config);
     await agent.start();
     return agent;
   }
 
+  /** What the next start finds in the configuration file. */
+  async configure(config: AgentConfig): Promise<void> {
+    const place = { listen: this.#listen, data_dir: this.dataDir };
+    await writeFile(this.#configFile, stringify({ ...place, ...config }));
+  }
+
   /** Starts the agent again after its end. Returns when it is ready. */
   async start(): Promise<void> {
-    if (this.#child?.running === true) throw new Error('the agent runs already');
-    const child = this.startAnother();
-    this.#child = child;
+    const child = this.launch();
     await child.line(/listening on https?:\/\/127\.0\.0\.1:\d+/);
     await poll(
       () => `the agent is not ready:\n${child.tail()}`,
       async () => ((await this.#get('/-/ready')).status === 200 ? true : undefined),
     );
+  }
+
+  /** Starts the agent again after its end, and returns at once: for those who don't let it come so far. */
+  launch(): Child {
+    if (this.#child?.running === true) throw new Error('the agent runs already');
+    this.#child = this.startAnother();
+    return this.#child;
   }
 
   /** A process on the same file, with `options` of the command line; it is the caller's, and not waited for. */
@@ -104,9 +117,12 @@ export class Agent {
     return Child.spawn(this.#t, 'agent', process.execPath, args, { cwd: projectDir });
   }
 
-  /** SIGKILL: nothing of the process runs any more, what it wrote stays in the page cache. */
-  async kill9(): Promise<void> {
-    await this.#running.kill('SIGKILL');
+  /**
+   * SIGKILL: nothing of the process runs any more, what it wrote stays in the page cache. False when the process
+   * had ended before.
+   */
+  async kill9(): Promise<boolean> {
+    return (await this.#running.kill('SIGKILL')).signal === 'SIGKILL';
   }
 
   /** SIGTERM, and the exit code. */

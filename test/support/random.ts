@@ -3,9 +3,11 @@ import type { TestContext } from 'node:test';
 
 /** Pseudo-random choices of a test (mulberry32): the same seed makes the same ones. */
 export class Random {
+  readonly seed: number;
   #state: number;
 
   constructor(seed: number) {
+    this.seed = seed;
     this.#state = seed;
   }
 

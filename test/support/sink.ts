@@ -5,6 +5,7 @@ import {
   type Server,
   type ServerResponse,
 } from 'node:http';
+import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { uncompress } from 'snappyjs';
@@ -26,20 +27,29 @@ export interface Answer {
   readonly delayMs?: number;
   /** Breaks the connection instead of answering, or in the middle of the answer; or never answers at all. */
   readonly instead?: 'reset' | 'reset-mid-answer' | 'hang';
-  /** Whether the rows are stored. If not given: when the status is 2xx and nothing happens instead. */
-  readonly store?: boolean;
+  /** Whether the rows are stored, or which of them. If not given: when the status is 2xx and nothing happens instead. */
+  readonly store?: boolean | ((row: Row) => boolean);
 }
 
 export interface Received {
   /** Counts the requests from 0. */
   readonly index: number;
+  /** Counts the connections from 0: which of them it came by. */
+  readonly connection: number;
   readonly headers: IncomingHttpHeaders;
   readonly rows: readonly Row[];
   readonly metadata: readonly MetadataText[];
 }
 
-/** Says how to answer; a promise holds the request until then. */
-export type Script = (request: Received) => Answer | Promise<Answer>;
+/** Rows that were stored, and what their sender was told. */
+export interface Delivery {
+  readonly request: Received;
+  readonly rows: readonly Row[];
+  readonly answer: Answer;
+}
+
+/** Says how to answer; a promise holds the request until then. `body` is the request as it was on the wire. */
+export type Script = (request: Received, body: Uint8Array) => Answer | Promise<Answer>;
 
 /**
  * A remote-write 1.0 receiver on a real socket that checks all that it is sent.
@@ -56,6 +66,10 @@ export class Sink {
   script: Script = () => ({});
   /** Every request that was read, answered or not. */
   readonly requests: Received[] = [];
+  /** What was stored, in the order in which it was. */
+  readonly deliveries: Delivery[] = [];
+  readonly #connections = new WeakMap<Socket, number>();
+  #connectionCount = 0;
   readonly #progress = new Progress();
   #server: Server | undefined;
   #port = 0;
@@ -128,9 +142,10 @@ export class Sink {
   async #take(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
+    const body = Buffer.concat(parts);
     let message: WriteRequestV1;
     try {
-      message = decodeWriteRequestV1(uncompress(Buffer.concat(parts)));
+      message = decodeWriteRequestV1(uncompress(body));
     } catch (error) {
       this.faults.push(`a body that does not decode: ${error}`);
       response.writeHead(400).end();
@@ -139,21 +154,32 @@ export class Sink {
     this.faults.push(...faultsOf(request, message));
     const received = {
       index: this.requests.length,
+      connection: this.#connectionOf(request.socket),
       headers: request.headers,
       rows: rowsOf(message),
       metadata: metadataOf(message),
     };
     this.requests.push(received);
     this.#progress.made();
-    await this.#answer(received, await this.script(received), response);
+    await this.#answer(received, await this.script(received, body), response);
     this.#progress.made();
+  }
+
+  #connectionOf(socket: Socket): number {
+    const known = this.#connections.get(socket);
+    if (known !== undefined) return known;
+    this.#connections.set(socket, this.#connectionCount);
+    return this.#connectionCount++;
   }
 
   async #answer(received: Received, answer: Answer, response: ServerResponse): Promise<void> {
     const { status = 204, headers, body, delayMs, instead } = answer;
     if (delayMs !== undefined) await sleep(delayMs);
-    if (answer.store ?? (instead === undefined && status < 300)) {
-      this.arrivals.add(received.rows);
+    const store = answer.store ?? (instead === undefined && status < 300);
+    if (store !== false) {
+      const rows = store === true ? received.rows : received.rows.filter(store);
+      this.arrivals.add(rows);
+      this.deliveries.push({ request: received, rows, answer });
       this.metadata.push(...received.metadata);
     }
     switch (instead) {

@@ -1,0 +1,40 @@
+import { type Row, rowKey } from './rows.ts';
+import type { Delivery, Received, Sink } from './sink.ts';
+
+/** What a sink stored more than once. */
+export interface Repeats {
+  /** Requests with rows that were stored again later, by what their sender knew of them. */
+  readonly unanswered: readonly Received[];
+  /** The script broke their answer, or made it an error. */
+  readonly ambiguous: readonly Received[];
+  /** Rows that came again although their sender had read that they were taken. There must be none. */
+  readonly needless: readonly Row[];
+}
+
+/**
+ * Why rows came twice. A sender may repeat what it does not know to be taken: its request was answered with an
+ * error or not at all, or the answer was cut by the end of either side. That it has read an answer is seen from
+ * its next request on that connection, since it has one request at a time on each.
+ */
+export function repeatsOf(sink: Pick<Sink, 'requests' | 'deliveries'>): Repeats {
+  const lastOn = new Map<number, number>();
+  for (const { connection, index } of sink.requests) lastOn.set(connection, index);
+
+  const before = new Map<string, Delivery>();
+  const unanswered = new Set<Received>();
+  const ambiguous = new Set<Received>();
+  const needless: Row[] = [];
+  for (const delivery of sink.deliveries) {
+    for (const row of delivery.rows) {
+      const key = `${row.series} ${rowKey(row)}`;
+      const first = before.get(key);
+      before.set(key, delivery);
+      if (first === undefined) continue;
+      const { request, answer } = first;
+      if (answer.instead !== undefined || (answer.status ?? 204) >= 300) ambiguous.add(request);
+      else if (lastOn.get(request.connection) === request.index) unanswered.add(request);
+      else needless.push(row);
+    }
+  }
+  return { unanswered: [...unanswered], ambiguous: [...ambiguous], needless };
+}
