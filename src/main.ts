@@ -1,12 +1,13 @@
 #!/usr/bin/env node
 import { readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Agent, type ConfigText } from './agent.ts';
 import { parseListenAddress } from './config/addresses.ts';
 import { ConfigFileError, parseConfig } from './config/load.ts';
 import { renderOptionsDoc } from './config/options-doc.ts';
 import { renderDefaults } from './config/sample.ts';
+import { parseSegmentName } from './filequeue/segment-file.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageRoot, packageVersion } from './runtime/version.ts';
 import { progressText, startText } from './status/console.ts';
@@ -194,7 +195,7 @@ async function inspect(file: string, v2: boolean): Promise<number> {
     const bytes = readFileSync(file);
     const lines =
       bytes.subarray(0, 3).toString() === 'SPW'
-        ? inspectSegment(bytes)
+        ? inspectSegment(bytes, parseSegmentName(basename(file))?.id)
         : inspectWriteRequest(bytes, v2 ? '2.0' : '1.0');
     for (const line of lines) process.stdout.write(`${line}\n`);
   } catch (cause) {
