@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Agent, type ConfigText } from './agent.ts';
+import { queueCommand, queueUsage } from './cli/queue.ts';
 import { parseListenAddress } from './config/addresses.ts';
 import { ConfigFileError, parseConfig } from './config/load.ts';
 import { renderOptionsDoc } from './config/options-doc.ts';
@@ -32,7 +33,7 @@ Usage:
       Look up recent samples of a running agent, for example: spillway recent 'up{job="node"}'
   spillway inspect FILE [--v2]
       Print what is in a segment (*.open, *.committed) or in a captured request body.
-  spillway --version | --help
+${queueUsage}  spillway --version | --help
 `;
 
 class UsageError extends SpillwayError {
@@ -79,6 +80,12 @@ async function main(args: string[]): Promise<number> {
       return recent(one(rest, 'a selector'), values.url ?? DEFAULT_URL);
     case 'inspect':
       return inspect(one(rest, 'a file'), values.v2 === true);
+    case 'queue':
+      return queueCommand(
+        rest,
+        { dataDir: dataDirOf(values), json: values.json === true, dryRun: values['dry-run'] === true },
+        (text) => process.stdout.write(text),
+      );
     default:
       throw new UsageError(`there is no command ${command}`);
   }
@@ -97,6 +104,8 @@ function parse(args: string[]) {
         'write-docs': { type: 'boolean' },
         url: { type: 'string' },
         v2: { type: 'boolean' },
+        json: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
       },
@@ -125,6 +134,13 @@ function readConfig(file: string | undefined): ConfigText {
   } catch (cause) {
     throw new ConfigFileError(file, cause);
   }
+}
+
+/** The data directory by the command line, else by the configuration. */
+function dataDirOf(flags: Flags): string {
+  if (flags['data-dir'] !== undefined) return resolve(flags['data-dir']);
+  const source = readConfig(flags.config);
+  return parseConfig(source.text, source).dataDir;
 }
 
 async function run(flags: Flags): Promise<number> {

@@ -1,13 +1,14 @@
 import * as path from 'node:path';
 import { type FileSystem, writeDurably } from '../runtime/fs.ts';
 import { withFile } from './identify.ts';
+import type { ByteRange } from './segment-summary.ts';
 
 /**
  * `quarantine/` keeps what was cut, found damaged or did not belong: nothing is removed from a queue that is not
  * there first, and nothing is read from there. Names say where it was:
  *
  *     <name>.<from>-<to>.<what>    bytes of a file: tail, damaged
- *     <name>.<what>                a whole file: damaged, duplicate, foreign, directory, before-repair
+ *     <name>.<what>                a whole file: damaged, duplicate, foreign, directory
  */
 export function quarantineOf(dir: string): string {
   return path.join(dir, 'quarantine');
@@ -18,10 +19,9 @@ export async function copyAside(
   files: FileSystem,
   dir: string,
   name: string,
-  { at: from, to }: { readonly at: number; readonly to: number },
+  { at: from, to }: ByteRange,
   what: 'tail' | 'damaged',
 ): Promise<void> {
-  const target = path.join(quarantineOf(dir), `${name}.${from}-${to}.${what}`);
   const bytes = withFile(files, path.join(dir, name), (f) => {
     const into = new Uint8Array(Math.max(0, Math.min(f.size(), to) - from));
     let have = 0;
@@ -30,6 +30,19 @@ export async function copyAside(
     }
     return into.subarray(0, have);
   });
+  await keepAside(files, dir, name, { at: from, to }, bytes, what);
+}
+
+/** The same, of bytes that were read already. */
+export async function keepAside(
+  files: FileSystem,
+  dir: string,
+  name: string,
+  { at, to }: ByteRange,
+  bytes: Uint8Array,
+  what: 'tail' | 'damaged',
+): Promise<void> {
+  const target = path.join(quarantineOf(dir), `${name}.${at}-${to}.${what}`);
   // One that was itself cut short by a crash is written anew.
   if (withSize(files, target) === bytes.length) return;
   await files.remove(target).catch((error: unknown) => {

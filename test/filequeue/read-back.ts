@@ -133,7 +133,8 @@ export async function segmentsIn(dir: string, files: FileSystem = nodeFileSystem
     .map(({ id, state }) => `${id}.${state}`);
 }
 
-function* textsOf(rows: FrameRows, dictionary: SegmentDictionary): Generator<string | undefined> {
+/** The rows of a frame as texts; undefined for those whose series or strings are missing. */
+export function* textsOf(rows: FrameRows, dictionary: SegmentDictionary): Generator<string | undefined> {
   const next = kindNames.map(() => 0);
   for (let i = 0; i < rows.orderLength; i += 2) {
     const kind = rows.order[i]!;
