@@ -12,7 +12,7 @@ import {
   readProgressFile,
 } from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
-import type { Position } from '../serialization/position.ts';
+import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -110,7 +110,7 @@ export class Endpoint {
       ...readProgressFile(progressPath(dataDir, this.name)),
       ...(saved === undefined ? [] : [saved]),
     ];
-    const decoded = blocks.map(decodeProgress);
+    const decoded = blocks.map((bytes) => this.#trusted(decodeProgress(bytes)));
     const progress = newestProgress(decoded);
     if (progress !== undefined) {
       return { progress, block: blocks[decoded.indexOf(progress)], start: lowest(progress) };
@@ -120,6 +120,25 @@ export class Endpoint {
     const start =
       this.config.startAt === 'now' ? { segment: watermark.segment, row: watermark.rows } : oldest;
     return { progress: undefined, block: undefined, start };
+  }
+
+  /**
+   * A position behind the end of the queue cannot be of this queue: nothing is delivered before it is durable, and ids
+   * only grow. To believe it (a file of another data directory, a queue that was put back from a copy) would be to
+   * pass over all that is received from now on.
+   */
+  #trusted(progress: Progress | undefined): Progress | undefined {
+    if (progress === undefined) return undefined;
+    const { watermark } = this.#options.queue;
+    const end = { segment: watermark.segment, row: watermark.rows };
+    const furthest = [progress.front, ...progress.low, ...progress.sent];
+    if (furthest.every((position) => comparePositions(position, end) <= 0)) return progress;
+    this.#tell(
+      'foreign progress',
+      'the saved position of the endpoint is behind the end of the queue and is not believed; without another one it starts as a new one',
+      new Error(`it stands at segment ${progress.front.segment}, the queue ends at segment ${end.segment}`),
+    );
+    return undefined;
   }
 
   #startWorker(): Promise<void> {

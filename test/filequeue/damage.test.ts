@@ -358,7 +358,7 @@ test('a bad block costs what stands in it, once repair has copied the rest', asy
   // What is written anew stands elsewhere on the disk.
   files.readFault = (name, at, length) => {
     const isOld = name === '1.committed' && files.count(/^rename 1.committed.repaired/) === 0;
-    return isOld && at < 4096 + 100 && at + length > 4096 ? 'EIO' : undefined;
+    return isOld && at < 12_288 + 100 && at + length > 12_288 ? 'EIO' : undefined;
   };
   const { mended, after } = await repairDirectory(files, '/wal');
   assert.deepEqual(mended, [segmentName(1, 'committed')]);
