@@ -1,15 +1,17 @@
 #!/usr/bin/env node
 import { readFileSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Agent } from './agent.ts';
 import { readConfig } from './cli/config-text.ts';
 import { deadLetters, deadLettersUsage } from './cli/dead-letters.ts';
 import { CommandError, UsageError } from './cli/errors.ts';
+import { queueCommand, queueUsage } from './cli/queue.ts';
 import { parseListenAddress } from './config/addresses.ts';
 import { parseConfig } from './config/load.ts';
 import { renderOptionsDoc } from './config/options-doc.ts';
 import { renderDefaults } from './config/sample.ts';
+import { parseSegmentName } from './filequeue/segment-file.ts';
 import { loadWebConfig } from './receiver/web-config-file.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageRoot, packageVersion } from './runtime/version.ts';
@@ -35,7 +37,7 @@ Usage:
       Look up recent samples of a running agent, for example: spillway recent 'up{job="node"}'
 ${deadLettersUsage}  spillway inspect FILE [--v2]
       Print what is in a segment (*.open, *.committed) or in a captured request body.
-  spillway --version | --help
+${queueUsage}  spillway --version | --help
 `;
 
 const STATUS_EVERY_MS = 5000;
@@ -75,6 +77,12 @@ async function main(args: string[]): Promise<number> {
       return recent(one(rest, 'a selector'), values.url ?? DEFAULT_URL);
     case 'inspect':
       return inspect(one(rest, 'a file'), values.v2 === true);
+    case 'queue':
+      return queueCommand(
+        rest,
+        { dataDir: dataDirOf(values), json: values.json === true, dryRun: values['dry-run'] === true },
+        (text) => process.stdout.write(text),
+      );
     default:
       throw new UsageError(`there is no command ${command}`);
   }
@@ -93,6 +101,8 @@ function parse(args: string[]) {
         'write-docs': { type: 'boolean' },
         url: { type: 'string' },
         v2: { type: 'boolean' },
+        json: { type: 'boolean' },
+        'dry-run': { type: 'boolean' },
         help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
       },
@@ -111,6 +121,13 @@ function one(rest: readonly string[], what: string): string {
 
 function none(rest: readonly string[]): void {
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
+}
+
+/** The data directory by the command line, else by the configuration. */
+function dataDirOf(flags: Flags): string {
+  if (flags['data-dir'] !== undefined) return resolve(flags['data-dir']);
+  const source = readConfig(flags.config);
+  return parseConfig(source.text, source).dataDir;
 }
 
 async function run(flags: Flags): Promise<number> {
@@ -181,7 +198,7 @@ async function inspect(file: string, v2: boolean): Promise<number> {
     const bytes = readFileSync(file);
     const lines =
       bytes.subarray(0, 3).toString() === 'SPW'
-        ? inspectSegment(bytes)
+        ? inspectSegment(bytes, parseSegmentName(basename(file))?.id)
         : inspectWriteRequest(bytes, v2 ? '2.0' : '1.0');
     for (const line of lines) process.stdout.write(`${line}\n`);
   } catch (cause) {

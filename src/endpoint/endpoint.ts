@@ -14,7 +14,7 @@ import {
   settledRows,
 } from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
-import type { Position } from '../serialization/position.ts';
+import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -145,7 +145,7 @@ export class Endpoint {
       ...readProgressFile(progressPath(dataDir, this.name)),
       ...(saved === undefined ? [] : [saved]),
     ];
-    const decoded = blocks.map(decodeProgress);
+    const decoded = blocks.map((bytes) => this.#trusted(decodeProgress(bytes)));
     const progress = newestProgress(decoded);
     if (progress !== undefined) {
       return { progress, block: blocks[decoded.indexOf(progress)], start: lowest(progress) };
@@ -174,6 +174,25 @@ export class Endpoint {
   /** Rows that wait, counted in the queue from the positions on. */
   #waitingBehind(progress: Progress): number {
     return progress.unsettled + this.#rowsFrom(progress.front);
+  }
+
+  /**
+   * A position behind the end of the queue cannot be of this queue: nothing is delivered before it is durable, and ids
+   * only grow. To believe it (a file of another data directory, a queue that was put back from a copy) would be to
+   * pass over all that is received from now on.
+   */
+  #trusted(progress: Progress | undefined): Progress | undefined {
+    if (progress === undefined) return undefined;
+    const { watermark } = this.#options.queue;
+    const end = { segment: watermark.segment, row: watermark.rows };
+    const furthest = [progress.front, ...progress.low, ...progress.sent];
+    if (furthest.every((position) => comparePositions(position, end) <= 0)) return progress;
+    this.#tell(
+      'foreign progress',
+      'the saved position of the endpoint is behind the end of the queue and is not believed; without another one it starts as a new one',
+      new Error(`it stands at segment ${progress.front.segment}, the queue ends at segment ${end.segment}`),
+    );
+    return undefined;
   }
 
   #startWorker(): Promise<void> {

@@ -1,7 +1,8 @@
-import { readHeader } from '../filequeue/recovery.ts';
-import { segmentPath } from '../filequeue/segment-file.ts';
+import { identify, openSegment, type SegmentIdentity } from '../filequeue/identify.ts';
+import type { SegmentEnd } from '../filequeue/segment-file.ts';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
 import type { Codec } from '../serialization/frame.ts';
+import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';
 
 /**
@@ -17,6 +18,10 @@ export class SegmentContext {
   readonly file: ReadableFile;
   /** Undefined when the header is damaged. */
   readonly codec: Codec | undefined;
+  /** What its records are found by. */
+  readonly mark: WantedMark;
+  /** The segment before this one, where the header says. */
+  readonly previous: SegmentEnd | undefined;
   /** The dictionary has what all frames before this offset bring. */
   addedTo = 0;
   /** First row, offset and commit time of each frame that was read, as columns. */
@@ -29,18 +34,23 @@ export class SegmentContext {
   private constructor(
     segment: number,
     file: ReadableFile,
-    codec: Codec | undefined,
+    { header, mark }: SegmentIdentity,
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
   ) {
     this.segment = segment;
     this.file = file;
-    this.codec = codec;
+    this.codec = header?.codec;
+    this.previous = header?.previous;
+    this.mark = mark;
     this.dictionary = new SegmentDictionary(rewrite);
     this.#onIdle = onIdle;
   }
 
-  /** Opens the file of a segment. Throws what the file system throws, and `UnknownFormatError`. */
+  /**
+   * Opens the file of a segment. Throws what the file system throws, `UnknownFormatError`, and
+   * `ForeignSegmentError` when it is another segment.
+   */
   static open(
     files: FileSystem,
     dir: string,
@@ -48,9 +58,9 @@ export class SegmentContext {
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
   ): SegmentContext {
-    const file = openEither(files, dir, segment);
+    const file = openSegment(files, dir, segment);
     try {
-      return new SegmentContext(segment, file, readHeader(file)?.codec, rewrite, onIdle);
+      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle);
     } catch (error) {
       file.close();
       throw error;
@@ -100,29 +110,17 @@ export class SegmentContext {
   }
 }
 
-/** The file of a segment under either of its names: it may be renamed at any moment. */
-function openEither(files: FileSystem, dir: string, segment: number): ReadableFile {
-  const states = ['committed', 'open', 'committed'] as const;
-  for (let i = 0; ; i++) {
-    try {
-      return files.openRead(segmentPath(dir, segment, states[i]!));
-    } catch (error) {
-      if (i === states.length - 1 || (error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
-    }
-  }
-}
-
 /** Where the segment before ends by the word of `segment`'s header; undefined when it does not say. */
 export function statedEnd(
   files: FileSystem,
   dir: string,
   segment: number,
   before: number,
-): number | undefined {
-  const file = openEither(files, dir, segment);
+): SegmentEnd | undefined {
+  const file = openSegment(files, dir, segment);
   try {
-    const previous = readHeader(file)?.previous;
-    return previous?.segment === before ? previous.bytes : undefined;
+    const previous = identify(file, segment).header?.previous;
+    return previous?.segment === before ? previous : undefined;
   } finally {
     file.close();
   }

@@ -1,6 +1,13 @@
+import { copyAside, moveAside } from '../filequeue/quarantine.ts';
 import { SegmentScanner } from '../filequeue/scanner.ts';
-import { decodeEnd, parseSegmentName, UnknownFormatError } from '../filequeue/segment-file.ts';
-import { SpillwayError } from '../runtime/errors.ts';
+import {
+  decodeEnd,
+  ForeignSegmentError,
+  parseSegmentName,
+  type SegmentEnd,
+  UnknownFormatError,
+} from '../filequeue/segment-file.ts';
+import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { FileSystem } from '../runtime/fs.ts';
 import { BodyOpener, decodeFrameHead, type FrameHead, FrameRows } from '../serialization/frame.ts';
 import type { Position } from '../serialization/position.ts';
@@ -51,6 +58,34 @@ export class SegmentStore {
     return context;
   }
 
+  /** Copies damaged bytes to quarantine/; says what came of it, for the log. */
+  async copyAside(segment: number, at: number, to: number): Promise<string> {
+    try {
+      const name = (await this.#namesOf(segment))[0];
+      if (name === undefined) return 'there is no copy of it';
+      await copyAside(this.files, this.dir, name, { at, to }, 'damaged');
+      return 'a copy is in quarantine/';
+    } catch (error) {
+      return `it could not be copied to quarantine/: ${describeError(error)}`;
+    }
+  }
+
+  /** Moves the files that have the name of a segment and are not it to quarantine/; says what came of it. */
+  async moveAside(segment: number): Promise<string> {
+    try {
+      for (const name of await this.#namesOf(segment)) await moveAside(this.files, this.dir, name, 'foreign');
+      return 'it is now in quarantine/';
+    } catch (error) {
+      // Another endpoint may have been first.
+      const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
+      return gone ? 'it is now in quarantine/' : `it could not be moved aside: ${describeError(error)}`;
+    }
+  }
+
+  async #namesOf(segment: number): Promise<string[]> {
+    return (await this.files.list(this.dir)).filter((name) => parseSegmentName(name)?.id === segment).sort();
+  }
+
   /** The lowest id at or above `from` that is on disk, or undefined. */
   async firstFrom(from: number): Promise<number | undefined> {
     let first: number | undefined;
@@ -82,6 +117,12 @@ export class WalReader {
   #head: FrameHead | undefined;
   /** Where the segment ends, once it is known to be complete. */
   #end: number | undefined;
+  /** Where its rows end, by the word of the next segment. */
+  #stated: SegmentEnd | undefined;
+  /** What its end record says, once that was read. */
+  #endRows: number | undefined;
+  /** A segment was not there: everything from here on up to the one that comes next is missing. */
+  #missingFrom: Position | undefined;
   /** The row that the next frame should begin with, or undefined before the first frame. */
   #expectedRow: number | undefined;
 
@@ -127,11 +168,13 @@ export class WalReader {
       const found = this.#scanner!.next(limit);
       if (found.kind === 'end') {
         if (this.#segment === watermark.segment) return false;
-        this.#checkEnd(found.at, limit);
+        await this.#checkEnd(found.at, limit);
         this.#leaveSegment(this.#segment + 1);
       } else if (found.kind === 'damage') {
-        this.#damaged(found.at, 0, 'a damaged part of the segment is stepped over');
-      } else if (found.type === FRAME && this.#takeFrame(found.at, found.end, found.payload)) return true;
+        await this.#setAside(found.at, found.end, 0, 'a damaged part of the segment is stepped over');
+      } else if (found.type === END) this.#endRows = rowsOfEnd(found.payload);
+      else if (found.type === FRAME && (await this.#takeFrame(found.at, found.end, found.payload)))
+        return true;
     }
   }
 
@@ -144,9 +187,7 @@ export class WalReader {
     try {
       this.#context = this.#store.acquire(this.#segment);
     } catch (error) {
-      const gone = (error as NodeJS.ErrnoException).code === 'ENOENT';
-      if (!gone && !(error instanceof UnknownFormatError)) throw error;
-      if (!gone) this.#damaged(0, 0, `segment ${this.#segment} is skipped: ${(error as Error).message}`);
+      await this.#cannotOpen(error);
       const next = await this.#store.firstFrom(this.#segment + 1);
       if (next === undefined || next > watermark.segment) {
         this.#leaveSegment(Math.max(watermark.segment, this.#segment + 1));
@@ -155,11 +196,39 @@ export class WalReader {
       this.#leaveSegment(next);
       return this.#openSegment(watermark);
     }
+    this.#reportMissing(this.#context.previous);
     const from = this.#context.offsetBefore(this.#row);
-    this.#scanner = new SegmentScanner(this.#context.file, from);
+    this.#scanner = new SegmentScanner(this.#context.file, from, this.#context.mark);
     this.#expectedRow = from === 0 ? 0 : undefined;
     this.#end = undefined;
+    this.#stated = undefined;
+    this.#endRows = undefined;
     return true;
+  }
+
+  /** Takes note of a segment that cannot be opened. Throws the error again when it may go away by itself. */
+  async #cannotOpen(error: unknown): Promise<void> {
+    const segment = this.#segment;
+    const { code } = error as NodeJS.ErrnoException;
+    if (error instanceof UnknownFormatError) {
+      this.#damaged(0, 0, `segment ${segment} is skipped: ${error.message}`);
+    } else if (error instanceof ForeignSegmentError || code === 'EISDIR') {
+      const aside = await this.#store.moveAside(segment);
+      this.#damaged(0, 0, `segment ${segment} is skipped: ${describeError(error)}; ${aside}`);
+    } else if (code !== 'ENOENT') throw error;
+    this.#missingFrom ??= this.position;
+  }
+
+  /** Compares what was passed over with the segment that `previous` says was there. */
+  #reportMissing(previous: SegmentEnd | undefined): void {
+    const from = this.#missingFrom;
+    this.#missingFrom = undefined;
+    if (from === undefined || previous === undefined || previous.segment < from.segment) return;
+    const { segment } = previous;
+    const row = segment === from.segment ? from.row : 0;
+    const rows = previous.rows - row;
+    if (rows <= 0) return;
+    this.#onDamage({ segment, offset: 0, row, rows, message: `segment ${segment} is not there` });
   }
 
   #leaveSegment(next: number): void {
@@ -176,29 +245,33 @@ export class WalReader {
     if (next === undefined) return size;
     try {
       // Behind the stated end stands the end record, or what a failed fsync left: nothing to deliver.
-      return Math.min(size, statedEnd(this.#store.files, this.#store.dir, next, this.#segment) ?? size);
+      this.#stated = statedEnd(this.#store.files, this.#store.dir, next, this.#segment);
+      return Math.min(size, this.#stated?.bytes ?? size);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'ENOENT' || error instanceof UnknownFormatError)
+      const isUnknown = error instanceof UnknownFormatError || error instanceof ForeignSegmentError;
+      if (isUnknown || ['ENOENT', 'EISDIR'].includes((error as NodeJS.ErrnoException).code ?? ''))
         return size;
       throw error;
     }
   }
 
-  /** Compares what was read of a segment with what its end record says was in it. */
-  #checkEnd(at: number, limit: number): void {
-    const file = this.#context!.file;
+  /** Compares what was read of a segment with what its end record and the next segment say was in it. */
+  async #checkEnd(at: number, limit: number): Promise<void> {
+    const { file, mark } = this.#context!;
     const size = file.size();
-    const found = new SegmentScanner(file, limit).next(size);
-    const rows = found.kind === 'record' && found.type === END ? decodeEnd(found.payload).rows : undefined;
-    const missing =
-      rows === undefined || this.#expectedRow === undefined ? 0 : this.#ahead(this.#expectedRow, rows);
-    if (at < limit || missing > 0) {
-      this.#damaged(at, missing, 'the end of the segment cannot be read', this.#expectedRow);
+    if (this.#endRows === undefined) {
+      const found = new SegmentScanner(file, limit, mark).next(size);
+      if (found.kind === 'record' && found.type === END) this.#endRows = rowsOfEnd(found.payload);
     }
+    const rows = Math.max(this.#endRows ?? 0, this.#stated?.rows ?? 0);
+    const missing = this.#expectedRow === undefined ? 0 : this.#ahead(this.#expectedRow, rows);
+    const message = 'the end of the segment cannot be read';
+    if (at < limit) await this.#setAside(at, limit, missing, message, this.#expectedRow);
+    else if (missing > 0) this.#damaged(at, missing, message, this.#expectedRow);
   }
 
   /** Takes a frame in; true when it has rows at or behind the position. */
-  #takeFrame(at: number, end: number, payload: Uint8Array): boolean {
+  async #takeFrame(at: number, end: number, payload: Uint8Array): Promise<boolean> {
     const context = this.#context!;
     let from = 0;
     let rows = 0;
@@ -231,7 +304,8 @@ export class WalReader {
       return true;
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
-      this.#damaged(at, rows, `a frame is whole by its checksum but cannot be read: ${error.message}`, from);
+      const message = `a frame is whole by its checksum but cannot be read: ${error.message}`;
+      await this.#setAside(at, end, rows, message, from);
       // They are counted, and never are again.
       if (rows > 0) this.#row = Math.max(this.#row, from) + rows;
       return false;
@@ -243,7 +317,21 @@ export class WalReader {
     return Math.max(0, to - Math.max(from, this.#row));
   }
 
+  async #setAside(at: number, to: number, rows: number, message: string, from = 0): Promise<void> {
+    const aside = await this.#store.copyAside(this.#segment, at, to);
+    this.#damaged(at, rows, `${message}; ${aside}`, from);
+  }
+
   #damaged(offset: number, rows: number, message: string, from = 0): void {
     this.#onDamage({ segment: this.#segment, offset, row: Math.max(from, this.#row), rows, message });
+  }
+}
+
+/** Undefined when the record is whole and makes no sense. */
+function rowsOfEnd(payload: Uint8Array): number | undefined {
+  try {
+    return decodeEnd(payload).rows;
+  } catch {
+    return undefined;
   }
 }

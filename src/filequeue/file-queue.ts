@@ -5,8 +5,9 @@ import type { Dictionary } from '../serialization/dictionary.ts';
 import type { Codec } from '../serialization/frame.ts';
 import { KINDS, type RowBatch } from '../serialization/rows.ts';
 import { type CommitError, type CommitFacts, GroupCommit, type RollLimits } from './group-commit.ts';
-import { type RecoveryEvent, recoverDirectory } from './recovery.ts';
-import { type SegmentInfo, segmentPath } from './segment-file.ts';
+import { type RecoveredDirectory, recoverDirectory } from './recovery.ts';
+import type { RecoveryEvent } from './recovery-event.ts';
+import { type SegmentEnd, type SegmentInfo, segmentPath } from './segment-file.ts';
 import { SegmentLog, type Watermark } from './segment-log.ts';
 
 /**
@@ -30,21 +31,19 @@ export class FileQueue {
   readonly #files: FileSystem;
   readonly #lock: { release(): void };
   readonly #segments: SegmentInfo[];
+  #gone: readonly SegmentEnd[];
   readonly #log: SegmentLog;
   readonly #commits: GroupCommit;
   #watermark: Watermark;
   #closing: Promise<void> | undefined;
 
-  private constructor(
-    options: FileQueueOptions,
-    lock: { release(): void },
-    recovered: { segments: SegmentInfo[]; nextId: number; events: readonly RecoveryEvent[] },
-  ) {
+  private constructor(options: FileQueueOptions, lock: { release(): void }, recovered: RecoveredDirectory) {
     this.dir = options.dir;
     this.recovery = recovered.events;
     this.#files = options.files;
     this.#lock = lock;
     this.#segments = recovered.segments;
+    this.#gone = recovered.gone;
     const newest = recovered.segments.at(-1);
     const nextId = Math.max(recovered.nextId, options.minNextId);
     this.#watermark = { segment: nextId, offset: 0, rows: 0 };
@@ -53,7 +52,8 @@ export class FileQueue {
       dir: options.dir,
       codec: options.codec,
       nextId,
-      previous: newest && { segment: newest.id, bytes: newest.bytes },
+      previous: newest && { segment: newest.id, bytes: newest.bytes, rows: newest.rows },
+      randomSalt: options.randomSeed,
       onSealed: (info) => this.#segments.push(info),
     });
     this.#commits = new GroupCommit({
@@ -117,13 +117,18 @@ export class FileQueue {
     return this.#commits.append(fill);
   }
 
-  /** Rows at or behind a position, of all kinds: what a reader that stands there has before it. */
+  /**
+   * Rows at or behind a position, of all kinds: what a reader that stands there has before it, also those of
+   * segments that are gone, which it will count as lost.
+   */
   rowsFrom(segment: number, row: number): number {
     let rows = 0;
-    for (const info of this.segments) {
-      if (info.id > segment) rows += info.rows;
-      else if (info.id === segment) rows += Math.max(0, info.rows - row);
-    }
+    const add = (id: number, of: number): void => {
+      if (id > segment) rows += of;
+      else if (id === segment) rows += Math.max(0, of - row);
+    };
+    for (const info of this.segments) add(info.id, info.rows);
+    for (const end of this.#gone) add(end.segment, end.rows);
     return rows;
   }
 
@@ -152,6 +157,7 @@ export class FileQueue {
       this.#segments.shift();
       for (let kind = 0; kind < KINDS; kind++) counts[kind] = counts[kind]! + (info.counts[kind] ?? 0);
     }
+    this.#gone = this.#gone.filter((end) => end.segment >= segment);
     return counts;
   }
 

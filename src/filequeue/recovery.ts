@@ -1,35 +1,18 @@
 import * as path from 'node:path';
-import { type FileSystem, type ReadableFile, writeDurably } from '../runtime/fs.ts';
-import { BodyOpener, decodeFrameHead, FrameRows } from '../serialization/frame.ts';
-import { END, FRAME, HEADER, nextRecord, RECORD_HEAD } from '../serialization/record.ts';
-import { KINDS } from '../serialization/rows.ts';
-import { SegmentScanner } from './scanner.ts';
-import {
-  decodeEnd,
-  decodeHeader,
-  encodeEnd,
-  parseSegmentName,
-  type SegmentHeader,
-  type SegmentInfo,
-  type SegmentSummary,
-  segmentName,
-  segmentPath,
-  UnknownFormatError,
-} from './segment-file.ts';
-
-/** Something that recovery came upon, for the log. */
-export interface RecoveryEvent {
-  readonly kind: 'recovered' | 'tail' | 'damage' | 'unknown_format' | 'duplicate';
-  readonly file: string;
-  readonly message: string;
-  /** Offset and length in bytes, where it is about a part of the file. */
-  readonly offset?: number;
-  readonly bytes?: number;
-}
+import type { FileSystem } from '../runtime/fs.ts';
+import type { FileMark } from '../serialization/record.ts';
+import { takeStock } from './directory-stock.ts';
+import { type SegmentIdentity, withFile } from './identify.ts';
+import { copyAside, moveAside, quarantineOf } from './quarantine.ts';
+import { isUnreadable, type RecoveryEvent, unreadable } from './recovery-event.ts';
+import { encodeEnd, type SegmentEnd, type SegmentInfo, segmentName, segmentPath } from './segment-file.ts';
+import { readCommitted, summarise } from './segment-summary.ts';
 
 export interface RecoveredDirectory {
   /** All segments that can be read, by ascending id; none is open. */
   readonly segments: SegmentInfo[];
+  /** Segments that are not there, with the rows that their successors say they had: readers count them as lost. */
+  readonly gone: SegmentEnd[];
   /** Higher than every id that was ever seen in a file name here. */
   readonly nextId: number;
   readonly events: readonly RecoveryEvent[];
@@ -45,135 +28,103 @@ export interface RecoveredDirectory {
  * - damage with whole records behind it stays where it is, for the readers to step over, and is copied aside;
  * - then the file gets its end record and its final name.
  *
- * Nothing is removed that has not first been copied to `quarantine/`, and a file of an unknown version is left
- * as it is.
+ * A file that is another segment than its name says goes back to its own name (directory-stock.ts). One without
+ * anything whole in it goes to `quarantine/`. Nothing is removed that has not first been copied there. A file of an
+ * unknown version, or one that cannot be read for now, is left as it is.
  */
 export async function recoverDirectory(files: FileSystem, dir: string): Promise<RecoveredDirectory> {
-  const quarantine = path.join(dir, 'quarantine');
   await files.makeDir(dir);
-  await files.makeDir(quarantine);
-  const states = new Map<number, 'open' | 'committed'>();
-  const events: RecoveryEvent[] = [];
-  let nextId = 1;
-  for (const name of await files.list(dir)) {
-    const parsed = parseSegmentName(name);
-    if (parsed === undefined) continue;
-    nextId = Math.max(nextId, parsed.id + 1);
-    if (states.has(parsed.id)) {
-      events.push({
-        kind: 'duplicate',
-        file: name,
-        message: 'a segment is there twice; the committed one counts',
-      });
-      await files.rename(
-        segmentPath(dir, parsed.id, 'open'),
-        path.join(quarantine, `${segmentName(parsed.id, 'open')}.duplicate`),
-      );
-      states.set(parsed.id, 'committed');
-    } else states.set(parsed.id, parsed.state);
-  }
-  const ids = [...states.keys()].sort((a, b) => a - b);
-  const ends = new Map<number, number>();
-  const headers = new Map<number, SegmentHeader | undefined>();
-  const readable: number[] = [];
-  for (const id of ids) {
-    const file = segmentPath(dir, id, states.get(id)!);
-    try {
-      const header = withFile(files, file, readHeader);
-      headers.set(id, header);
-      if (header?.previous !== undefined) ends.set(header.previous.segment, header.previous.bytes);
-      readable.push(id);
-    } catch (error) {
-      if (!(error instanceof UnknownFormatError)) throw error;
-      events.push({ kind: 'unknown_format', file, message: `${error.message}; the file is left as it is` });
-    }
+  await files.makeDir(quarantineOf(dir));
+  const { segments: found, nextId, events } = await takeStock(files, dir);
+  const successors = new Map<number, SegmentEnd>();
+  for (const { identity } of found.values()) {
+    const previous = identity?.header?.previous;
+    if (previous !== undefined) successors.set(previous.segment, previous);
   }
   const segments: SegmentInfo[] = [];
-  for (const id of readable) {
-    const state = states.get(id)!;
-    const file = segmentPath(dir, id, state);
+  for (const [id, { state, identity }] of [...found].sort(([a], [b]) => a - b)) {
+    if (identity === undefined) continue;
+    const stated = successors.get(id);
     const info =
-      state === 'committed'
-        ? withFile(files, file, (f) => readCommitted(f, id, headers.get(id)))
-        : await recoverOpen(files, dir, id, headers.get(id), ends.get(id), events);
-    if (info !== undefined) segments.push(info);
+      state === 'open'
+        ? await recoverOpen(files, dir, id, identity, stated, events)
+        : await committed(files, dir, id, identity, events);
+    if (info === 'gone') found.delete(id);
+    else if (info !== undefined) segments.push({ ...info, rows: Math.max(info.rows, stated?.rows ?? 0) });
   }
-  return { segments, nextId, events };
+  const gone = [...successors.values()].filter(({ segment }) => !found.has(segment));
+  return { segments, gone, nextId, events };
 }
 
-function withFile<T>(files: FileSystem, file: string, use: (f: ReadableFile) => T): T {
-  const f = files.openRead(file);
-  try {
-    return use(f);
-  } finally {
-    f.close();
-  }
-}
+/** `gone` when the file is not there any more, undefined when it cannot be read for now. */
+type Outcome = SegmentInfo | 'gone' | undefined;
 
-/** The header of a segment, or undefined when it is damaged or missing. Throws `UnknownFormatError`. */
-export function readHeader(file: ReadableFile): SegmentHeader | undefined {
-  // A start reads the headers of the whole backlog: no more of each file than it needs.
-  const found = new SegmentScanner(file, 0).next(Math.min(file.size(), HEADER_WINDOW));
-  if (found.kind !== 'record' || found.type !== HEADER) return undefined;
+/** What `read` gives. A disk that refuses to be read costs this segment; one that refuses writes, the start. */
+function readable<T>(file: string, events: RecoveryEvent[], read: () => T): T | undefined {
   try {
-    return decodeHeader(found.payload);
+    return read();
   } catch (error) {
-    if (error instanceof UnknownFormatError) throw error;
+    if (!isUnreadable(error)) throw error;
+    events.push(unreadable(file, error));
     return undefined;
   }
 }
 
-/** No version has a longer header record: docs/format.md. */
-const HEADER_WINDOW = 4096;
-const END_WINDOW = 512;
-
-/** The facts of a committed segment, from its end record, or by reading it when that is damaged. */
-function readCommitted(file: ReadableFile, id: number, header: SegmentHeader | undefined): SegmentInfo {
-  const size = file.size();
-  const window = new Uint8Array(Math.min(size, END_WINDOW));
-  const from = size - window.length;
-  file.read(window, window.length, from);
-  for (let found = nextRecord(window, 0); found !== undefined; found = nextRecord(window, found.at + 1)) {
-    if (found.type !== END || found.end !== window.length) continue;
-    try {
-      const summary = decodeEnd(window.subarray(found.at + RECORD_HEAD, found.end));
-      return { id, bytes: from + found.at, ...summary };
-    } catch {
-      break;
-    }
+async function committed(
+  files: FileSystem,
+  dir: string,
+  id: number,
+  identity: SegmentIdentity,
+  events: RecoveryEvent[],
+): Promise<Outcome> {
+  const file = segmentPath(dir, id, 'committed');
+  if (identity.mark.salt !== undefined) {
+    return readable(file, events, () => withFile(files, file, (f) => readCommitted(f, id, identity)));
   }
-  const { summary, end } = summarise(file, header, size);
-  return { id, bytes: end, ...summary };
+  const bytes = withFile(files, file, (f) => f.size());
+  const name = await moveAside(files, dir, path.basename(file), 'damaged');
+  const message = `nothing in a segment can be read; it is now quarantine/${name}`;
+  events.push({ kind: 'damage', file, message, offset: 0, bytes });
+  return 'gone';
 }
 
 async function recoverOpen(
   files: FileSystem,
   dir: string,
   id: number,
-  header: SegmentHeader | undefined,
-  statedEnd: number | undefined,
+  identity: SegmentIdentity,
+  stated: SegmentEnd | undefined,
   events: RecoveryEvent[],
-): Promise<SegmentInfo | undefined> {
-  const file = segmentPath(dir, id, 'open');
-  const size = withFile(files, file, (f) => f.size());
-  const limit = Math.min(size, statedEnd ?? size);
-  const { summary, end: read, sealedTo, damage } = withFile(files, file, (f) => summarise(f, header, limit));
+): Promise<Outcome> {
+  const name = segmentName(id, 'open');
+  const file = path.join(dir, name);
+  const found = readable(file, events, () =>
+    withFile(files, file, (f) => {
+      const size = f.size();
+      const limit = Math.min(size, stated?.bytes ?? size);
+      return { size, limit, read: summarise(f, identity, limit) };
+    }),
+  );
+  if (found === undefined) return undefined;
+  const { size, limit, read } = found;
+  const { damage } = read;
+  const summary = { ...read.summary, rows: Math.max(read.summary.rows, stated?.rows ?? 0) };
   // All before a stated end was durable: what cannot be read there is damage, not a torn tail.
-  const end = statedEnd === undefined ? read : limit;
-  if (read < end) damage.push({ at: read, to: end });
-  for (const { at, to } of damage) {
-    await setAside(files, dir, id, file, at, to, 'damaged');
+  const end = stated === undefined ? read.end : limit;
+  if (read.end < end) damage.push({ at: read.end, to: end });
+  for (const range of damage) {
+    await copyAside(files, dir, name, range, 'damaged');
     events.push({
       kind: 'damage',
       file,
       message: 'a damaged part is stepped over; a copy is in quarantine/',
-      offset: at,
-      bytes: to - at,
+      offset: range.at,
+      bytes: range.to - range.at,
     });
   }
-  const sealed = sealedTo === size;
+  const sealed = read.sealedTo === size;
   if (end < size && !sealed) {
-    await setAside(files, dir, id, file, end, size, 'tail');
+    await copyAside(files, dir, name, { at: end, to: size }, 'tail');
     events.push({
       kind: 'tail',
       file,
@@ -186,7 +137,7 @@ async function recoverOpen(
   if (summary.frames === 0) {
     await files.remove(file);
     await files.syncDir(dir);
-    return undefined;
+    return 'gone';
   }
   const handle = await files.openAppend(file);
   try {
@@ -194,7 +145,8 @@ async function recoverOpen(
     // that all before it is durable.
     await handle.sync();
     if (!sealed) {
-      await handle.append(encodeEnd(summary));
+      // It has frames, so it has a salt.
+      await handle.append(encodeEnd(summary, identity.mark as FileMark, end));
       await handle.sync();
     }
   } finally {
@@ -209,65 +161,4 @@ async function recoverOpen(
     bytes: end,
   });
   return { id, bytes: end, ...summary };
-}
-
-/** Reads a segment up to `limit`: what it holds, where its last whole frame and its end record end, what is damaged. */
-function summarise(
-  file: ReadableFile,
-  header: SegmentHeader | undefined,
-  limit: number,
-): { summary: SegmentSummary; end: number; sealedTo: number; damage: { at: number; to: number }[] } {
-  const scanner = new SegmentScanner(file, 0);
-  const opener = new BodyOpener();
-  const rowsOfFrame = new FrameRows();
-  const counts = new Array<number>(KINDS).fill(0);
-  const damage: { at: number; to: number }[] = [];
-  let rows = 0;
-  let frames = 0;
-  let firstMs = 0;
-  let lastMs = 0;
-  let end = 0;
-  let sealedTo = 0;
-  for (;;) {
-    const found = scanner.next(limit);
-    if (found.kind === 'end') break;
-    if (found.kind === 'damage') {
-      damage.push({ at: found.at, to: found.end });
-      continue;
-    }
-    if (found.type === END) sealedTo = found.end;
-    else end = found.end;
-    if (found.type !== FRAME) continue;
-    try {
-      const head = decodeFrameHead(found.payload);
-      rowsOfFrame.read(opener.open(head, header?.codec), head.rows);
-      for (let kind = 0; kind < KINDS; kind++) counts[kind] = counts[kind]! + rowsOfFrame.counts[kind]!;
-      rows = Math.max(rows, head.row + head.rows);
-      frames++;
-      if (firstMs === 0) firstMs = head.at;
-      lastMs = head.at;
-    } catch {
-      // Whole by its CRC, yet not what the format says: of another maker, or a defect of ours. Stepped over.
-      damage.push({ at: found.at, to: found.end });
-    }
-  }
-  return { summary: { rows, counts, frames, firstMs, lastMs }, end, sealedTo, damage };
-}
-
-async function setAside(
-  files: FileSystem,
-  dir: string,
-  id: number,
-  file: string,
-  at: number,
-  to: number,
-  what: string,
-): Promise<void> {
-  const bytes = new Uint8Array(to - at);
-  withFile(files, file, (f) => f.read(bytes, bytes.length, at));
-  const name = `${segmentName(id, 'open')}.${at}-${to}.${what}`;
-  const target = path.join(dir, 'quarantine', name);
-  // A start that was itself cut short may have been here before.
-  await files.remove(target).catch(() => undefined);
-  await writeDurably(files, target, bytes);
 }

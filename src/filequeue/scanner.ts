@@ -5,6 +5,7 @@ import {
   RECORD_HEAD,
   type RecordType,
   recordAt,
+  type WantedMark,
 } from '../serialization/record.ts';
 
 /** What a scanner came upon. Offsets are in the file; `payload` is valid until the next call. */
@@ -15,6 +16,7 @@ export type Scanned =
       readonly at: number;
       readonly end: number;
       readonly payload: Uint8Array;
+      readonly salt: number;
     }
   /** Bytes that are no record, with a whole record behind them. */
   | { readonly kind: 'damage'; readonly at: number; readonly end: number }
@@ -27,17 +29,19 @@ const WINDOW = 256 * 1024;
  * Reads the records of a segment file in order, over damage, up to a limit that may grow.
  *
  * It serves the endpoints, recovery and the tools alike. Usually one read brings several records; a record
- * larger than the window brings its own.
+ * larger than the window brings its own. Without a salt it goes by that of the first whole record that it finds.
  */
 export class SegmentScanner {
   readonly #file: ReadableFile;
   #at: number;
+  #mark: WantedMark;
   #window: Uint8Array = new Uint8Array(0);
   #windowAt = 0;
   #windowLength = 0;
 
-  constructor(file: ReadableFile, at: number) {
+  constructor(file: ReadableFile, at: number, mark: WantedMark) {
     this.#file = file;
+    this.#mark = mark;
     this.#at = at;
   }
 
@@ -55,8 +59,9 @@ export class SegmentScanner {
     if (claimed !== undefined && claimed > bytes.length && at + claimed <= limit) {
       bytes = this.#load(at, claimed, limit);
     }
-    const found = recordAt(bytes, 0);
+    const found = recordAt(bytes, 0, this.#mark, at);
     if (typeof found === 'object') {
+      this.#learn(found.salt);
       this.#at = at + found.end;
       return {
         kind: 'record',
@@ -64,14 +69,20 @@ export class SegmentScanner {
         at,
         end: this.#at,
         payload: bytes.subarray(RECORD_HEAD, found.end),
+        salt: found.salt,
       };
     }
     // Damage or a torn tail. Rare, and a segment is small, so the rest of it is read at once to tell them apart.
     const rest = this.#load(at, limit - at, limit);
-    const later = nextRecord(rest, 1);
+    const later = nextRecord(rest, 1, this.#mark, at);
     if (later === undefined) return { kind: 'end', at };
+    this.#learn(later.salt);
     this.#at = at + later.at;
     return { kind: 'damage', at, end: this.#at };
+  }
+
+  #learn(salt: number): void {
+    if (this.#mark.salt === undefined) this.#mark = { ...this.#mark, salt };
   }
 
   /** The bytes from `at` on: at least `need` unless the file is shorter, never beyond `limit`. */

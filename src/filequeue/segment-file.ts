@@ -2,7 +2,7 @@ import * as path from 'node:path';
 import { Decoder, encode } from '@msgpack/msgpack';
 import { SpillwayError } from '../runtime/errors.ts';
 import { type Codec, count, FrameError, section } from '../serialization/frame.ts';
-import { END, encodeRecord, HEADER } from '../serialization/record.ts';
+import { END, encodeRecord, type FileMark, HEADER } from '../serialization/record.ts';
 
 /**
  * Names, headers and ends of segment files.
@@ -17,6 +17,11 @@ import { END, encodeRecord, HEADER } from '../serialization/record.ts';
 export const FORMAT = 'spillway-segment';
 export const FORMAT_VERSION = 1;
 
+/** A file that says that it is another segment than its name says. */
+export class ForeignSegmentError extends SpillwayError {
+  readonly code = 'SEGMENT_FOREIGN';
+}
+
 /** A segment of a format that this version does not know. It is left as it is. */
 export class UnknownFormatError extends SpillwayError {
   readonly code = 'FORMAT_UNKNOWN';
@@ -27,10 +32,18 @@ export interface SegmentHeader {
   readonly codec: Codec;
   readonly createdMs: number;
   /**
-   * The segment before, and where it ends: what lies behind that was never durable, and is never delivered.
-   * Undefined for the first one.
+   * The segment before, and where it ends: what lies behind that was never durable, and is never delivered. With
+   * its rows, so that it is known what was lost when it is damaged or gone. Undefined for the first one.
    */
-  readonly previous: { readonly segment: number; readonly bytes: number } | undefined;
+  readonly previous: SegmentEnd | undefined;
+}
+
+/** Where the frames of a segment end, by the header of the next one. */
+export interface SegmentEnd {
+  readonly segment: number;
+  readonly bytes: number;
+  /** The ordinal behind its last row. */
+  readonly rows: number;
 }
 
 /** What an ended segment holds. */
@@ -68,18 +81,17 @@ export function segmentPath(dir: string, id: number, state: 'open' | 'committed'
   return path.join(dir, segmentName(id, state));
 }
 
-export function encodeHeader(header: SegmentHeader): Uint8Array {
-  return encodeRecord(
-    HEADER,
-    encode({
-      format: FORMAT,
-      version: FORMAT_VERSION,
-      segment: header.segment,
-      codec: header.codec,
-      created: header.createdMs,
-      previous: header.previous ?? null,
-    }),
-  );
+/** The header record of a file whose records carry `salt`. */
+export function encodeHeader(header: SegmentHeader, salt: number): Uint8Array {
+  const payload = encode({
+    format: FORMAT,
+    version: FORMAT_VERSION,
+    segment: header.segment,
+    codec: header.codec,
+    created: header.createdMs,
+    previous: header.previous ?? null,
+  });
+  return encodeRecord(HEADER, payload, { segment: header.segment, salt }, 0);
 }
 
 /** Throws `UnknownFormatError` for a version or codec that is not known here, `FrameError` for other content. */
@@ -101,13 +113,18 @@ export function decodeHeader(payload: Uint8Array): SegmentHeader {
     segment: count(value, 'segment'),
     codec,
     createdMs: count(value, 'created'),
-    previous: previous && { segment: count(previous, 'segment'), bytes: count(previous, 'bytes') },
+    previous: previous && {
+      segment: count(previous, 'segment'),
+      bytes: count(previous, 'bytes'),
+      rows: count(previous, 'rows'),
+    },
   };
 }
 
-export function encodeEnd(summary: SegmentSummary): Uint8Array {
+/** The end record for `offset` of the file with this mark. */
+export function encodeEnd(summary: SegmentSummary, mark: FileMark, offset: number): Uint8Array {
   const { rows, counts, frames, firstMs, lastMs } = summary;
-  return encodeRecord(END, encode({ rows, counts, frames, first: firstMs, last: lastMs }));
+  return encodeRecord(END, encode({ rows, counts, frames, first: firstMs, last: lastMs }), mark, offset);
 }
 
 /** Throws `FrameError`. */

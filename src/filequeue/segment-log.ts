@@ -1,7 +1,8 @@
 import type { FileSystem, WritableFile } from '../runtime/fs.ts';
 import type { Codec } from '../serialization/frame.ts';
+import { FRAME, RECORD_HEAD, sealRecord } from '../serialization/record.ts';
 import { KINDS } from '../serialization/rows.ts';
-import { encodeEnd, encodeHeader, type SegmentInfo, segmentPath } from './segment-file.ts';
+import { encodeEnd, encodeHeader, type SegmentEnd, type SegmentInfo, segmentPath } from './segment-file.ts';
 
 /** Rows and time of one frame, as the log counts them. */
 export interface FrameFacts {
@@ -33,11 +34,13 @@ export class SegmentLog {
   readonly #files: FileSystem;
   readonly #dir: string;
   readonly #codec: Codec;
+  readonly #randomSalt: () => number;
   readonly #onSealed: (info: SegmentInfo) => void;
   #file: WritableFile | undefined;
   #id = 0;
   #nextId: number;
-  #previous: { segment: number; bytes: number } | undefined;
+  #previous: SegmentEnd | undefined;
+  #salt = 0;
   /** A file without a durable frame that is still to be removed. */
   #debris: string | undefined;
   #bytes = 0;
@@ -54,7 +57,9 @@ export class SegmentLog {
     codec: Codec;
     nextId: number;
     /** The newest segment there is, and where it ends. */
-    previous: { segment: number; bytes: number } | undefined;
+    previous: SegmentEnd | undefined;
+    /** A number of 32 bits that nobody can guess. */
+    randomSalt: () => number;
     onSealed: (info: SegmentInfo) => void;
   }) {
     this.#files = options.files;
@@ -62,6 +67,7 @@ export class SegmentLog {
     this.#codec = options.codec;
     this.#nextId = options.nextId;
     this.#previous = options.previous;
+    this.#randomSalt = options.randomSalt;
     this.#onSealed = options.onSealed;
   }
 
@@ -86,12 +92,14 @@ export class SegmentLog {
   }
 
   /**
-   * Appends a record and makes it durable; `last` ends the segment behind it. Returns how far the queue is
+   * Appends the record of a frame, whose head is written here, and makes it durable; `last` ends the segment behind it. Returns how far the queue is
    * durable now. Throws what the file system threw; then nothing of the record is ever delivered.
    */
   async append(record: Uint8Array, facts: FrameFacts, last: boolean): Promise<Watermark> {
     try {
       const file = this.#file ?? (await this.#create(facts.atMs));
+      const mark = { segment: this.#id, salt: this.#salt };
+      sealRecord(record, 0, FRAME, record.length - RECORD_HEAD, mark, this.#bytes);
       await file.append(record);
       await file.sync();
     } catch (error) {
@@ -115,7 +123,7 @@ export class SegmentLog {
     if (file === undefined) return;
     const info = this.#info();
     try {
-      await file.append(encodeEnd(info));
+      await file.append(encodeEnd(info, { segment: info.id, salt: this.#salt }, info.bytes));
       await file.sync();
       await this.#files.rename(
         segmentPath(this.#dir, info.id, 'open'),
@@ -137,12 +145,11 @@ export class SegmentLog {
     this.#counts = new Array<number>(KINDS).fill(0);
     this.#openedMs = nowMs;
     await this.#files.syncDir(this.#dir);
-    const header = encodeHeader({
-      segment: this.#id,
-      codec: this.#codec,
-      createdMs: nowMs,
-      previous: this.#previous,
-    });
+    this.#salt = this.#randomSalt() >>> 0;
+    const header = encodeHeader(
+      { segment: this.#id, codec: this.#codec, createdMs: nowMs, previous: this.#previous },
+      this.#salt,
+    );
     await file.append(header);
     this.#bytes = header.length;
     return file;
@@ -177,7 +184,7 @@ export class SegmentLog {
   }
 
   #end(info: SegmentInfo): void {
-    this.#previous = { segment: info.id, bytes: info.bytes };
+    this.#previous = { segment: info.id, bytes: info.bytes, rows: info.rows };
     this.#forget();
     this.#onSealed(info);
   }

@@ -3,7 +3,7 @@ import { Scratch, SnappyCompressor, uncompress } from '../protocol/snappy.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { Column, DeltaColumn, readDeltas, readDeltas64, readVarints } from './columns.ts';
 import type { Dictionary } from './dictionary.ts';
-import { FRAME, MAX_PAYLOAD, RECORD_HEAD, sealRecord } from './record.ts';
+import { MAX_PAYLOAD, RECORD_HEAD } from './record.ts';
 import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type RowBatch, SAMPLE } from './rows.ts';
 
 /**
@@ -50,7 +50,8 @@ export class FrameEncoder {
   readonly #tenants: Column = new Column();
 
   /**
-   * The record of a frame with all of `batch` and what `dictionary` holds beyond `written`, which is moved on.
+   * The record of a frame with all of `batch` and what `dictionary` holds beyond `written`, which is moved on. Its
+   * head is left to whoever knows where in which file it will stand: `sealRecord`.
    * The view is valid until the next call.
    */
   encode(
@@ -79,7 +80,6 @@ export class FrameEncoder {
     this.#record.ensure(RECORD_HEAD + payload.length);
     const record = this.#record.bytes;
     record.set(payload, RECORD_HEAD);
-    sealRecord(record, 0, FRAME, payload.length);
     return record.subarray(0, RECORD_HEAD + payload.length);
   }
 

@@ -24,7 +24,8 @@ export const endpointReasons = {
   metadata_unchanged:
     'Metadata that has not changed since it was sent, within `metadata_config.send_interval`.',
   custom_buckets: 'A native histogram with custom buckets, which remote write 1.0 cannot carry (HIST-10).',
-  damaged: 'In a part of a segment that could not be read; a copy is in `quarantine/` if recovery found it.',
+  damaged:
+    'In a part of a segment that could not be read (a copy is in `quarantine/`), or in a segment that is not there.',
 } as const;
 
 /** Why the listener did not let a request in. No row was seen, so none is counted. */

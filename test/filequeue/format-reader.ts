@@ -42,17 +42,18 @@ export interface Series {
   readonly tenant: string;
 }
 
-export function readFormat(file: Uint8Array): GoldenSegment {
+export function readFormat(file: Uint8Array, segment: number): GoldenSegment {
   const dictionary: Dictionary = { strings: [], pairs: [], series: [] };
   const frames: GoldenSegment['frames'][number][] = [];
   const rows: GoldenRow[] = [];
   let header: Record<string, unknown> | undefined;
   let end: Record<string, unknown> | null = null;
-  for (const { type, payload } of records(file)) {
+  for (const { type, payload } of records(file, segment)) {
     if (end !== null) throw new Error('a record behind the end record');
     if (type === 'H') {
       header = decode(payload) as Record<string, unknown>;
       if (header.format !== 'spillway-segment' || header.version !== 1) throw new Error('unknown version');
+      if (header.segment !== segment) throw new Error('another segment');
     } else if (type === 'E') end = decode(payload) as Record<string, unknown>;
     else {
       const frame = decode(payload) as Frame;
@@ -69,16 +70,21 @@ export function readFormat(file: Uint8Array): GoldenSegment {
   return { header: header!, frames, rows, end };
 }
 
-function* records(file: Uint8Array): Generator<{ type: string; payload: Uint8Array }> {
+function* records(file: Uint8Array, segment: number): Generator<{ type: string; payload: Uint8Array }> {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
   for (let at = 0; at < file.length; ) {
+    const type = String.fromCharCode(file[at + 3]!);
     const length = view.getUint32(at + 4, true);
-    const payload = file.subarray(at + 12, at + 12 + length);
+    const payload = file.subarray(at + 16, at + 16 + length);
     if (Buffer.from(file.subarray(at, at + 3)).toString() !== 'SPW') throw new Error('no marker');
-    if (crc32(payload, crc32(file.subarray(at, at + 8))) !== view.getUint32(at + 8, true))
-      throw new Error('CRC');
-    yield { type: String.fromCharCode(file[at + 3]!), payload };
-    at += 12 + length;
+    if (view.getUint32(at + 8, true) !== view.getUint32(8, true)) throw new Error('another salt');
+    const place = Buffer.alloc(16);
+    place.writeBigUInt64LE(BigInt(type === 'H' ? 0 : segment), 0);
+    place.writeBigUInt64LE(BigInt(at), 8);
+    const crc = crc32(payload, crc32(file.subarray(at, at + 12), crc32(place)));
+    if (crc !== view.getUint32(at + 12, true)) throw new Error('CRC');
+    yield { type, payload };
+    at += 16 + length;
   }
 }
 

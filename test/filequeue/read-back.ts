@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { readHeader } from '../../src/filequeue/recovery.ts';
+import * as path from 'node:path';
+import { identify } from '../../src/filequeue/identify.ts';
 import { SegmentScanner } from '../../src/filequeue/scanner.ts';
 import {
   parseSegmentName,
@@ -46,8 +47,8 @@ export function readSegment(
 ): SegmentContent {
   const f = files.openRead(file);
   try {
-    const header = readHeader(f);
-    const scanner = new SegmentScanner(f, 0);
+    const { header, mark } = identify(f, parseSegmentName(path.basename(file))!.id);
+    const scanner = new SegmentScanner(f, 0, mark);
     const opener = new BodyOpener();
     const frameRows = new FrameRows();
     const dictionary = new SegmentDictionary();
@@ -132,7 +133,8 @@ export async function segmentsIn(dir: string, files: FileSystem = nodeFileSystem
     .map(({ id, state }) => `${id}.${state}`);
 }
 
-function* textsOf(rows: FrameRows, dictionary: SegmentDictionary): Generator<string | undefined> {
+/** The rows of a frame as texts; undefined for those whose series or strings are missing. */
+export function* textsOf(rows: FrameRows, dictionary: SegmentDictionary): Generator<string | undefined> {
   const next = kindNames.map(() => 0);
   for (let i = 0; i < rows.orderLength; i += 2) {
     const kind = rows.order[i]!;

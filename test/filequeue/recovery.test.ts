@@ -4,15 +4,16 @@ import * as path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { encode } from '@msgpack/msgpack';
 import { type RecoveredDirectory, recoverDirectory } from '../../src/filequeue/recovery.ts';
-import { encodeEnd, encodeHeader, segmentPath } from '../../src/filequeue/segment-file.ts';
+import { encodeEnd, encodeHeader, type SegmentEnd, segmentPath } from '../../src/filequeue/segment-file.ts';
 import { type FileSystem, nodeFileSystem, writeDurably } from '../../src/runtime/fs.ts';
-import { END, encodeRecord, FRAME, HEADER, nextRecord } from '../../src/serialization/record.ts';
+import { END, encodeRecord, FRAME, HEADER, RECORD_HEAD } from '../../src/serialization/record.ts';
 import { type Message, request, series } from '../support/messages.ts';
 import { Random } from '../support/random.ts';
 import { tempDir } from '../support/temp.ts';
 import { ForgetfulFs } from './forgetful-fs.ts';
 import { openQueue, putEach, row, usingQueue } from './queue.ts';
 import { readAll, readSegment, rowTexts, segmentsIn } from './read-back.ts';
+import { chain, mark, rebound, recordsOf } from './records.ts';
 import { WatchedFs } from './watched-fs.ts';
 
 /** Three frames. The second one brings series b, which the third one goes on with. */
@@ -22,6 +23,9 @@ const sent: readonly Message[] = [
   request(series({ __name__: 'b' }, [4, 4]), series({ __name__: 'a' }, [5, 5])),
 ];
 
+/** What `leftOpen` holds. */
+const fullSummary = { rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 };
+
 test('a directory that was left in order comes back as it was', async (t) => {
   const dir = await tempDir(t, 'recovery');
   const { queue } = await openQueue(dir, { roll: { series: 2 } });
@@ -30,7 +34,7 @@ test('a directory that was left in order comes back as it was', async (t) => {
   const before = queue.segments;
   const files = new WatchedFs();
   const found = await recoverDirectory(files, dir);
-  assert.deepEqual(found, { segments: before, nextId: 3, events: [] });
+  assert.deepEqual(found, { segments: before, gone: [], nextId: 3, events: [] });
   assert.deepEqual(files.log, []);
   assert.deepEqual(readAll(dir, found.segments), sent.flatMap(rowTexts));
 });
@@ -123,7 +127,7 @@ test('a file that is damaged at any byte never gives another row than was writte
   const texts = sent.flatMap(rowTexts);
   const committed = Buffer.concat([
     bytes,
-    encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 1, lastMs: 1 }),
+    encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 1, lastMs: 1 }, mark, bytes.length),
   ]);
   for (const [name, content] of Object.entries({ '1.open': bytes, '1.committed': committed })) {
     for (let at = 0; at < content.length; at++) {
@@ -170,8 +174,10 @@ test('a frame that is whole and makes no sense is damage', async (t) => {
     Uint8Array.of(0xc1),
     new Uint8Array(0),
   ]) {
-    const strange = encodeRecord(FRAME, nonsense);
-    const all = Buffer.concat([bytes.subarray(0, ends[2]), strange, bytes.subarray(ends[2]!)]);
+    const strange = encodeRecord(FRAME, nonsense, mark, ends[2]!);
+    const [, , , last] = recordsOf(bytes);
+    const behind = chain([[FRAME, last!.payload]], ends[2]! + strange.length);
+    const all = Buffer.concat([bytes.subarray(0, ends[2]), strange, behind]);
     const { found, dir } = await recoverIn(new ForgetfulFs(), '/wal', { '1.open': all });
     assert.deepEqual(found.events[0], {
       kind: 'damage',
@@ -188,7 +194,7 @@ test('a frame that is whole and makes no sense is damage', async (t) => {
 test('an end record that was written before the crash is taken as it is', async (t) => {
   const { bytes } = await leftOpen(t);
   const summary = { rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 };
-  const ended = Buffer.concat([bytes, encodeEnd(summary)]);
+  const ended = Buffer.concat([bytes, encodeEnd(summary, mark, bytes.length)]);
   const { dir, found, rows } = await recover(t, { '1.open': ended });
   assert.deepEqual(found.segments, [{ id: 1, bytes: bytes.length, ...summary }]);
   assert.deepEqual(rows, sent.flatMap(rowTexts));
@@ -198,7 +204,7 @@ test('an end record that was written before the crash is taken as it is', async 
 
 test('an end record that is torn is written anew', async (t) => {
   const { bytes } = await leftOpen(t);
-  const end = encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 });
+  const end = encodeEnd(fullSummary, mark, bytes.length);
   for (let length = 1; length < end.length; length++) {
     const left = { '1.open': Buffer.concat([bytes, end.subarray(0, length)]) };
     const { dir, rows, files } = await recover(t, left, new ForgetfulFs());
@@ -210,14 +216,14 @@ test('an end record that is torn is written anew', async (t) => {
 test('a committed segment whose end record is missing, damaged or strange is read instead', async (t) => {
   const { bytes } = await leftOpen(t);
   const summary = { rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 };
-  const end = encodeEnd(summary);
+  const end = encodeEnd(summary, mark, bytes.length);
   for (const [what, tail] of [
     ['missing', new Uint8Array(0)],
     ['damaged', flipped(end, 20)],
     ['cut short', end.subarray(0, 30)],
     ['of zeros', new Uint8Array(end.length)],
-    ['of another shape', encodeRecord(END, encode({ rows: 'five' }))],
-    ['not msgpack', encodeRecord(END, Uint8Array.of(0xc1))],
+    ['of another shape', encodeRecord(END, encode({ rows: 'five' }), mark, bytes.length)],
+    ['not msgpack', encodeRecord(END, Uint8Array.of(0xc1), mark, bytes.length)],
   ] as const) {
     const { dir, found, rows } = await recover(t, { '1.committed': Buffer.concat([bytes, tail]) });
     assert.deepEqual(found.segments, [{ id: 1, bytes: bytes.length, ...summary }], what);
@@ -229,8 +235,11 @@ test('a committed segment whose end record is missing, damaged or strange is rea
 test('an end record inside of a frame is not one', async (t) => {
   const { bytes } = await leftOpen(t);
   const summary = { rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 };
-  const frame = encodeRecord(FRAME, Buffer.concat([encodeEnd({ ...summary, rows: 99 }), Buffer.alloc(5)]));
-  const left = { '1.committed': Buffer.concat([bytes, frame, encodeEnd(summary)]) };
+  // With the right salt and place, as nobody could write it.
+  const hidden = encodeEnd({ ...summary, rows: 99 }, mark, bytes.length + RECORD_HEAD);
+  const frame = encodeRecord(FRAME, Buffer.concat([hidden, Buffer.alloc(5)]), mark, bytes.length);
+  const end = encodeEnd(summary, mark, bytes.length + frame.length);
+  const left = { '1.committed': Buffer.concat([bytes, frame, end]) };
   const { found } = await recoverIn(new ForgetfulFs(), '/wal', left);
   assert.equal(found.segments[0]!.rows, 5);
 });
@@ -249,10 +258,10 @@ test('a start reads the ends of files, not the backlog', async (t) => {
 });
 
 test('an empty file, or one without a frame, is removed, and its id is not used again', async (t) => {
-  const header = encodeHeader({ segment: 7, codec: 'snappy', createdMs: 1, previous: undefined });
+  const header = encodeHeader({ segment: 7, codec: 'snappy', createdMs: 1, previous: undefined }, 1);
   for (const content of [new Uint8Array(0), header]) {
     const { dir, found } = await recover(t, { '7.open': content });
-    assert.deepEqual(found, { segments: [], nextId: 8, events: [] });
+    assert.deepEqual(found, { segments: [], gone: [], nextId: 8, events: [] });
     assert.deepEqual(await segmentsIn(dir), []);
     assert.deepEqual(await quarantined({ files: nodeFileSystem, dir }), {});
   }
@@ -268,7 +277,7 @@ test('a file of zeros is copied aside before it is removed', async (t) => {
 
 test('of a segment that is there twice the committed one counts, and the other is kept aside', async (t) => {
   const { bytes, ends } = await leftOpen(t);
-  const end = encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 });
+  const end = encodeEnd(fullSummary, mark, bytes.length);
   const open = bytes.subarray(0, ends[1]);
   const { dir, found, rows } = await recover(t, {
     '1.open': open,
@@ -288,6 +297,8 @@ test('a file of an unknown version is left as it is, and work goes on behind it'
   const later = encodeRecord(
     HEADER,
     encode({ format: 'spillway-segment', version: 2, other: 'x'.repeat(3000) }),
+    mark,
+    0,
   );
   const content = Buffer.concat([later, Buffer.from('frames of another shape'), bytes]);
   const names = { '1.open': bytes, '3.committed': content, '4.open': content };
@@ -316,13 +327,13 @@ test('other files in the directory are left alone', async (t) => {
   const strange = ['notes.txt', '1.open', '00000000000000000009.tmp'];
   for (const name of strange) fs.writeFileSync(path.join(dir, name), 'x');
   const found = await recoverDirectory(nodeFileSystem, dir);
-  assert.deepEqual(found, { segments: [], nextId: 1, events: [] });
+  assert.deepEqual(found, { segments: [], gone: [], nextId: 1, events: [] });
   assert.deepEqual(fs.readdirSync(dir).sort(), [...strange, 'quarantine'].sort());
 });
 
 test('what a failed sync left behind the stated end is no rows, whole or not', async (t) => {
   const { bytes, ends } = await leftOpen(t);
-  const successor = await segmentBehind(t, { segment: 1, bytes: ends[2]! });
+  const successor = await segmentBehind(t, { segment: 1, bytes: ends[2]!, rows: 3 });
   for (const left of [bytes, bytes.subarray(0, bytes.length - 1), flipped(bytes, ends[2]! + 40)]) {
     const recovered = await recover(t, { '1.open': left, '2.open': successor });
     const { found, rows } = recovered;
@@ -340,7 +351,7 @@ test('what a failed sync left behind the stated end is no rows, whole or not', a
 
 test('what cannot be read before the stated end was acknowledged: it is damage, not a tail', async (t) => {
   const { bytes, ends } = await leftOpen(t);
-  const successor = await segmentBehind(t, { segment: 1, bytes: ends[2]! });
+  const successor = await segmentBehind(t, { segment: 1, bytes: ends[2]!, rows: 3 });
   const left = { '1.open': flipped(bytes, ends[1]! + 40), '2.open': successor };
   const recovered = await recoverIn(nodeFileSystem, path.join(await tempDir(t, 'recovery'), 'wal'), left);
   const { dir, found } = recovered;
@@ -361,14 +372,19 @@ test('what cannot be read before the stated end was acknowledged: it is damage, 
 
 test('a recovery that fails at any operation is done by the next one', async (t) => {
   const { bytes, ends } = await leftOpen(t);
-  const end = encodeEnd({ rows: 5, counts: [5, 0, 0, 0], frames: 3, firstMs: 101, lastMs: 103 });
+  const end = encodeEnd(fullSummary, mark, bytes.length);
   const left = {
     '1.open': flipped(bytes, ends[1]! + 30).subarray(0, bytes.length - 3),
     '2.open': new Uint8Array(0),
-    '3.open': bytes.subarray(0, ends[1]),
-    '3.committed': Buffer.concat([bytes, end]),
-    '4.open': Buffer.concat([bytes, end]),
-    '5.open': Buffer.concat([bytes, new Uint8Array(10)]),
+    '3.open': rebound(bytes.subarray(0, ends[1]), 3),
+    '3.committed': rebound(Buffer.concat([bytes, end]), 3),
+    '4.open': rebound(Buffer.concat([bytes, end]), 4),
+    '5.open': Buffer.concat([rebound(bytes, 5), new Uint8Array(10)]),
+    // What stands under each other's names.
+    '6.committed': rebound(Buffer.concat([bytes, end]), 7),
+    '7.committed': rebound(Buffer.concat([bytes, end]), 6),
+    // A copy of one that is there.
+    '8.committed': rebound(Buffer.concat([bytes, end]), 6),
   };
   const good = await recover(t, left, new ForgetfulFs());
   const isAsGood = async (disk: ForgetfulFs, operation: string): Promise<void> => {
@@ -462,17 +478,18 @@ async function leftOpen(
   const { queue, commits } = await usingQueue(t, dir, { codec, now: () => ++now });
   await putEach(queue, sent);
   const bytes = fs.readFileSync(segmentPath(dir, 1, 'open'));
-  return { bytes, ends: [nextRecord(bytes, 0)!.end, ...commits.map(({ watermark }) => watermark.offset)] };
+  return { bytes, ends: [recordsOf(bytes)[1]!.at, ...commits.map(({ watermark }) => watermark.offset)] };
 }
 
 /** A segment with one row, whose header says where the one before ends. */
-async function segmentBehind(t: TestContext, previous: { segment: number; bytes: number }): Promise<Buffer> {
+async function segmentBehind(t: TestContext, previous: SegmentEnd): Promise<Buffer> {
   const dir = await tempDir(t, 'left');
   const { queue } = await usingQueue(t, dir);
   await putEach(queue, [row('z', 1)]);
   const bytes = fs.readFileSync(segmentPath(dir, 1, 'open'));
-  const header = encodeHeader({ segment: 2, codec: 'snappy', createdMs: 1, previous });
-  return Buffer.concat([header, bytes.subarray(nextRecord(bytes, 0)!.end)]);
+  const of = { segment: 2, salt: 1 };
+  const header = encodeHeader({ segment: 2, codec: 'snappy', createdMs: 1, previous }, of.salt);
+  return Buffer.concat([header, chain([[FRAME, recordsOf(bytes)[1]!.payload]], header.length, of)]);
 }
 
 function flipped(bytes: Uint8Array, at: number): Buffer {

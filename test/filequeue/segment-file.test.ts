@@ -46,8 +46,12 @@ test('other names are no segments', () => {
 const header = { segment: 7, codec: 'snappy', createdMs: 1_700_000_000_000 } as const;
 
 test('a header says the same when it is read', () => {
-  for (const previous of [undefined, { segment: 6, bytes: 0 }, { segment: 5, bytes: 2 ** 40 }]) {
-    const record = encodeHeader({ ...header, previous });
+  for (const previous of [
+    undefined,
+    { segment: 6, bytes: 0, rows: 0 },
+    { segment: 5, bytes: 2 ** 40, rows: 2 ** 33 },
+  ]) {
+    const record = encodeHeader({ ...header, previous }, 1);
     assert.deepEqual(decodeHeader(record.subarray(RECORD_HEAD)), { ...header, previous });
   }
 });
@@ -86,7 +90,8 @@ test('a header of another version or codec is unknown', () => {
     { previous: 3 },
     { previous: [] },
     { previous: {} },
-    { previous: { segment: 1, bytes: -1 } },
+    { previous: { segment: 1, bytes: -1, rows: 0 } },
+    { previous: { segment: 1, bytes: 1 } },
   ]) {
     assert.throws(() => decodeHeader(encode({ ...known, ...broken })), FrameError, JSON.stringify(broken));
   }
@@ -97,7 +102,7 @@ test('a header of another version or codec is unknown', () => {
 const end = { rows: 10, counts: [4, 3, 2, 1], frames: 2, firstMs: 1, lastMs: 2 };
 
 test('an end says the same when it is read', () => {
-  assert.deepEqual(decodeEnd(encodeEnd(end).subarray(RECORD_HEAD)), end);
+  assert.deepEqual(decodeEnd(encodeEnd(end, { segment: 7, salt: 1 }, 0).subarray(RECORD_HEAD)), end);
 });
 
 test('an end of another shape is refused', () => {
@@ -118,8 +123,14 @@ test('an end of another shape is refused', () => {
 
 test('a header and an end fit into what a start reads of a file', () => {
   const most = Number.MAX_SAFE_INTEGER;
-  const largest = { ...header, segment: most, createdMs: most, previous: { segment: most, bytes: most } };
-  assert.ok(encodeHeader(largest).length <= 4096);
+  const largest = {
+    ...header,
+    segment: most,
+    createdMs: most,
+    previous: { segment: most, bytes: most, rows: most },
+  };
+  assert.ok(encodeHeader(largest, 1).length <= 4096);
   const counts = [most, most, most, most];
-  assert.ok(encodeEnd({ rows: most, counts, frames: most, firstMs: most, lastMs: most }).length <= 512);
+  const summary = { rows: most, counts, frames: most, firstMs: most, lastMs: most };
+  assert.ok(encodeEnd(summary, { segment: most, salt: 0xffffffff }, most).length <= 512);
 });

@@ -1,16 +1,21 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import { readHeader } from '../../src/filequeue/recovery.ts';
+import { identify } from '../../src/filequeue/identify.ts';
 import { SegmentScanner } from '../../src/filequeue/scanner.ts';
-import { decodeEnd, type SegmentInfo, segmentPath } from '../../src/filequeue/segment-file.ts';
+import {
+  decodeEnd,
+  type SegmentEnd,
+  type SegmentInfo,
+  segmentPath,
+} from '../../src/filequeue/segment-file.ts';
 import { type FrameFacts, SegmentLog } from '../../src/filequeue/segment-log.ts';
 import { nodeFileSystem } from '../../src/runtime/fs.ts';
-import { END, encodeRecord, FRAME } from '../../src/serialization/record.ts';
+import { END, RECORD_HEAD } from '../../src/serialization/record.ts';
 import { tempDir } from '../support/temp.ts';
 import { segmentsIn } from './read-back.ts';
 import { WatchedFs } from './watched-fs.ts';
 
-const frame = encodeRecord(FRAME, new Uint8Array(100));
+const frame = new Uint8Array(RECORD_HEAD + 100);
 
 test('a new file: its name is durable, then header and frame, and nothing is said before', async (t) => {
   const { log, files } = await newLog(t);
@@ -40,7 +45,7 @@ test('the last frame of a segment is durable before the end record, and that bef
   const watermark = await log.append(frame, facts(4, 200), true);
   assert.match(
     files.taken().join('\n'),
-    /^append 1.open 112\nsync 1.open\nappend 1.open \d+\nsync 1.open\nrename 1.open 1.committed\nsyncDir$/,
+    /^append 1.open 116\nsync 1.open\nappend 1.open \d+\nsync 1.open\nrename 1.open 1.committed\nsyncDir$/,
   );
   const info = {
     id: 1,
@@ -63,20 +68,20 @@ test('the last frame of a segment is durable before the end record, and that bef
 });
 
 test('the header names the segment before and where its frames end', async (t) => {
-  const { log, dir } = await newLog(t, { nextId: 12, previous: { segment: 7, bytes: 999 } });
+  const { log, dir } = await newLog(t, { nextId: 12, previous: { segment: 7, bytes: 999, rows: 99 } });
   const first = await log.append(frame, facts(1, 5000), true);
   await log.append(frame, facts(1, 6000), false);
   assert.deepEqual(headerOf(dir, 12), {
     segment: 12,
     codec: 'snappy',
     createdMs: 5000,
-    previous: { segment: 7, bytes: 999 },
+    previous: { segment: 7, bytes: 999, rows: 99 },
   });
   assert.deepEqual(headerOf(dir, 13), {
     segment: 13,
     codec: 'snappy',
     createdMs: 6000,
-    previous: { segment: 12, bytes: first.offset },
+    previous: { segment: 12, bytes: first.offset, rows: first.rows },
   });
 });
 
@@ -103,7 +108,7 @@ test('at every moment a segment is known either as open or as ended', async (t) 
 for (const operation of ['append 1.open', 'sync 1.open', 'rename', 'syncDir']) {
   test(`a segment that cannot be ended (${operation} fails) keeps its frames, and the next one says so`, async (t) => {
     const { log, files, sealed, dir } = await newLog(t);
-    const { offset } = await log.append(frame, facts(3), false);
+    const { offset, rows } = await log.append(frame, facts(3), false);
     files.fail(new RegExp(`^${operation}`));
     await log.seal();
     assert.deepEqual(
@@ -111,14 +116,14 @@ for (const operation of ['append 1.open', 'sync 1.open', 'rename', 'syncDir']) {
       [{ id: 1, bytes: offset, rows: 3 }],
     );
     await log.append(frame, facts(1), false);
-    assert.deepEqual(headerOf(dir, 2)?.previous, { segment: 1, bytes: offset });
+    assert.deepEqual(headerOf(dir, 2)?.previous, { segment: 1, bytes: offset, rows });
   });
 }
 
 for (const operation of ['append', 'sync']) {
   test(`a failed ${operation} ends the segment where it was last durable`, async (t) => {
     const { log, files, sealed, dir } = await newLog(t);
-    const { offset } = await log.append(frame, facts(3), false);
+    const { offset, rows } = await log.append(frame, facts(3), false);
     files.fail(new RegExp(`^${operation} 1.open`), { code: 'ENOSPC' });
     await assert.rejects(log.append(frame, facts(2), false), { code: 'ENOSPC' });
     assert.equal(files.log.at(-1), `truncate 1.open ${offset}`);
@@ -131,25 +136,25 @@ for (const operation of ['append', 'sync']) {
       offset: sizeOf(dir, 2),
       rows: 4,
     });
-    assert.deepEqual(headerOf(dir, 2)?.previous, { segment: 1, bytes: offset });
+    assert.deepEqual(headerOf(dir, 2)?.previous, { segment: 1, bytes: offset, rows });
   });
 }
 
 test('where the disk refuses to cut the file, the next header still says where it ends', async (t) => {
   const { log, files, dir } = await newLog(t);
-  const { offset } = await log.append(frame, facts(3), false);
+  const { offset, rows } = await log.append(frame, facts(3), false);
   files.fail(/^sync 1/);
   files.fail(/^truncate/);
   await assert.rejects(log.append(frame, facts(2), false), { code: 'EIO' });
   assert.equal(sizeOf(dir, 1), offset + frame.length);
   await log.append(frame, facts(4), false);
-  assert.deepEqual(headerOf(dir, 2)?.previous, { segment: 1, bytes: offset });
+  assert.deepEqual(headerOf(dir, 2)?.previous, { segment: 1, bytes: offset, rows });
 });
 
 for (const operation of ['create', 'syncDir', 'append', 'sync']) {
   test(`a segment that fails at ${operation}, before its first frame, leaves nothing behind`, async (t) => {
     const { log, files, sealed, dir } = await newLog(t);
-    const { offset } = await log.append(frame, facts(3), true);
+    const { offset, rows } = await log.append(frame, facts(3), true);
     for (let i = 0; i < 3; i++) {
       files.fail(new RegExp(`^${operation}`), { code: 'ENOSPC' });
       await assert.rejects(log.append(frame, facts(2), i % 2 === 0), { code: 'ENOSPC' });
@@ -157,7 +162,7 @@ for (const operation of ['create', 'syncDir', 'append', 'sync']) {
     }
     assert.deepEqual(await segmentsIn(dir), ['1.committed']);
     const { segment } = await log.append(frame, facts(2), false);
-    assert.deepEqual(headerOf(dir, segment)?.previous, { segment: 1, bytes: offset });
+    assert.deepEqual(headerOf(dir, segment)?.previous, { segment: 1, bytes: offset, rows });
     assert.deepEqual(
       sealed.map(({ id }) => id),
       [1],
@@ -167,7 +172,7 @@ for (const operation of ['create', 'syncDir', 'append', 'sync']) {
 
 test('as long as its remains cannot be removed, nothing is appended', async (t) => {
   const { log, files, dir } = await newLog(t);
-  const { offset } = await log.append(frame, facts(3), false);
+  const { offset, rows } = await log.append(frame, facts(3), false);
   // The end of segment 1 must be stated by the next header: at no time may a durable one lack it.
   files.fail(/^sync/, { times: 2 });
   files.fail(/^(remove|truncate)/, { times: 4 });
@@ -180,12 +185,12 @@ test('as long as its remains cannot be removed, nothing is appended', async (t) 
   await assert.rejects(log.append(frame, facts(2), false), { code: 'EIO' });
   assert.equal((await log.append(frame, facts(2), false)).segment, 3);
   assert.deepEqual(await segmentsIn(dir), ['1.open', '3.open']);
-  assert.deepEqual(headerOf(dir, 3)?.previous, { segment: 1, bytes: offset });
+  assert.deepEqual(headerOf(dir, 3)?.previous, { segment: 1, bytes: offset, rows });
 });
 
 async function newLog(
   t: TestContext,
-  options: { nextId?: number; previous?: { segment: number; bytes: number } } = {},
+  options: { nextId?: number; previous?: SegmentEnd } = {},
 ): Promise<{ log: SegmentLog; files: WatchedFs; sealed: SegmentInfo[]; dir: string }> {
   const dir = await tempDir(t, 'log');
   const files = new WatchedFs();
@@ -196,6 +201,7 @@ async function newLog(
     codec: 'snappy',
     nextId: options.nextId ?? 1,
     previous: options.previous,
+    randomSalt: () => 1,
     onSealed: (info) => sealed.push(info),
   });
   return { log, files, sealed, dir };
@@ -206,13 +212,13 @@ function facts(rows: number, atMs = 1): FrameFacts {
   return { rows, counts: Uint32Array.of(rows, 0, 0, 0), atMs };
 }
 
-function headerOf(dir: string, id: number): ReturnType<typeof readHeader> {
-  return reading(dir, id, (file) => readHeader(file));
+function headerOf(dir: string, id: number): ReturnType<typeof identify>['header'] {
+  return reading(dir, id, (file) => identify(file, id).header);
 }
 
 function endOf(dir: string, id: number, at: number): ReturnType<typeof decodeEnd> {
   return reading(dir, id, (file) => {
-    const found = new SegmentScanner(file, at).next(file.size());
+    const found = new SegmentScanner(file, at, { segment: id, salt: 1 }).next(file.size());
     assert.ok(found.kind === 'record' && found.type === END && found.end === file.size());
     return decodeEnd(found.payload);
   });

@@ -18,6 +18,8 @@ export class WatchedFs implements FileSystem {
   readonly log: string[] = [];
   /** Bytes read. */
   bytesRead = 0;
+  /** The error that reading these bytes of a file, or opening it (no bytes), gives. */
+  readFault: (file: string, position: number, length: number) => string | undefined = () => undefined;
   readonly #base: FileSystem;
   readonly #holds: { readonly pattern: RegExp; readonly hold: Hold }[] = [];
   #failures: Failure[] = [];
@@ -97,9 +99,16 @@ export class WatchedFs implements FileSystem {
   }
 
   openRead(file: string): ReadableFile {
+    const refuse = (position: number, length: number): void => {
+      const code = this.readFault(short(file), position, length);
+      if (code === undefined) return;
+      throw Object.assign(new Error(`${code}: read of ${short(file)}, as the test asked for`), { code });
+    };
+    refuse(0, 0);
     const base = this.#base.openRead(file);
     return {
       read: (into, length, position) => {
+        refuse(position, length);
         const read = base.read(into, length, position);
         this.bytesRead += read;
         return read;

@@ -18,7 +18,7 @@ for (const golden of goldens) {
     const file = `${String(id).padStart(20, '0')}.committed`;
     const bytes = await readFile(join(dir, file));
     await writeFile(join(target, file), bytes);
-    read[file] = readFormat(bytes);
+    read[file] = readFormat(bytes, id);
   }
   await writeFile(join(target, 'rows.json'), `${pretty(read)}\n`);
   await rm(dir, { recursive: true });

@@ -5,6 +5,7 @@ import { encodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/sc
 import { SnappyCompressor, SnappyError, uncompress } from '../../src/protocol/snappy.ts';
 import { SpillwayError } from '../../src/runtime/errors.ts';
 import { FRAME, nextRecord, RECORD_HEAD, recordAt, sealRecord } from '../../src/serialization/record.ts';
+import { mark } from '../filequeue/records.ts';
 import { ExactScratch } from '../reference/exact-scratch.ts';
 import { OddWriter } from '../reference/odd-writer.ts';
 import { plainUncompress } from '../reference/plain-snappy.ts';
@@ -99,13 +100,15 @@ export class KernelFuzz {
     }
     const good = road.commit();
     const bad = mutated(random, good);
-    const both = Buffer.concat([bad, good]);
-    const found = nextRecord(both, 0);
+    const behind = good.slice();
+    sealRecord(behind, 0, FRAME, good.length - RECORD_HEAD, mark, bad.length);
+    const both = Buffer.concat([bad, behind]);
+    const found = nextRecord(both, 0, mark, 0);
     assert.ok(found !== undefined && found.at <= bad.length);
-    assert.equal(typeof recordAt(good, 0), 'object');
+    assert.equal(typeof recordAt(good, 0, mark, 0), 'object');
     if (bad.length < RECORD_HEAD) return;
     // With its checksum put right, what is inside has to hold up by itself.
-    sealRecord(bad, 0, FRAME, bad.length - RECORD_HEAD);
+    sealRecord(bad, 0, FRAME, bad.length - RECORD_HEAD, mark, 0);
     try {
       new Road(codec).read(bad);
     } catch (error) {

@@ -42,9 +42,12 @@ export class PlainReader {
   read(record: Uint8Array): PlainFrame {
     const head = new DataView(record.buffer, record.byteOffset);
     const length = head.getUint32(4, true);
-    const payload = record.subarray(12, 12 + length);
+    const payload = record.subarray(16, 16 + length);
     if (Buffer.from(record.subarray(0, 4)).toString() !== 'SPWF') throw new Error('no frame');
-    if (crc32(payload, crc32(record.subarray(0, 8))) !== head.getUint32(8, true)) throw new Error('damaged');
+    // The place: segment 1, offset 0.
+    const place = Buffer.from(`01${'00'.repeat(15)}`, 'hex');
+    const crc = crc32(payload, crc32(record.subarray(0, 12), crc32(place)));
+    if (crc !== head.getUint32(12, true)) throw new Error('damaged');
     const frame = decode(payload) as Section;
     const packed = frame.body as Uint8Array;
     const raw = this.#codec === 'snappy' ? uncompress(packed) : packed;

@@ -11,7 +11,7 @@ import {
   FrameRows,
   type Written,
 } from '../../src/serialization/frame.ts';
-import { RECORD_HEAD, recordAt } from '../../src/serialization/record.ts';
+import { FRAME, RECORD_HEAD, recordAt, sealRecord } from '../../src/serialization/record.ts';
 import {
   EXEMPLAR,
   HISTOGRAM,
@@ -22,6 +22,7 @@ import {
   SAMPLE,
 } from '../../src/serialization/rows.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../../src/serialization/segment-dictionary.ts';
+import { mark } from '../filequeue/records.ts';
 import { ExactScratch } from './exact-scratch.ts';
 import { varint } from './snappy-elements.ts';
 
@@ -66,6 +67,7 @@ export class Road {
     const record = this.#encoder
       .encode(this.batch, this.dictionary, this.#written, this.#rows, 1_700_000_000_000, this.codec)
       .slice();
+    sealRecord(record, 0, FRAME, record.length - RECORD_HEAD, mark, 0);
     this.#rows += this.batch.rows;
     this.batch.clear();
     return record;
@@ -73,7 +75,7 @@ export class Road {
 
   /** Reads a record: its additions go to `reader`, its rows into a ring. */
   read(record: Uint8Array): Ring {
-    const found = recordAt(record, 0);
+    const found = recordAt(record, 0, mark, 0);
     if (typeof found === 'string') throw new Error(`the record is ${found}`);
     const head = decodeFrameHead(record.subarray(RECORD_HEAD, found.end));
     const body = this.#opener.open(head, this.codec);

@@ -1,0 +1,147 @@
+import assert from 'node:assert/strict';
+import * as fs from 'node:fs';
+import { join } from 'node:path';
+import { type TestContext, test } from 'node:test';
+import { walDirectory } from '../../src/filequeue/file-queue.ts';
+import { segmentName, segmentPath } from '../../src/filequeue/segment-file.ts';
+import type { Verification } from '../../src/filequeue/verify.ts';
+import { openQueue, putEach, row, usingQueue } from '../filequeue/queue.ts';
+import { readAll, rowTexts } from '../filequeue/read-back.ts';
+import { Child } from '../support/child.ts';
+import { projectDir, spillway } from '../support/paths.ts';
+import { tempDir } from '../support/temp.ts';
+
+async function run(t: TestContext, ...args: string[]): Promise<{ code: number | null; output: string }> {
+  const child = Child.spawn(t, 'spillway queue', process.execPath, [spillway, 'queue', ...args], {
+    cwd: projectDir,
+  });
+  const { code } = await child.end();
+  return { code, output: child.lines.join('\n') };
+}
+
+const sent = [1, 2, 3].map((at) => row(`s${at}`, at));
+
+/** A data directory with two segments; the first one has three frames. */
+async function dataDir(t: TestContext): Promise<{ data: string; wal: string; first: string }> {
+  const data = await tempDir(t, 'queue');
+  const wal = walDirectory(data);
+  for (const messages of [sent, [row('z', 9)]]) {
+    const { queue } = await openQueue(wal);
+    await putEach(queue, messages);
+    await queue.close();
+  }
+  return { data, wal, first: segmentPath(wal, 1, 'committed') };
+}
+
+function spoil(file: string): void {
+  const bytes = fs.readFileSync(file);
+  const frames = [...bytes.toString('latin1').matchAll(/SPWF/g)].map(({ index }) => index);
+  bytes[frames[1]! + 30]! ^= 1;
+  fs.writeFileSync(file, bytes);
+}
+
+/** All files of the queue with their content; the lock comes and goes with whoever holds it. */
+function snapshot(wal: string): Map<string, string> {
+  const names = (fs.readdirSync(wal, { recursive: true }) as string[]).filter((name) => !/lock/.test(name));
+  const isFile = (name: string): boolean => fs.statSync(join(wal, name)).isFile();
+  return new Map(names.filter(isFile).map((name) => [name, fs.readFileSync(join(wal, name), 'hex')]));
+}
+
+test('a whole queue is whole, by word and by exit code, beside whoever uses it', async (t) => {
+  const { data, wal } = await dataDir(t);
+  await usingQueue(t, wal);
+  const before = snapshot(wal);
+  const { code, output } = await run(t, 'verify', '--data-dir', data);
+  assert.equal(code, 0);
+  assert.match(output, /^2 of 2 segments are whole; 4 rows in \d+ bytes can be read$/);
+  assert.deepEqual(snapshot(wal), before);
+});
+
+test('damage is shown by verify, mended by repair, and the queue goes on', async (t) => {
+  const { data, wal, first } = await dataDir(t);
+  spoil(first);
+  const broken = snapshot(wal);
+
+  const seen = await run(t, 'verify', '--data-dir', data);
+  assert.equal(seen.code, 1);
+  assert.match(
+    seen.output,
+    /0001\.committed: damaged; \d+ bytes from \d+ on cannot be read; 1 rows are lost/,
+  );
+  assert.match(seen.output, /1 of 2 segments are whole; 3 rows/);
+  const json = await run(t, 'verify', '--data-dir', data, '--json');
+  const found = JSON.parse(json.output) as Verification;
+  assert.deepEqual([json.code, found.whole, found.files[0]!.verdict], [1, false, 'damaged']);
+
+  const plan = await run(t, 'repair', '--dry-run', '--data-dir', data);
+  assert.equal(plan.code, 1);
+  assert.match(plan.output, /0001\.committed: damaged bytes go to quarantine/);
+  assert.deepEqual(snapshot(wal), broken, 'neither has changed anything');
+
+  const done = await run(t, 'repair', '--data-dir', data);
+  assert.equal(done.code, 0, done.output);
+  assert.match(done.output, /0001\.committed: damaged bytes were taken out; a copy is in quarantine/);
+  assert.match(done.output, /1 rows are lost; \d+ bytes were taken out by a repair/);
+  assert.equal((await run(t, 'verify', '--data-dir', data)).code, 0);
+  assert.match((await run(t, 'repair', '--dry-run', '--data-dir', data)).output, /nothing to repair/);
+  const [copy] = fs.readdirSync(join(wal, 'quarantine'));
+  assert.match(copy!, /0001\.committed\.\d+-\d+\.damaged/);
+
+  const { queue } = await usingQueue(t, wal);
+  await putEach(queue, [row('more', 10)]);
+  const rows = [sent[0]!, sent[2]!, row('z', 9), row('more', 10)].flatMap(rowTexts);
+  assert.deepEqual(readAll(wal, queue.segments, undefined, false), rows);
+});
+
+test('repair does not run beside an agent', async (t) => {
+  const { data, wal, first } = await dataDir(t);
+  spoil(first);
+  await usingQueue(t, wal);
+  const before = snapshot(wal);
+  const { code, output } = await run(t, 'repair', '--data-dir', data);
+  assert.equal(code, 1);
+  assert.match(output, /in use by another Spillway process/);
+  assert.deepEqual(snapshot(wal), before);
+});
+
+test('what stands under wrong names, is empty, a directory, or of a later version', async (t) => {
+  const { data, wal, first } = await dataDir(t);
+  const second = segmentPath(wal, 2, 'committed');
+  fs.renameSync(first, `${first}.tmp`);
+  fs.renameSync(second, first);
+  fs.renameSync(`${first}.tmp`, second);
+  fs.writeFileSync(segmentPath(wal, 3, 'committed'), '');
+  fs.mkdirSync(segmentPath(wal, 4, 'committed'));
+  fs.writeFileSync(segmentPath(wal, 5, 'open'), '');
+  const { files } = JSON.parse((await run(t, 'verify', '--json', '--data-dir', data)).output) as Verification;
+  assert.deepEqual(
+    files.map(({ verdict }) => verdict),
+    ['foreign', 'foreign', 'empty', 'unreadable', 'whole'],
+  );
+  const { code, output } = await run(t, 'repair', '--data-dir', data);
+  assert.equal(code, 0, output);
+  assert.match(output, /another segment than its name says; it is read as .*0002\.committed/);
+  assert.match(output, /a directory has the name of a segment/);
+  assert.deepEqual(fs.readdirSync(join(wal, 'quarantine')).sort(), [
+    `${segmentName(3, 'committed')}.damaged`,
+    `${segmentName(4, 'committed')}.directory`,
+  ]);
+  const { queue } = await usingQueue(t, wal);
+  assert.deepEqual(readAll(wal, queue.segments), [...sent, row('z', 9)].flatMap(rowTexts));
+});
+
+test('a wrong command line ends with 2', async (t) => {
+  const { data } = await dataDir(t);
+  for (const [args, says] of [
+    [[], /needs verify or repair/],
+    [['polish', '--data-dir', data], /no command queue polish/],
+    [['verify', '--dry-run', '--data-dir', data], /verify changes nothing/],
+    [['verify', 'x', '--data-dir', data], /unexpected argument: x/],
+    [['repair', '--data-dir', join(data, 'nowhere')], /there is no queue in/],
+  ] as const) {
+    const { code, output } = await run(t, ...args);
+    assert.equal(code, 2, output);
+    assert.match(output, says);
+  }
+  assert.ok(!fs.existsSync(join(data, 'nowhere')));
+});
