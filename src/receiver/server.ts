@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net';
 import type { ListenAddress } from '../config/addresses.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { Connections } from './connections.ts';
 
 /** The listener could not be opened. */
 export class ListenError extends SpillwayError {
@@ -17,8 +18,6 @@ export type RouteHandler = (
 
 /** What the paths of requests are relative to. */
 const BASE = 'http://spillway';
-/** Longer than any sender waits between requests, so that it is the sender that closes idle connections. */
-const KEEP_ALIVE_MS = 120_000;
 /** What is under way when the listener closes has this long to end: writes are refused by then. */
 const CLOSE_MS = 1000;
 
@@ -31,20 +30,18 @@ export class HttpServer {
   readonly #logger: Logger;
   #closed: Promise<void> | undefined;
 
-  constructor(routes: ReadonlyMap<string, RouteHandler>, requestTimeoutMs: number, logger: Logger) {
+  constructor(routes: ReadonlyMap<string, RouteHandler>, connections: Connections, logger: Logger) {
     this.#routes = routes;
     this.#logger = logger;
     this.#server = createServer(
       {
-        keepAliveTimeout: KEEP_ALIVE_MS,
-        requestTimeout: requestTimeoutMs,
-        headersTimeout: requestTimeoutMs,
         // How often Node looks for requests that are over their time; by itself every 30 seconds.
-        connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
+        connectionsCheckingInterval: connections.checkIntervalMs,
         noDelay: true,
       },
       (request, response) => void this.#handle(request, response),
     );
+    connections.guard(this.#server);
   }
 
   /** Opens the listener; returns the URL it is reached at. Throws `ListenError`. */

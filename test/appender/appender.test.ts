@@ -290,7 +290,7 @@ describe('Appender', () => {
   });
 
   it('keeps nothing of a transaction whose request cannot be read', async (t) => {
-    const { begin, rows, reports } = await appending(t, 1000);
+    const { begin, rows, reports } = await appending(t, { decodedBytes: 1000 });
     const large = encodeBody(request(series({ __name__: 'a'.repeat(1000) }, [1, 1])));
     for (const [body, code] of [
       [Buffer.from('no snappy block'), 'SNAPPY_INVALID'],

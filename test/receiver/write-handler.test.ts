@@ -2,7 +2,9 @@ import assert from 'node:assert/strict';
 import { describe, it, type TestContext } from 'node:test';
 import { compress } from 'snappyjs';
 import type { Appender } from '../../src/appender/appender.ts';
+import type { IngestLimits, RequestLimitKey } from '../../src/protocol/limits.ts';
 import { encodeWriteRequestV1 } from '../../src/protocol/schema.ts';
+import { senderOf } from '../../src/receiver/senders.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
 import { WriteHandler } from '../../src/receiver/write-handler.ts';
 import { doorReasonNames, doorReasons } from '../../src/telemetry/reasons.ts';
@@ -14,6 +16,7 @@ import { labels, request, series } from '../support/messages.ts';
 import { Progress } from '../support/progress.ts';
 import { encodeBody, v1Headers } from '../support/sender.ts';
 import { logLines } from './log-lines.ts';
+import { noSenderLimits, wideConnections } from './wide.ts';
 import { type Answer, chunk, head, lastChunk, Wire } from './wire.ts';
 
 const up = { __name__: 'up' };
@@ -30,6 +33,8 @@ interface Door extends Appending {
   readonly lines: readonly string[];
   /** What was told of requests, in order. */
   readonly told: readonly Told[];
+  /** Limits that requests met, in order. */
+  readonly limited: readonly RequestLimitKey[];
   running: boolean;
   now: number;
   open(): Promise<Wire>;
@@ -39,15 +44,26 @@ interface Door extends Appending {
 
 async function door(
   t: TestContext,
-  { maxRequestBytes = 2 ** 20, maxInFlightBytes = 2 ** 22, maxDecodedBytes = 2 ** 20 } = {},
+  {
+    maxRequestBytes = 2 ** 20,
+    maxInFlightBytes = 2 ** 24,
+    bodyIdleMs = 60_000,
+    perSender = noSenderLimits,
+    limits = {} as Partial<IngestLimits>,
+  } = {},
 ): Promise<Door> {
-  const queue = await appending(t, maxDecodedBytes);
+  const queue = await appending(t, { decodedBytes: 2 ** 20, ...limits });
   const { logger, lines } = logLines();
   const told: Told[] = [];
+  const limited: RequestLimitKey[] = [];
   const progress = new Progress();
   const handler = new WriteHandler({
     maxRequestBytes,
     maxInFlightBytes,
+    bodyIdleMs,
+    limits: queue.target.limits,
+    perSender,
+    senderOf: (request) => senderOf(request, 'x-sender'),
     appender: (): Appender | undefined => (result.running ? queue.begin() : undefined),
     logger,
     now: () => result.now,
@@ -55,10 +71,11 @@ async function door(
       told.push({ status, bytes });
       progress.made();
     },
+    onLimited: (key) => limited.push(key),
   });
   const server = new HttpServer(
     new Map([['/api/v1/write', (req, res) => handler.handle(req, res)]]),
-    60_000,
+    wideConnections(),
     logger,
   );
   const url = await server.listen({ host: '127.0.0.1', port: 0 });
@@ -68,6 +85,7 @@ async function door(
     handler,
     lines,
     told,
+    limited,
     running: true,
     now: 0,
     open: () => Wire.open(t, url),
@@ -300,7 +318,7 @@ describe('WriteHandler', () => {
   });
 
   it('says of what cannot be read why, and that nothing was stored', async (t) => {
-    const { open, rows } = await door(t, { maxRequestBytes: 1000, maxDecodedBytes: 5000 });
+    const { open, rows } = await door(t, { maxRequestBytes: 1000, limits: { decodedBytes: 5000 } });
     const wire = await open();
     for (const [body, says] of [
       [new Uint8Array(0), /^not a snappy block: /],
