@@ -294,7 +294,7 @@ describe('Appender', () => {
     const large = encodeBody(request(series({ __name__: 'a'.repeat(1000) }, [1, 1])));
     for (const [body, code] of [
       [Buffer.from('no snappy block'), 'SNAPPY_INVALID'],
-      [large, 'SNAPPY_INVALID'],
+      [large, 'OVER_LIMIT'],
       [encodeBody(request(series(up, [1, 1]))).subarray(0, -1), 'SNAPPY_INVALID'],
       [Uint8Array.of(2, 4, 0x0a, 0x05), 'PROTOBUF_MALFORMED'],
     ] as const) {

@@ -135,7 +135,7 @@ describe('readBody', () => {
   });
 
   it('gives up a body that stands still, not one that is only slow, and holds nothing of it', async (t) => {
-    const reader = await Reader.start(t, 100, 1000, 400);
+    const reader = await Reader.start(t, 100, 1000, 2000);
     const [still, silent, slow] = [await reader.open(t), await reader.open(t), await reader.open(t)];
     still.send(head(100));
     still.send(bytes(99));
@@ -144,17 +144,15 @@ describe('readBody', () => {
     let rest = 100;
     const timer = setInterval(() => {
       if (rest-- > 0) slow.send(bytes(1));
-    }, 20);
+    }, 30);
     atEnd(t, () => clearInterval(timer));
-    await reader.until('three requests', () => reader.readings.length === 3);
-    const stalled = reader.readings.filter((_, i) => i !== 2 || reader.readings[i]!.size > 99);
-    assert.equal(stalled.length, 2);
     for (const wire of [still, silent]) assert.equal((await wire.answer()).body, 'BODY_STALLED');
     assert.equal((await slow.answer()).body, '100');
-    await assert.rejects(
-      reader.readings[0]!.body,
-      (error) => error instanceof BodyStalledError && error.retryable,
+    const errors = (await Promise.allSettled(reader.readings.map(({ body }) => body))).flatMap((settled) =>
+      settled.status === 'rejected' ? [settled.reason as unknown] : [],
     );
+    assert.equal(errors.length, 2);
+    for (const error of errors) assert.ok(error instanceof BodyStalledError && error.retryable);
     assert.equal(reader.inFlight.held, 100);
   });
 
