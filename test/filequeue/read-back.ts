@@ -132,7 +132,8 @@ export async function segmentsIn(dir: string, files: FileSystem = nodeFileSystem
     .map(({ id, state }) => `${id}.${state}`);
 }
 
-function* textsOf(rows: FrameRows, dictionary: SegmentDictionary): Generator<string | undefined> {
+/** The rows of a frame as `rowTexts` writes them; undefined for one whose series is missing. */
+export function* textsOf(rows: FrameRows, dictionary: SegmentDictionary): Generator<string | undefined> {
   const next = kindNames.map(() => 0);
   for (let i = 0; i < rows.orderLength; i += 2) {
     const kind = rows.order[i]!;
