@@ -10,8 +10,11 @@ import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
+import type { IngestLimits } from './protocol/limits.ts';
+import { Connections } from './receiver/connections.ts';
 import { Doors } from './receiver/doors.ts';
 import { exposureWarnings } from './receiver/exposure.ts';
+import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
@@ -86,6 +89,8 @@ export class Agent {
   readonly #metrics: Metrics;
   readonly #writes: WriteHandler;
   readonly #server: HttpServer;
+  readonly #connections: Connections;
+  readonly #limits: IngestLimits;
   readonly #kernel: IngestKernel = createTypeScriptKernel();
   readonly #repetition: Repetition = new Repetition(Date.now);
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
@@ -134,9 +139,22 @@ export class Agent {
             onReload: () => this.#warnOfExposure(),
           });
     if (this.#doors !== undefined) this.#metrics.watchDoors(this.#doors);
+    const { receiver } = config;
+    this.#limits = {
+      decodedBytes: receiver.maxDecodedBytes,
+      series: receiver.maxSeriesPerRequest,
+      rows: receiver.maxRowsPerRequest,
+      labels: receiver.maxLabelsPerSeries,
+      nameBytes: receiver.maxLabelNameBytes,
+      valueBytes: receiver.maxLabelValueBytes,
+    };
     this.#writes = new WriteHandler({
-      maxRequestBytes: config.receiver.maxRequestBytes,
-      maxInFlightBytes: config.receiver.maxInFlightBytes,
+      maxRequestBytes: receiver.maxRequestBytes,
+      maxInFlightBytes: receiver.maxInFlightBytes,
+      bodyIdleMs: receiver.bodyIdleTimeoutMs,
+      limits: this.#limits,
+      perSender: receiver.perSender,
+      senderOf: (request) => senderOf(request, receiver.perSender.header, this.#doors?.userOf(request)),
       appender: () => (this.#state === 'running' ? this.appender() : undefined),
       logger,
       now: Date.now,
@@ -145,7 +163,11 @@ export class Agent {
         this.#metrics.requestBytes.inc(bytes);
         this.#metrics.requestSeconds.observe(seconds);
       },
+      onLimited: (limit) => this.#metrics.limitedRequests.inc({ limit }),
     });
+    this.#connections = new Connections(receiver, logger, Date.now, (reason) =>
+      this.#metrics.closedConnections.inc({ reason }),
+    );
     const write: RouteHandler = (request, response) => this.#writes.handle(request, response);
     const status = statusRoutes({
       config,
@@ -156,7 +178,7 @@ export class Agent {
       deadLetters: () => this.#ledger?.deadLetters,
     });
     this.#server = new HttpServer(new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]), {
-      requestTimeoutMs: config.receiver.requestTimeoutMs,
+      connections: this.#connections,
       logger,
       doors: this.#doors,
     });
@@ -201,7 +223,7 @@ export class Agent {
     return new Appender({
       queue,
       kernel: this.#kernel,
-      maxDecodedBytes: this.config.receiver.maxDecodedBytes,
+      limits: this.#limits,
       onReport: (report) => this.#reported(report),
     });
   }
@@ -439,6 +461,7 @@ export class Agent {
         segment: queue.watermark.segment,
         openSeries: queue.openSeries,
         inFlightBytes: this.#writes.inFlightBytes,
+        connections: this.#connections.open,
         newestMs: this.#newestMs,
       }
     );

@@ -1,6 +1,7 @@
 import type { FileQueue } from '../filequeue/file-queue.ts';
 import { type IngestReport, ingestV1 } from '../protocol/ingest-v1.ts';
 import type { IngestKernel } from '../protocol/kernel.ts';
+import { type IngestLimits, noLimits } from '../protocol/limits.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { Column } from '../serialization/columns.ts';
 import { type Histogram, type Labels, RowEncoder, type Value } from './encode.ts';
@@ -22,8 +23,8 @@ export interface Metadata {
 export interface AppenderTarget {
   readonly queue: FileQueue;
   readonly kernel: IngestKernel;
-  /** A body may not declare more bytes than this (WIRE-02). */
-  readonly maxDecodedBytes: number;
+  /** Of requests. What a program appends itself is held to those of labels alone. */
+  readonly limits: IngestLimits;
   /** Told of every commit: the rows that it took or refused. */
   readonly onReport: (report: IngestReport) => void;
 }
@@ -86,25 +87,25 @@ export class Appender {
 
   /**
    * Makes all of it durable: resolves after fsync. Rejects with `CommitError` (retryable) when it could not be
-   * written, and with `SnappyError` or `MalformedError` for a request that cannot be read; then nothing of the
-   * transaction is kept. Series of a request that are invalid are left out and named in `report`.
+   * written, with `SnappyError` or `MalformedError` for a request that cannot be read, and with `LimitError` for
+   * one that is too large; then nothing of the transaction is kept. Series that are invalid are left out and named
+   * in `report`.
    */
   commit(): Promise<void> {
     this.#open();
     this.#ended = true;
-    const { queue, kernel, maxDecodedBytes, onReport } = this.#target;
+    const { queue, kernel, limits, onReport } = this.#target;
     try {
       const { result, durable } = queue.append((dictionary, batch) => {
         const body = this.#body;
         if (body !== undefined && this.#rows.length === 0) {
-          return kernel.ingestV1(body, maxDecodedBytes, dictionary, batch);
+          return kernel.ingestV1(body, limits, dictionary, batch);
         }
         this.#rows.reserve(16);
         const { bytes, length } = this.#rows;
-        const report = ingestV1(bytes, new DataView(bytes.buffer), length, dictionary, batch);
-        return body === undefined
-          ? report
-          : merge(report, kernel.ingestV1(body, maxDecodedBytes, dictionary, batch));
+        const view = new DataView(bytes.buffer);
+        const report = ingestV1(bytes, view, length, dictionary, batch, withoutSize(limits));
+        return body === undefined ? report : merge(report, kernel.ingestV1(body, limits, dictionary, batch));
       });
       this.#report = result;
       onReport(result);
@@ -130,6 +131,11 @@ export class Appender {
   #open(): void {
     if (this.#ended) throw new TransactionEndedError('the transaction has ended; take a new appender');
   }
+}
+
+/** A program appends as much as it likes; a label that is too long for a request is too long for a program. */
+function withoutSize({ labels, nameBytes, valueBytes }: IngestLimits): IngestLimits {
+  return { ...noLimits, labels, nameBytes, valueBytes };
 }
 
 function merge(a: IngestReport, b: IngestReport): IngestReport {

@@ -68,14 +68,28 @@ export function defaultConfig(baseDir: string): Config {
   return parseConfig(renderDefaults(), { file: 'defaults', baseDir });
 }
 
+/** A request of the largest size must fit, or it would be put off for ever. */
 function checkReceiver(receiver: FileSettings['receiver'], problems: Problems): void {
-  const { maxRequestBytes, maxInFlightBytes } = receiver;
-  if (maxRequestBytes <= maxInFlightBytes) return;
-  problems.addAcross(
-    ['receiver.max_in_flight_bytes', 'receiver.max_request_bytes'],
-    `\`max_in_flight_bytes\` (${formatSize(maxInFlightBytes)}) is below \`max_request_bytes\` ` +
-      `(${formatSize(maxRequestBytes)}), so that the largest request would be put off for ever`,
-  );
+  const { maxRequestBytes, maxDecodedBytes, maxInFlightBytes, perSender } = receiver;
+  const rooms = [
+    ['max_in_flight_bytes', maxInFlightBytes],
+    ['per_sender.in_flight_bytes', perSender.inFlightBytes],
+  ] as const;
+  const sizes = [
+    ['max_request_bytes', maxRequestBytes],
+    ['max_decoded_bytes', maxDecodedBytes],
+  ] as const;
+  for (const [room, roomBytes] of rooms) {
+    for (const [size, bytes] of sizes) {
+      if (roomBytes === undefined || bytes <= roomBytes) continue;
+      problems.addAcross(
+        [`receiver.${room}`, `receiver.${size}`],
+        `\`${room}\` (${formatSize(roomBytes)}) is below \`${size}\` (${formatSize(bytes)}), ` +
+          'so that the largest request would be put off for ever',
+      );
+      break;
+    }
+  }
 }
 
 /** Freezes `value` and all that it holds. */

@@ -56,7 +56,8 @@ export const options = {
   },
   receiver: {
     type: 'section',
-    about: 'Limits of what comes in. They are checked before memory is taken.',
+    about:
+      'Limits of what comes in. They are checked before memory is taken. [limits.md](limits.md) says what a sender is told, and how much memory they add up to.',
     options: {
       max_request_bytes: {
         type: 'size',
@@ -82,7 +83,54 @@ export const options = {
         max: '64GiB',
         why: 'Four requests of the largest size: memory stays flat when every sender retries at once.',
         about:
-          'Request bodies, compressed, that are held at one time. Over it a sender gets a 503 with Retry-After.',
+          'What is held of requests at one time: the bytes that have arrived, and from decompression until its rows are on disk the decoded size. Over it a sender gets a 503 with Retry-After.',
+      },
+      max_series_per_request: {
+        type: 'integer',
+        unit: 'series',
+        default: 250_000,
+        min: 1,
+        max: 100_000_000,
+        why: 'As many as a segment takes, and a hundred times what senders put in a request; a bomb of empty series costs its sender a refusal, not us a second.',
+        about: 'The most series and metadata entries in one request. One with more is refused.',
+      },
+      max_rows_per_request: {
+        type: 'integer',
+        unit: 'samples',
+        default: 2_000_000,
+        min: 1,
+        max: 100_000_000,
+        why: 'More than 32 MiB hold as senders write them; a forged sample of two bytes takes five times that in memory.',
+        about:
+          'The most samples, histograms and exemplars in one request, together. One with more is refused.',
+      },
+      max_labels_per_series: {
+        type: 'integer',
+        unit: 'labels',
+        default: 256,
+        min: 1,
+        max: 1_000_000,
+        why: 'Far above what any storage takes by default (Mimir 30, VictoriaMetrics 40): a limit for accidents.',
+        about:
+          'The most labels of a series, or of an exemplar. One with more is refused, the rest of the request is kept.',
+      },
+      max_label_name_bytes: {
+        type: 'size',
+        default: '4KiB',
+        min: '1B',
+        max: '1GiB',
+        why: 'Four times what Mimir takes by default: a limit for accidents.',
+        about:
+          'The longest label name. A series with a longer one is refused, the rest of the request is kept.',
+      },
+      max_label_value_bytes: {
+        type: 'size',
+        default: '64KiB',
+        min: '1B',
+        max: '1GiB',
+        why: 'Sixteen times what VictoriaMetrics takes by default: room for a stack trace by mistake, not for a file.',
+        about:
+          'The longest label value. A series with a longer one is refused, the rest of the request is kept.',
       },
       request_timeout: {
         type: 'duration',
@@ -90,7 +138,91 @@ export const options = {
         min: '1ms',
         max: '1h',
         why: 'The `remote_timeout` of a Prometheus sender, which does not wait for an answer any longer.',
-        about: 'How long a request may take to arrive.',
+        about:
+          'How long a request may take to arrive. A later one gets a 503 with Retry-After, and its connection is closed.',
+      },
+      header_timeout: {
+        type: 'duration',
+        default: '10s',
+        min: '1ms',
+        max: '1h',
+        why: 'Headers are a packet or two; who takes longer is broken, or holds connections on purpose.',
+        about:
+          'How long the headers of a request may take to arrive, from its first byte or from the opening of the connection.',
+      },
+      body_idle_timeout: {
+        type: 'duration',
+        default: '10s',
+        min: '1ms',
+        max: '1h',
+        why: 'Outlives lost packets, and gives back soon what a sender that is gone holds of `max_in_flight_bytes`.',
+        about:
+          'How long the body of a request may stand still. Then the sender gets a 503 with Retry-After, and its connection is closed.',
+      },
+      idle_timeout: {
+        type: 'duration',
+        default: '2m',
+        min: '1ms',
+        max: '1d',
+        why: 'Longer than any sender waits between requests, so that it is the sender that closes idle connections.',
+        about:
+          'A connection on which nothing moves for this long is closed, also one whose other side is gone without a word.',
+      },
+      max_connections: {
+        type: 'integer',
+        unit: 'connections',
+        default: 2000,
+        min: 1,
+        max: 1_000_000,
+        why: 'Forty Prometheus servers with 50 shards each; an open connection takes some 30 KiB.',
+        about:
+          'The most connections that are open at one time. Over it the one that has waited longest without a request is closed, or the new one when all have made some.',
+      },
+      per_sender: {
+        type: 'section',
+        about:
+          'Limits of each sender, so that one that goes astray is the only one that is slowed. Over one of them it gets a 503 with Retry-After. Off unless they are set.',
+        options: {
+          samples_per_second: {
+            type: 'integer',
+            unit: 'samples',
+            default: null,
+            example: 100_000,
+            min: 1,
+            max: 1_000_000_000,
+            why: 'Unset: no limit. Only you know what a sender should send.',
+            about:
+              'Samples, histograms, exemplars and metadata entries that a sender may bring in a second, on average.',
+          },
+          burst: {
+            type: 'duration',
+            default: '10s',
+            min: '1s',
+            max: '1h',
+            why: 'Senders write in batches, and catch up after a restart.',
+            about: 'How many seconds of `samples_per_second` a sender that was silent may bring at once.',
+          },
+          in_flight_bytes: {
+            type: 'size',
+            default: null,
+            example: '32MiB',
+            min: '1B',
+            max: '64GiB',
+            why: 'Unset: the limit of all, `max_in_flight_bytes`.',
+            about:
+              'What is held of the requests of one sender at one time, counted as `max_in_flight_bytes` is.',
+          },
+          header: {
+            type: 'string',
+            default: null,
+            example: 'X-Scope-OrgID',
+            pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+            allowed: 'the name of a header',
+            why: 'Unset: a header can be forged, so that it is of use only behind a proxy that sets it.',
+            about:
+              'The request header that says who the sender is. Without it a sender is the user that has signed in, or else the address that the connection comes from (of IPv6 the first 64 bits).',
+          },
+        },
       },
     },
   },

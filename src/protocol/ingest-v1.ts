@@ -3,6 +3,7 @@ import { Column } from '../serialization/columns.ts';
 import type { Dictionary } from '../serialization/dictionary.ts';
 import { RowBatch } from '../serialization/rows.ts';
 import type { DoorReason } from '../telemetry/reasons.ts';
+import { type IngestLimits, LimitError, noLimits } from './limits.ts';
 import { MalformedError, ProtoReader } from './proto-reader.ts';
 
 /** What became of one request: rows taken, rows refused by reason, and words about the first refused series. */
@@ -27,8 +28,10 @@ export interface IngestReport {
  * Whatever else protobuf allows (fields in any order, labels behind samples, unknown fields, absent zeros)
  * takes the plain path below it, which reads a series twice: labels first, then rows.
  *
- * Throws `MalformedError` for a message that breaks the encoding; the caller then rolls the batch back, so
- * that no part of it is kept (WIRE-07). `raw` needs 16 readable bytes behind `length`; `view` spans it.
+ * Throws `MalformedError` for a message that breaks the encoding, `LimitError` for one over the limits of a
+ * request; the caller then rolls the batch back, so that no part of it is kept (WIRE-07). A series over a limit
+ * of labels is refused alone, like any other that is invalid (RW1-R-06, RW1-R-10). `raw` needs 16 readable bytes
+ * behind `length`; `view` spans it.
  */
 export function ingestV1(
   raw: Uint8Array,
@@ -36,16 +39,22 @@ export function ingestV1(
   length: number,
   dictionary: Dictionary,
   batch: RowBatch,
+  limits: IngestLimits = noLimits,
 ): IngestReport {
   const report = emptyReport();
-  dictionary.startRequest();
+  dictionary.startRequest(limits);
+  const maxFields = limits.series;
+  let fields = 0;
   let samples = 0;
+  /** Rows of the plain path. */
+  let plainRows = 0;
   let newestHi = -0x80000000;
   let newestLo = 0;
   let sawSeries = false;
   let saw2 = false;
   let at = 0;
   while (at < length) {
+    if (++fields > maxFields) throw tooManyFields(raw, at, length, maxFields);
     if (raw[at] === 0x0a) {
       sawSeries = true;
       let p = at + 1;
@@ -66,13 +75,26 @@ export function ingestV1(
       if (series < 0) rows = labelsEnd(raw, p, end);
       const timeAt = timeOfOneSample(raw, rows, end);
       if (timeAt < 0) {
-        ingestSeries(raw, view, p, end, series, rows, dictionary, batch, report);
+        const rowsLeft = limits.rows - samples - plainRows;
+        plainRows += ingestSeries(
+          raw,
+          view,
+          p,
+          end,
+          series,
+          rows,
+          dictionary,
+          batch,
+          report,
+          limits,
+          rowsLeft,
+        );
         at = end;
         continue;
       }
       if (series < 0) {
         series = dictionary.intern(raw, view, p, rows);
-        if (series < 0) refuse(report, dictionary.invalid, 1, describeLabels(raw, p, end));
+        if (series < 0) refuse(report, dictionary.invalid, 1, () => describeLabels(raw, p, end));
       }
       if (series >= 0) {
         let q = timeAt;
@@ -104,7 +126,21 @@ export function ingestV1(
     if (tag === 0x0a) {
       // The same field behind a tag of more bytes than it needs: legal, and nobody writes it.
       const size = reader.length();
-      ingestSeries(raw, view, reader.at, reader.at + size, -1, 0, dictionary, batch, report);
+      const rowsLeft = limits.rows - samples - plainRows;
+      const from = reader.at;
+      plainRows += ingestSeries(
+        raw,
+        view,
+        from,
+        from + size,
+        -1,
+        0,
+        dictionary,
+        batch,
+        report,
+        limits,
+        rowsLeft,
+      );
       reader.at += size;
       sawSeries = true;
     } else if (tag === 0x1a) {
@@ -123,9 +159,25 @@ export function ingestV1(
       'the body is a remote write 2.0 message, but the Content-Type says 1.0 (INT-04); nothing was stored',
     );
   }
+  if (samples + plainRows > limits.rows) throw tooManyRows(limits.rows);
   report.samples += samples;
   if (samples > 0) report.newestMs = Math.max(report.newestMs, newestHi * 4294967296 + newestLo);
   return report;
+}
+
+/** The error for the field at `at`, which is one too many. */
+function tooManyFields(raw: Uint8Array, at: number, length: number, limit: number): LimitError {
+  const reader = new ProtoReader(raw, at, length);
+  let series: string | undefined;
+  if (reader.tag() === 0x0a) {
+    const size = reader.length();
+    series = describeLabels(raw, reader.at, reader.at + size);
+  }
+  return new LimitError('has too many series or metadata', limit, 'max_series_per_request', series);
+}
+
+function tooManyRows(limit: number, series?: string): LimitError {
+  return new LimitError('has too many samples', limit, 'max_rows_per_request', series);
 }
 
 function emptyReport(): IngestReport {
@@ -178,7 +230,7 @@ function timeOfOneSample(raw: Uint8Array, at: number, end: number): number {
 
 /**
  * The plain path: one series of any legal layout. `predicted` is the series whose labels were recognised up to
- * `predictedTo`, or -1.
+ * `predictedTo`, or -1. Returns its rows; throws `LimitError` when there are more than `rowsLeft`.
  */
 function ingestSeries(
   raw: Uint8Array,
@@ -190,9 +242,12 @@ function ingestSeries(
   dictionary: Dictionary,
   batch: RowBatch,
   report: IngestReport,
-): void {
+  limits: IngestLimits,
+  rowsLeft: number,
+): number {
   const labels: number[] = [];
   let rows = 0;
+  let scattered = false;
   const scan = new ProtoReader(raw, start, end);
   while (!scan.done) {
     const from = scan.at;
@@ -200,9 +255,15 @@ function ingestSeries(
     scan.skip(tag);
     if (tag === 0x0a) {
       if (labels[labels.length - 1] === from) labels[labels.length - 1] = scan.at;
-      else labels.push(from, scan.at);
+      else if (labels.length < 2 * limits.labels) labels.push(from, scan.at);
+      else {
+        // More runs than there may be labels: not gathered, but read, as one that is malformed decides (WIRE-07).
+        isLabel(raw, labelStart(raw, from, scan.at), scan.at);
+        scattered = true;
+      }
     } else if (tag === 0x12 || tag === 0x1a || tag === 0x22) rows++;
   }
+  if (rows > rowsLeft) throw tooManyRows(limits.rows, describeLabels(raw, start, end));
   let series: number;
   if (predicted >= 0 && labels.length === 2 && labels[1] === predictedTo) series = predicted;
   else if (labels.length <= 2) series = dictionary.intern(raw, view, labels[0] ?? start, labels[1] ?? start);
@@ -217,8 +278,9 @@ function ingestSeries(
   }
   let target = batch;
   let counts = report;
-  if (series < 0) {
-    refuse(report, dictionary.invalid, Math.max(1, rows), describeLabels(raw, start, end));
+  if (scattered || series < 0) {
+    const reason = scattered ? 'too_many_labels' : dictionary.invalid;
+    refuse(report, reason, Math.max(1, rows), () => describeLabels(raw, start, end));
     // Its rows are not kept, but they are read: a malformed one refuses the whole request (WIRE-07).
     discarded.clear();
     target = discarded;
@@ -236,10 +298,20 @@ function ingestSeries(
     reader.at += size;
     if (tag === 0x12) ingestSample(raw, view, at, reader.at, series, target, counts);
     else if (tag === 0x22) ingestHistogram(raw, at, reader.at, series, target, counts);
-    else if (!ingestExemplar(raw, view, at, reader.at, series, target, counts)) {
-      refuse(counts, 'invalid_exemplar', 1, describeLabels(raw, start, end));
+    else {
+      const invalid = ingestExemplar(raw, view, at, reader.at, series, target, counts, limits);
+      if (invalid !== undefined) refuse(counts, invalid, 1, () => describeLabels(raw, start, end));
     }
   }
+  return rows;
+}
+
+/** Where the message of the label field in `raw[from, end)` begins. */
+function labelStart(raw: Uint8Array, from: number, end: number): number {
+  const reader = new ProtoReader(raw, from, end);
+  reader.tag();
+  reader.length();
+  return reader.at;
 }
 
 /** Takes the rows of series that are refused; never read. */
@@ -283,6 +355,8 @@ const histogramTags: ReadonlySet<number> = new Set([
 const unpackedHistogramTags: ReadonlySet<number> = new Set([0x48, 0x51, 0x60, 0x69, 0x81]);
 const packedHistogramTags: ReadonlySet<number> = new Set([0x4a, 0x52, 0x62, 0x6a, 0x82]);
 const HISTOGRAM_TIME = 0x78;
+/** Offsets of runs of known fields. Unknown fields end a run; a sender of a later version may have some. */
+const MAX_HISTOGRAM_PARTS = 2 * 1000;
 
 function ingestHistogram(
   raw: Uint8Array,
@@ -314,7 +388,8 @@ function ingestHistogram(
     if (!histogramTags.has(tag)) continue;
     checkHistogramField(raw, tag, valueAt, reader.at);
     if (parts[parts.length - 1] === from) parts[parts.length - 1] = reader.at;
-    else parts.push(from, reader.at);
+    else if (parts.length < MAX_HISTOGRAM_PARTS) parts.push(from, reader.at);
+    else throw new MalformedError('a histogram is scattered over too many fields', { offset: start });
   }
   batch.appendHistogram(series, lo, hi, raw, parts);
   report.histograms++;
@@ -370,7 +445,10 @@ function checkHistogramField(raw: Uint8Array, tag: number, valueAt: number, end:
   }
 }
 
-/** Returns false when the exemplar is refused: a label without a name or not UTF-8, or no time (RW2-R-19, -26). */
+/**
+ * Returns why the exemplar is refused: a label without a name or not UTF-8, or no time (RW2-R-19, -26), or labels
+ * over a limit; undefined when it is taken.
+ */
 function ingestExemplar(
   raw: Uint8Array,
   view: DataView,
@@ -379,12 +457,13 @@ function ingestExemplar(
   series: number,
   batch: RowBatch,
   report: IngestReport,
-): boolean {
+  limits: IngestLimits,
+): DoorReason | undefined {
   let valueLo = 0;
   let valueHi = 0;
   let lo = 0;
   let hi = 0;
-  let invalid = false;
+  let invalid: DoorReason | undefined;
   const labels: number[] = [];
   const reader = new ProtoReader(raw, start, end);
   while (!reader.done) {
@@ -392,9 +471,10 @@ function ingestExemplar(
     const tag = reader.tag();
     if (tag === 0x0a) {
       const size = reader.length();
-      if (!isLabel(raw, reader.at, reader.at + size)) invalid = true;
+      if (!isLabel(raw, reader.at, reader.at + size)) invalid ??= 'invalid_exemplar';
       reader.at += size;
-      labels.push(from, reader.at);
+      if (labels.length < 2 * limits.labels) labels.push(from, reader.at);
+      else invalid ??= 'too_many_labels';
     } else if (tag === 0x11) {
       const at = reader.at;
       reader.skipBytes(8);
@@ -405,10 +485,11 @@ function ingestExemplar(
       hi = reader.high;
     } else reader.skip(tag);
   }
-  if (invalid || (lo === 0 && hi === 0)) return false;
+  if (lo === 0 && hi === 0) invalid ??= 'invalid_exemplar';
+  if (invalid !== undefined) return invalid;
   batch.appendExemplar(series, lo, hi, valueLo, valueHi, raw, labels);
   report.exemplars++;
-  return true;
+  return undefined;
 }
 
 /** True for a well-formed `Label` message whose name is there and whose strings are UTF-8. */
@@ -461,7 +542,7 @@ function ingestMetadata(
   const { family, help, unit } = texts;
   const valid = [family, help, unit].every(([from, to]) => isUtf8(raw.subarray(from, to)));
   if (!valid || family[0] === family[1]) {
-    refuse(report, 'invalid_metadata', 1, `metadata of ${quote(raw, family[0]!, family[1]!)}`);
+    refuse(report, 'invalid_metadata', 1, () => `metadata of ${quote(raw, family[0]!, family[1]!)}`);
     return;
   }
   batch.appendMetadata(
@@ -474,9 +555,10 @@ function ingestMetadata(
   report.metadata++;
 }
 
-function refuse(report: IngestReport, reason: DoorReason, rows: number, what: string): void {
+/** `describe` is called for the first one alone: a request may bring a great many. */
+function refuse(report: IngestReport, reason: DoorReason, rows: number, describe: () => string): void {
   report.refused.set(reason, (report.refused.get(reason) ?? 0) + rows);
-  report.firstRefused ??= { reason, what };
+  report.firstRefused ??= { reason, what: describe() };
 }
 
 /** The labels of a series as `{name="value", ...}`, at most about 400 characters, for an error message. */

@@ -1,7 +1,8 @@
 import type { Dictionary } from '../serialization/dictionary.ts';
 import type { RowBatch } from '../serialization/rows.ts';
 import { type IngestReport, ingestV1 } from './ingest-v1.ts';
-import { Scratch, uncompress } from './snappy.ts';
+import { type IngestLimits, LimitError } from './limits.ts';
+import { declaredLength, Scratch, uncompress } from './snappy.ts';
 
 /**
  * The inner loop on the way in: from a request body to rows.
@@ -12,19 +13,29 @@ import { Scratch, uncompress } from './snappy.ts';
 export interface IngestKernel {
   /**
    * Takes the rows of a remote write 1.0 body, a snappy block, into `batch`. Throws `SnappyError` for a body
-   * that is no such block or declares more than `maxDecodedBytes` (WIRE-01, WIRE-02), `MalformedError` for one
-   * that is no such message (WIRE-07); then the batch must be rolled back.
+   * that is no such block (WIRE-01), `MalformedError` for one that is no such message (WIRE-07), and `LimitError`
+   * for one over the limits of a request (WIRE-02, RW1-R-10); then the batch must be rolled back.
    */
-  ingestV1(body: Uint8Array, maxDecodedBytes: number, dictionary: Dictionary, batch: RowBatch): IngestReport;
+  ingestV1(body: Uint8Array, limits: IngestLimits, dictionary: Dictionary, batch: RowBatch): IngestReport;
+}
+
+/**
+ * What a request body takes once it is decoded, in bytes, by the length that it declares; nothing is decoded.
+ * Throws `SnappyError` and `LimitError` (WIRE-02).
+ */
+export function decodedLength(body: Uint8Array, { decodedBytes }: IngestLimits): number {
+  const declared = declaredLength(body);
+  if (declared <= decodedBytes) return declared;
+  throw new LimitError(`declares ${declared} decoded bytes`, decodedBytes, 'max_decoded_bytes');
 }
 
 /** The kernel in plain TypeScript. Keeps one buffer, as large as the largest body so far. */
 export function createTypeScriptKernel(): IngestKernel {
   const raw = new Scratch();
   return {
-    ingestV1(body, maxDecodedBytes, dictionary, batch) {
-      const length = uncompress(body, raw, maxDecodedBytes);
-      return ingestV1(raw.bytes, raw.view, length, dictionary, batch);
+    ingestV1(body, limits, dictionary, batch) {
+      const length = uncompress(body, raw, decodedLength(body, limits));
+      return ingestV1(raw.bytes, raw.view, length, dictionary, batch, limits);
     },
   };
 }

@@ -72,8 +72,8 @@ export function uncompress(src: Uint8Array, out: Scratch, limit: number): number
       limit,
     });
   }
-  // An element of three bytes makes at most 64, so a longer claim is a lie: refuse before allocating.
-  if (total > src.length * 64)
+  // Three bytes make at most 64 (copy-2), so a longer claim is a lie: refuse before allocating.
+  if (total > (src.length * 64) / 3)
     throw new SnappyError('the declared length cannot come of a body of this size');
   out.ensure(total + SLACK);
   const dst = out.bytes;

@@ -1,15 +1,25 @@
 import type { IncomingMessage } from 'node:http';
+import { LimitError, type RequestLimitKey } from '../protocol/limits.ts';
 import { SpillwayError } from '../runtime/errors.ts';
-
-/** The body is larger than `receiver.max_request_bytes`. */
-export class BodyTooLargeError extends SpillwayError {
-  readonly code = 'BODY_TOO_LARGE';
-}
 
 /** There is no room for the body among those that are being read: the sender shall come again (INT-08). */
 export class NoRoomError extends SpillwayError {
   readonly code = 'NO_ROOM';
   override readonly retryable = true;
+  /** The limit that is in the way. */
+  readonly key: RequestLimitKey;
+
+  constructor(key: RequestLimitKey) {
+    super(`too many bytes of requests are under way (\`receiver.${key}\`)`, { key });
+    this.key = key;
+  }
+}
+
+/** The body stands still for longer than `receiver.body_idle_timeout`. */
+export class BodyStalledError extends SpillwayError {
+  readonly code = 'BODY_STALLED';
+  override readonly retryable = true;
+  readonly key = 'body_idle_timeout';
 }
 
 /** The connection ended before the body did. There is nobody to answer. */
@@ -17,73 +27,96 @@ export class BodyAbortedError extends SpillwayError {
   readonly code = 'BODY_ABORTED';
 }
 
-/** How many bytes of bodies may be held at once. */
+/** How many bytes of requests may be held at once: by one sender, and with `within` also by all of them. */
 export class InFlightBytes {
   readonly #limit: number;
+  readonly #key: RequestLimitKey;
+  readonly #within: InFlightBytes | undefined;
   #held = 0;
 
-  constructor(limit: number) {
+  constructor(limit: number, key: RequestLimitKey = 'max_in_flight_bytes', within?: InFlightBytes) {
     this.#limit = limit;
+    this.#key = key;
+    this.#within = within;
   }
 
   get held(): number {
     return this.#held;
   }
 
+  /** Throws `NoRoomError` when there is no room for `bytes` more. */
+  check(bytes: number): void {
+    if (this.#held + bytes > this.#limit) throw new NoRoomError(this.#key);
+    this.#within?.check(bytes);
+  }
+
   /** Takes `bytes`; throws `NoRoomError` when they are not to be had. */
   take(bytes: number): void {
-    if (this.#held + bytes > this.#limit) {
-      throw new NoRoomError('too many bytes of requests are under way; send it again', {
-        limit: this.#limit,
-      });
-    }
+    this.check(bytes);
+    this.hold(bytes);
+  }
+
+  /** Takes `bytes` that are there already, over the limit if need be: then it is the next one that waits. */
+  hold(bytes: number): void {
     this.#held += bytes;
+    this.#within?.hold(bytes);
   }
 
   release(bytes: number): void {
     this.#held -= bytes;
+    this.#within?.release(bytes);
   }
 }
 
+export interface BodyLimits {
+  /** Of the body as it arrives, in bytes. */
+  readonly maxBytes: number;
+  /** How long it may stand still, in ms. */
+  readonly idleMs: number;
+}
+
 /**
- * Reads a request body of at most `limit` bytes. What it holds is counted in `inFlight`; the caller releases
- * `length` bytes when it is done with them. Throws `BodyTooLargeError`, `NoRoomError`, `BodyAbortedError`.
+ * Reads a request body. What has arrived of it is counted in `inFlight`; the caller releases `length` bytes when it
+ * is done with them. Throws `LimitError`, `NoRoomError`, `BodyStalledError`, `BodyAbortedError`.
+ *
+ * A length that is only declared is not counted: a sender that announces 32 MiB and then sends a byte a second
+ * would keep everybody out who sends in earnest. It is refused, though, when there is no room for it now.
  */
 export async function readBody(
   request: IncomingMessage,
-  limit: number,
+  { maxBytes, idleMs }: BodyLimits,
   inFlight: InFlightBytes,
 ): Promise<Uint8Array> {
   const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > limit) {
-    throw new BodyTooLargeError(`the body of ${declared} bytes is over the limit of ${limit}`, { limit });
-  }
-  let taken = declared;
-  inFlight.take(taken);
+  if (declared > maxBytes) throw tooLarge(declared, maxBytes);
+  inFlight.check(declared);
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let size = 0;
     let settled = false;
+    const settle = (): void => {
+      settled = true;
+      clearTimeout(timer);
+    };
     const fail = (error: Error): void => {
       // What comes behind the failure, as the end of a body that is read over, changes nothing any more.
       if (settled) return;
-      settled = true;
-      inFlight.release(taken);
+      settle();
+      inFlight.release(size);
       chunks.length = 0;
       request.off('data', onData);
       request.resume();
       reject(error);
     };
+    const timer = setTimeout(() => {
+      fail(new BodyStalledError('the body stands still (`receiver.body_idle_timeout`)', { idleMs }));
+    }, idleMs);
     const onData = (chunk: Buffer): void => {
-      size += chunk.length;
+      timer.refresh();
       try {
-        if (size > limit) {
-          throw new BodyTooLargeError(`the body is over the limit of ${limit} bytes`, { limit });
-        }
-        if (size > taken) {
-          inFlight.take(size - taken);
-          taken = size;
-        }
+        if (size + chunk.length > maxBytes) throw tooLarge(size + chunk.length, maxBytes);
+        inFlight.take(chunk.length);
+        size += chunk.length;
         chunks.push(chunk);
       } catch (error) {
         fail(error as Error);
@@ -93,11 +126,14 @@ export async function readBody(
     request.on('data', onData);
     request.on('end', () => {
       if (settled) return;
-      settled = true;
-      inFlight.release(taken - size);
+      settle();
       resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, size));
     });
     request.on('error', aborted);
     request.on('aborted', aborted);
   });
+}
+
+function tooLarge(bytes: number, limit: number): LimitError {
+  return new LimitError(`has a body of ${bytes} bytes or more`, limit, 'max_request_bytes');
 }

@@ -54,6 +54,8 @@ export class Doors {
   readonly #repetition: Repetition;
   /** Under which settings a TLS connection came in. */
   readonly #cameInUnder = new WeakMap<Socket, ListenerTls>();
+  /** By whose credentials a request came in. */
+  readonly #users = new WeakMap<IncomingMessage, string>();
   #server: HttpsServer | undefined;
   #tls: ListenerTls | undefined;
 
@@ -108,9 +110,17 @@ export class Doors {
   async admit(request: IncomingMessage, response: ServerResponse, path: string): Promise<boolean> {
     if (this.#cameInUnder.get(request.socket) !== this.#tls) response.shouldKeepAlive = false;
     const admission = await this.#gate.admit(request, path);
-    if (admission.admitted) return true;
+    if (admission.admitted) {
+      if (admission.name !== undefined) this.#users.set(request, admission.name);
+      return true;
+    }
     this.#refuse(request, response, path, admission);
     return false;
+  }
+
+  /** By whose credentials a request came in; undefined where none were asked for. */
+  userOf(request: IncomingMessage): string | undefined {
+    return this.#users.get(request);
   }
 
   #refuse(

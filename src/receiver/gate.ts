@@ -7,7 +7,8 @@ import { Passwords, PasswordsBusyError } from './passwords.ts';
 
 /** What became of a request at the door. */
 export type Admission =
-  | { readonly admitted: true }
+  /** `name` is that of the credentials, where some were asked for. */
+  | { readonly admitted: true; readonly name?: string }
   | {
       readonly admitted: false;
       readonly reason: AuthRefusal;
@@ -60,7 +61,7 @@ export class Gate {
     if (holder === 'busy') return { admitted: false, reason: 'busy' };
     if (holder === undefined) return { admitted: false, reason: 'wrong_credentials' };
     return holder.access === 'all' || holder.access === neededAccess(request.method, path)
-      ? admitted
+      ? { admitted: true, name: holder.name }
       : { admitted: false, reason: 'no_access', name: holder.name };
   }
 

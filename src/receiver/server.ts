@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import type { ListenAddress } from '../config/addresses.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { Connections } from './connections.ts';
 import type { Doors } from './doors.ts';
 
 /** The listener could not be opened. */
@@ -23,8 +24,8 @@ export type RouteHandler = (
 ) => Promise<void> | void;
 
 export interface HttpServerOptions {
-  /** How long a request may take to arrive. */
-  readonly requestTimeoutMs: number;
+  /** What bounds the connections. */
+  readonly connections: Connections;
   readonly logger: Logger;
   /** TLS and authentication. Without doors it is plain HTTP, and everybody comes in. The server closes them. */
   readonly doors?: Doors | undefined;
@@ -32,8 +33,6 @@ export interface HttpServerOptions {
 
 /** What the paths of requests are relative to. */
 const BASE = 'http://spillway';
-/** Longer than any sender waits between requests, so that it is the sender that closes idle connections. */
-const KEEP_ALIVE_MS = 120_000;
 /** What is under way when the listener closes has this long to end: writes are refused by then. */
 const CLOSE_MS = 1000;
 
@@ -49,19 +48,18 @@ export class HttpServer {
   #closed: Promise<void> | undefined;
 
   constructor(routes: ReadonlyMap<string, RouteHandler>, options: HttpServerOptions) {
-    const { requestTimeoutMs, logger, doors } = options;
+    const { connections, logger, doors } = options;
     this.#routes = routes;
     this.#logger = logger;
     this.#doors = doors;
     const serverOptions: ServerOptions = {
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      requestTimeout: requestTimeoutMs,
-      headersTimeout: requestTimeoutMs,
+      headersTimeout: connections.headerTimeoutMs,
       // How often Node looks for requests that are over their time; by itself every 30 seconds.
-      connectionsCheckingInterval: Math.min(requestTimeoutMs, 1000),
+      connectionsCheckingInterval: connections.checkIntervalMs,
       noDelay: true,
     };
     this.#server = doors?.createServer(serverOptions) ?? createServer(serverOptions);
+    connections.guard(this.#server);
     this.#server.on('request', (request, response) => void this.#handle(request, response, false));
     // By itself Node asks for the body before anybody knows whether the request comes in.
     this.#server.on('checkContinue', (request, response) => void this.#handle(request, response, true));

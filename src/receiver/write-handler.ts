@@ -1,30 +1,53 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Appender } from '../appender/appender.ts';
 import type { IngestReport } from '../protocol/ingest-v1.ts';
+import { decodedLength } from '../protocol/kernel.ts';
+import { type IngestLimits, LimitError, type RequestLimitKey } from '../protocol/limits.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { Repetition } from '../telemetry/log.ts';
-import { doorReasons } from '../telemetry/reasons.ts';
-import { BodyAbortedError, InFlightBytes, NoRoomError, readBody } from './body.ts';
+import { type DoorReason, doorReasons } from '../telemetry/reasons.ts';
+import { BodyAbortedError, BodyStalledError, InFlightBytes, NoRoomError, readBody } from './body.ts';
 import { negotiate } from './negotiation.ts';
+import { type Sender, type SenderLimits, Senders } from './senders.ts';
+import { TokenBucket } from './token-bucket.ts';
 
 export interface WriteHandlerOptions {
   readonly maxRequestBytes: number;
   readonly maxInFlightBytes: number;
+  readonly bodyIdleMs: number;
+  /** The same that the appenders have. */
+  readonly limits: IngestLimits;
+  readonly perSender: SenderLimits;
+  /** Who a request is from, as a name. */
+  readonly senderOf: (request: IncomingMessage) => string;
   /** A new transaction, or undefined while starting or stopping. */
   readonly appender: () => Appender | undefined;
   readonly logger: Logger;
   readonly now: () => number;
   readonly onRequest: (status: number, bytes: number, seconds: number) => void;
+  /** A request was refused or put off by this limit. */
+  readonly onLimited: (key: RequestLimitKey) => void;
 }
 
 /** How long a sender shall wait before it comes again, in seconds. Its own backoff goes on from there. */
 const RETRY_AFTER_SECONDS = 5;
+/** The longest that a sender over its rate is told to wait: a Prometheus does as it is told, however long it is. */
+const MAX_RETRY_AFTER_SECONDS = 60;
+/**
+ * What a row takes in memory until it is on disk, in bytes, where that is more than its share of the body: a
+ * forged sample has two bytes.
+ */
+const ROW_BYTES = 24;
+/** Lines about refused requests: senders choose how they call themselves, and the log must not grow with it. */
+const LOG_LINES = { perSecond: 1, burst: 30 };
 
 interface Reply {
   readonly status: number;
   readonly message: string;
   readonly retryAfter?: number;
+  /** The rest of the request is not worth reading. */
+  readonly close?: true;
 }
 
 /**
@@ -35,16 +58,25 @@ interface Reply {
  * is on disk by then (RW1-R-06). What may be taken later is a 503 with Retry-After (RW1-R-08, INT-08), and then
  * none of it is kept (RLY-03). Checks come in the order of section 9 of the requirements: method, type, encoding,
  * size, decompress, decode, validate, commit. 1.0 requests get no `-Written` headers (INT-06).
+ *
+ * Memory: a request is held against `maxInFlightBytes`, and against the share of its sender, by what has arrived
+ * of it; then, until its rows are on disk, by what it decodes to. Only the last of the requests that find room may
+ * go over it, by rows that are larger in memory than in the body.
  */
 export class WriteHandler {
   readonly #options: WriteHandlerOptions;
   readonly #inFlight: InFlightBytes;
+  readonly #senders: Senders;
   readonly #repetition: Repetition;
+  readonly #logLines: TokenBucket;
+  #linesLeftOut = 0;
 
   constructor(options: WriteHandlerOptions) {
     this.#options = options;
     this.#inFlight = new InFlightBytes(options.maxInFlightBytes);
+    this.#senders = new Senders(options.perSender, this.#inFlight, () => performance.now());
     this.#repetition = new Repetition(options.now);
+    this.#logLines = new TokenBucket(LOG_LINES.perSecond, LOG_LINES.burst, performance.now());
   }
 
   /** Bytes of request bodies that are held at this moment. */
@@ -60,8 +92,9 @@ export class WriteHandler {
     });
     this.#options.onRequest(reply?.status ?? 499, bytes, (performance.now() - started) / 1000);
     if (reply === undefined) return;
-    const { status, message, retryAfter } = reply;
+    const { status, message, retryAfter, close } = reply;
     if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
+    if (close) response.setHeader('Connection', 'close');
     if (status === 405) response.setHeader('Allow', 'POST');
     if (status === 204) {
       response.writeHead(204).end();
@@ -77,37 +110,86 @@ export class WriteHandler {
     if (request.method !== 'POST') return { status: 405, message: 'remote write is a POST' };
     const negotiated = negotiate(request.headers['content-type'], request.headers['content-encoding']);
     if (!negotiated.accepted) return { status: 415, message: negotiated.message };
-    let held = 0;
+    const sender = this.#senders.enter(this.#options.senderOf(request));
     try {
-      const body = await readBody(request, this.#options.maxRequestBytes, this.#inFlight);
+      return await this.#writeOf(sender, request, onBytes);
+    } finally {
+      this.#senders.leave(sender);
+    }
+  }
+
+  async #writeOf(
+    sender: Sender,
+    request: IncomingMessage,
+    onBytes: (size: number) => void,
+  ): Promise<Reply | undefined> {
+    const waitMs = this.#senders.waitMs(sender);
+    if (waitMs > 0) return this.#tooFast(waitMs);
+    const { maxRequestBytes, bodyIdleMs, limits, onLimited } = this.#options;
+    const { inFlight } = sender;
+    let held = 0;
+    const holdAtLeast = (bytes: number, hold: 'take' | 'hold'): void => {
+      if (bytes <= held) return;
+      inFlight[hold](bytes - held);
+      held = bytes;
+    };
+    try {
+      const body = await readBody(request, { maxBytes: maxRequestBytes, idleMs: bodyIdleMs }, inFlight);
       held = body.length;
       onBytes(held);
       const appender = this.#options.appender();
       if (appender === undefined) {
         return unavailable('Spillway is starting or stopping; nothing was stored, send it again');
       }
+      holdAtLeast(decodedLength(body, limits), 'take');
       appender.appendRequest(body);
-      await appender.commit();
-      const report = appender.report!;
-      return report.refused.size === 0
+      const durable = appender.commit();
+      const report = appender.report;
+      if (report !== undefined) {
+        const rows = rowsOf(report);
+        this.#senders.charge(sender, rows);
+        holdAtLeast(rows * ROW_BYTES, 'hold');
+      }
+      await durable;
+      return report!.refused.size === 0
         ? { status: 204, message: '' }
-        : { status: 400, message: refusal(report) };
+        : { status: 400, message: refusal(report!, limits) };
     } catch (error) {
       if (error instanceof BodyAbortedError) return undefined;
-      if (error instanceof NoRoomError) return unavailable(error.message, 1);
       if (!(error instanceof SpillwayError)) throw error;
-      if (error.retryable)
-        return unavailable(`${error.message}; nothing of the request was stored, send it again`);
+      if (error instanceof LimitError || error instanceof NoRoomError || error instanceof BodyStalledError) {
+        onLimited(error.key);
+      }
+      if (error instanceof BodyStalledError) return { ...later(error), close: true };
+      if (error instanceof NoRoomError) return later(error, 1);
+      if (error.retryable) return later(error);
       return { status: 400, message: `${prefix(error)}${error.message}; nothing of the request was stored` };
     } finally {
-      this.#inFlight.release(held);
+      inFlight.release(held);
     }
   }
 
+  #tooFast(waitMs: number): Reply {
+    this.#options.onLimited('per_sender.samples_per_second');
+    return unavailable(
+      'this sender is over its rate (`receiver.per_sender.samples_per_second`); ' +
+        'nothing of the request was stored, send it again',
+      Math.min(MAX_RETRY_AFTER_SECONDS, Math.ceil(waitMs / 1000)),
+    );
+  }
+
   #logRefusal(request: IncomingMessage, status: number, message: string): void {
-    const sender = request.headers['user-agent'] ?? 'unknown';
+    const sender = (request.headers['user-agent'] ?? 'unknown').slice(0, 200);
     const before = this.#repetition.tell(`${status} ${sender}`);
     if (before === undefined) return;
+    const now = performance.now();
+    if (this.#logLines.waitMs(now) > 0) {
+      this.#linesLeftOut++;
+      return;
+    }
+    this.#logLines.take(1, now);
+    const linesLeftOut = this.#linesLeftOut;
+    this.#linesLeftOut = 0;
     this.#options.logger.log(
       status >= 500 ? 'error' : 'warn',
       'a write request was not taken, or not whole',
@@ -117,6 +199,7 @@ export class WriteHandler {
         from: request.socket.remoteAddress ?? '',
         told: message,
         ...(before > 0 ? { repeated: before } : {}),
+        ...(linesLeftOut > 0 ? { linesLeftOut } : {}),
       },
     );
   }
@@ -124,6 +207,17 @@ export class WriteHandler {
 
 function unavailable(message: string, retryAfter: number = RETRY_AFTER_SECONDS): Reply {
   return { status: 503, message, retryAfter };
+}
+
+function later(error: SpillwayError, retryAfter?: number): Reply {
+  return unavailable(`${error.message}; nothing of the request was stored, send it again`, retryAfter);
+}
+
+/** All rows that a request had, also those that were refused: they were work, too. */
+function rowsOf(report: IngestReport): number {
+  let rows = report.samples + report.histograms + report.exemplars + report.metadata;
+  for (const refused of report.refused.values()) rows += refused;
+  return rows;
 }
 
 function prefix(error: SpillwayError): string {
@@ -135,12 +229,20 @@ function prefix(error: SpillwayError): string {
 }
 
 /** The summary first, since senders keep the first kilobyte (INT-07): counts by reason, then a series. */
-function refusal(report: IngestReport): string {
+function refusal(report: IngestReport, limits: IngestLimits): string {
   const counts = [...report.refused].map(([reason, rows]) => `${rows} ${reason}`).join(', ');
   const kept = report.samples + report.histograms + report.exemplars + report.metadata;
   const first = report.firstRefused!;
+  const limit = limitOf(first.reason, limits);
   return (
     `refused rows: ${counts}; the other ${kept} rows of the request are stored. ` +
-    `First refused: ${first.what}: ${doorReasons[first.reason]}`
+    `First refused: ${first.what}: ${doorReasons[first.reason]}` +
+    (limit === undefined ? '' : ` The limit is ${limit}.`)
   );
+}
+
+function limitOf(reason: DoorReason, limits: IngestLimits): number | undefined {
+  if (reason === 'too_many_labels') return limits.labels;
+  if (reason === 'label_name_too_long') return limits.nameBytes;
+  return reason === 'label_value_too_long' ? limits.valueBytes : undefined;
 }

@@ -1,4 +1,5 @@
 import { isUtf8 } from 'node:buffer';
+import { type IngestLimits, noLimits } from '../protocol/limits.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { ProtoReader } from '../protocol/proto-reader.ts';
 import type { DoorReason } from '../telemetry/reasons.ts';
@@ -69,6 +70,8 @@ export class Dictionary {
   #scratch: Uint8Array = new Uint8Array(1024);
   #scratchView: DataView = new DataView(this.#scratch.buffer);
   #blockPairs: Uint32Array = new Uint32Array(64);
+  /** Of the request at hand. They are looked at on a miss alone: what is in the tables was within them. */
+  #limits: IngestLimits = noLimits;
 
   /** Why the last `intern` returned -1. */
   invalid: DoorReason = 'no_metric_name';
@@ -117,9 +120,10 @@ export class Dictionary {
     );
   }
 
-  /** To be called at the start of each request, so that predictions start anew. */
-  startRequest(): void {
+  /** To be called at the start of each request, so that predictions start anew; with its limits of labels. */
+  startRequest(limits: IngestLimits = noLimits): void {
     this.#last = 0;
+    this.#limits = limits;
   }
 
   /**
@@ -153,7 +157,7 @@ export class Dictionary {
 
   /**
    * The series whose `Label` fields stand in `raw[start, end)`, interned when new. Returns -1 and sets
-   * `invalid` when the labels make no valid series (RW2-R-19 to -21). Throws `MalformedError` (WIRE-07).
+   * `invalid` when the labels make no valid series (RW2-R-19 to -21, RW1-R-10). Throws `MalformedError` (WIRE-07).
    */
   intern(raw: Uint8Array, view: DataView, start: number, end: number): number {
     murmur3(view, start, end - start, this.#seed);
@@ -212,9 +216,15 @@ export class Dictionary {
 
   #internLabels(raw: Uint8Array, view: DataView, start: number, end: number): number {
     const reader = new ProtoReader(raw, start, end);
+    const maxLabels = this.#limits.labels;
     let count = 0;
     let refused: DoorReason | undefined;
     while (!reader.done) {
+      if (count > maxLabels) {
+        refused ??= 'too_many_labels';
+        checkLabels(reader);
+        break;
+      }
       // Neighbours share most labels: the pair that stood here in the block before is looked at first.
       const guess = this.#blockPairs[count]!;
       const to = guess < this.pairCount ? this.#matchPair(guess, raw, view, reader.at, end) : -1;
@@ -233,6 +243,7 @@ export class Dictionary {
       this.#blockPairs[count++] = pair;
       this.#blockPairs = room(this.#blockPairs, count + 1);
     }
+    if (count > maxLabels) refused ??= 'too_many_labels';
     if (refused !== undefined) {
       this.invalid = refused;
       return -1;
@@ -341,6 +352,10 @@ export class Dictionary {
     const valueLength = valueEnd - valueAt;
     if (nameLength === 0) {
       this.invalid = 'empty_label_name';
+      return INVALID;
+    }
+    if (nameLength > this.#limits.nameBytes || valueLength > this.#limits.valueBytes) {
+      this.invalid = nameLength > this.#limits.nameBytes ? 'label_name_too_long' : 'label_value_too_long';
       return INVALID;
     }
     if (!isUtf8(raw.subarray(nameAt, nameEnd)) || !isUtf8(raw.subarray(valueAt, valueEnd))) {
@@ -466,6 +481,17 @@ const ABSENT = -2;
 const EMPTY = new Uint8Array(0);
 const METRIC_NAME = new TextEncoder().encode('__name__');
 const METRIC_NAME_ID = 1;
+
+/** Reads label fields for nothing but their form: a malformed one refuses the whole request (WIRE-07). */
+function checkLabels(reader: ProtoReader): void {
+  while (!reader.done) {
+    reader.tag();
+    const length = reader.length();
+    const label = new ProtoReader(reader.bytes, reader.at, reader.at + length);
+    while (!label.done) label.skip(label.tag());
+    reader.at += length;
+  }
+}
 
 /** An open-addressing table from 32-bit hash to id; ids are given in order, and compared by the caller. */
 class IdTable {

@@ -1,7 +1,14 @@
 import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
+import { requestLimitKeys } from '../protocol/limits.ts';
 import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../serialization/rows.ts';
 import { durationBuckets, type EndpointStats, type HistogramReading } from './endpoint-stats.ts';
-import { type AuthRefusal, authRefusals, doorReasonNames, endpointReasonNames } from './reasons.ts';
+import {
+  type AuthRefusal,
+  authRefusals,
+  closedReasons,
+  doorReasonNames,
+  endpointReasonNames,
+} from './reasons.ts';
 
 /** What the metrics need to know of an endpoint, of one moment; read at each scrape. */
 export interface EndpointReading {
@@ -27,6 +34,8 @@ export interface QueueReading {
   readonly segment: number;
   readonly openSeries: number;
   readonly inFlightBytes: number;
+  /** Connections to the listener that are open. */
+  readonly connections: number;
   /** Newest time among the rows received, ms; -Infinity before the first. */
   readonly newestMs: number;
 }
@@ -70,6 +79,8 @@ export class Metrics {
   readonly requests: Counter<'code'>;
   readonly requestBytes: Counter;
   readonly requestSeconds: Histogram;
+  readonly limitedRequests: Counter<'limit'>;
+  readonly closedConnections: Counter<'reason'>;
   readonly receivedRows: Counter<'kind'>;
   readonly refusedRows: Counter<'reason'>;
   readonly committedRows: Counter<'kind'>;
@@ -113,6 +124,18 @@ export class Metrics {
       name: 'spillway_received_request_seconds',
       help: 'Time from the head of a write request to its answer.',
       buckets: [...durationBuckets],
+      registers,
+    });
+    this.limitedRequests = new Counter({
+      name: 'spillway_limited_requests_total',
+      help: 'Write requests that were refused or put off by a limit, by its key under `receiver`.',
+      labelNames: ['limit'],
+      registers,
+    });
+    this.closedConnections = new Counter({
+      name: 'spillway_closed_connections_total',
+      help: 'Connections that were closed on their other side: too many, too slow, or no HTTP.',
+      labelNames: ['reason'],
       registers,
     });
     this.receivedRows = new Counter({
@@ -166,6 +189,8 @@ export class Metrics {
       this.receivedRows.inc({ kind }, 0);
       this.committedRows.inc({ kind }, 0);
     }
+    for (const limit of requestLimitKeys) this.limitedRequests.inc({ limit }, 0);
+    for (const reason of closedReasons) this.closedConnections.inc({ reason }, 0);
     for (const reason of doorReasonNames) this.refusedRows.inc({ reason }, 0);
     this.#registerQueue(queue);
     this.#registerEndpoints(() => ofPage);
@@ -207,6 +232,7 @@ export class Metrics {
       'Bytes of write requests that are held at this moment.',
       (q) => q.inFlightBytes,
     );
+    one('spillway_connections', 'Connections to the listener that are open.', (q) => q.connections);
   }
 
   #registerEndpoints(endpoints: () => readonly EndpointReading[]): void {

@@ -9,6 +9,10 @@ export const doorReasons = {
   empty_label_name: 'A label has an empty name (RW2-R-19).',
   no_metric_name: 'The series has no `__name__`, or an empty one (RW2-R-20).',
   duplicate_label: 'A label name occurs twice in the series (RW2-R-21).',
+  too_many_labels:
+    'The series, or an exemplar, has more labels than `receiver.max_labels_per_series` (RW1-R-10).',
+  label_name_too_long: 'A label name is longer than `receiver.max_label_name_bytes` (RW1-R-10).',
+  label_value_too_long: 'A label value is longer than `receiver.max_label_value_bytes` (RW1-R-10).',
   invalid_exemplar:
     'An exemplar has no time, or a label that is not UTF-8 or has no name (RW2-R-19, RW2-R-26).',
   invalid_metadata: 'A metadata entry has no family name, or text that is not UTF-8.',
@@ -45,3 +49,8 @@ export const doorReasonNames: readonly DoorReason[] = Object.keys(doorReasons) a
 export const endpointReasonNames: readonly EndpointReason[] = Object.keys(
   endpointReasons,
 ) as EndpointReason[];
+
+/** Why a connection to the listener was closed that its other side wanted open. */
+export const closedReasons = ['too_many', 'timeout', 'malformed'] as const;
+
+export type ClosedReason = (typeof closedReasons)[number];

@@ -290,11 +290,11 @@ describe('Appender', () => {
   });
 
   it('keeps nothing of a transaction whose request cannot be read', async (t) => {
-    const { begin, rows, reports } = await appending(t, 1000);
+    const { begin, rows, reports } = await appending(t, { decodedBytes: 1000 });
     const large = encodeBody(request(series({ __name__: 'a'.repeat(1000) }, [1, 1])));
     for (const [body, code] of [
       [Buffer.from('no snappy block'), 'SNAPPY_INVALID'],
-      [large, 'SNAPPY_INVALID'],
+      [large, 'OVER_LIMIT'],
       [encodeBody(request(series(up, [1, 1]))).subarray(0, -1), 'SNAPPY_INVALID'],
       [Uint8Array.of(2, 4, 0x0a, 0x05), 'PROTOBUF_MALFORMED'],
     ] as const) {

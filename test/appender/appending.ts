@@ -3,6 +3,7 @@ import { Appender, type AppenderTarget } from '../../src/appender/appender.ts';
 import type { CommitFacts } from '../../src/filequeue/group-commit.ts';
 import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
 import { createTypeScriptKernel } from '../../src/protocol/kernel.ts';
+import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
 import { usingQueue } from '../filequeue/queue.ts';
 import { readAll } from '../filequeue/read-back.ts';
 import { WatchedFs } from '../filequeue/watched-fs.ts';
@@ -19,7 +20,7 @@ export interface Appending {
   rows(): string[];
 }
 
-export async function appending(t: TestContext, maxDecodedBytes = 2 ** 25): Promise<Appending> {
+export async function appending(t: TestContext, limits: Partial<IngestLimits> = {}): Promise<Appending> {
   const dir = await tempDir(t, 'appender');
   const files = new WatchedFs();
   const { queue, commits } = await usingQueue(t, dir, { files });
@@ -27,7 +28,7 @@ export async function appending(t: TestContext, maxDecodedBytes = 2 ** 25): Prom
   const target: AppenderTarget = {
     queue,
     kernel: createTypeScriptKernel(),
-    maxDecodedBytes,
+    limits: { ...noLimits, ...limits },
     onReport: (report) => reports.push(report),
   };
   return {

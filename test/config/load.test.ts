@@ -32,7 +32,11 @@ external_labels: {cluster: eu, replica: 0, flag: true, home: $HOME}
 shutdown_grace: 1m
 log_level: debug
 log_format: json
-receiver: {max_request_bytes: 1MiB, max_decoded_bytes: 2MB, max_in_flight_bytes: 3000000, request_timeout: 5s}
+receiver:
+  {max_request_bytes: 1MiB, max_decoded_bytes: 2MB, max_in_flight_bytes: 3000000, max_series_per_request: 1000,
+   max_rows_per_request: 2000, max_labels_per_series: 30, max_label_name_bytes: 1KiB, max_label_value_bytes: 2KiB,
+   request_timeout: 5s, header_timeout: 1s, body_idle_timeout: 2s, idle_timeout: 1m, max_connections: 100,
+   per_sender: {samples_per_second: 500, burst: 3s, in_flight_bytes: 2500000, header: X-Scope-OrgID}}
 wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictionary_bytes: 1MiB, codec: none}
 remote_write:
   - name: mimir
@@ -72,7 +76,22 @@ remote_write:
         maxRequestBytes: 1048576,
         maxDecodedBytes: 2_000_000,
         maxInFlightBytes: 3_000_000,
+        maxSeriesPerRequest: 1000,
+        maxRowsPerRequest: 2000,
+        maxLabelsPerSeries: 30,
+        maxLabelNameBytes: 1024,
+        maxLabelValueBytes: 2048,
         requestTimeoutMs: 5000,
+        headerTimeoutMs: 1000,
+        bodyIdleTimeoutMs: 2000,
+        idleTimeoutMs: 60_000,
+        maxConnections: 100,
+        perSender: {
+          samplesPerSecond: 500,
+          burstMs: 3000,
+          inFlightBytes: 2_500_000,
+          header: 'X-Scope-OrgID',
+        },
       },
       wal: {
         segmentBytes: 1048576,

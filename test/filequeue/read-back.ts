@@ -133,7 +133,7 @@ export async function segmentsIn(dir: string, files: FileSystem = nodeFileSystem
     .map(({ id, state }) => `${id}.${state}`);
 }
 
-/** The rows of a frame as texts; undefined for those whose series or strings are missing. */
+/** The rows of a frame as `rowTexts` writes them; undefined for one whose series is missing. */
 export function* textsOf(rows: FrameRows, dictionary: SegmentDictionary): Generator<string | undefined> {
   const next = kindNames.map(() => 0);
   for (let i = 0; i < rows.orderLength; i += 2) {

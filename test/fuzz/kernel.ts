@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { randomInt } from 'node:crypto';
 import fc from 'fast-check';
 import { encodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/schema.ts';
 import { SnappyCompressor, SnappyError, uncompress } from '../../src/protocol/snappy.ts';
@@ -14,6 +13,8 @@ import { Road } from '../reference/road.ts';
 import { assertSameVerdict } from '../reference/same-verdict.ts';
 import { loadCaptures, v1Captures } from '../support/captures.ts';
 import { Random } from '../support/random.ts';
+import { mutated, topLevelFields } from './mutation.ts';
+import { type Fuzz, runFuzz } from './script.ts';
 
 /*
  * Fuzzes the kernel: mutated captures and messages through snappy, ingest, frames and emission, each held
@@ -26,7 +27,7 @@ import { Random } from '../support/random.ts';
  */
 const LIMIT = 1 << 22;
 
-export class KernelFuzz {
+export class KernelFuzz implements Fuzz {
   readonly #seed: number;
   /** Top-level fields of the captures: series, for the most part. */
   readonly #series: readonly Uint8Array[];
@@ -47,17 +48,17 @@ export class KernelFuzz {
     );
   }
 
-  /** Throws an Error that names the round when the kernel and an oracle differ. */
+  /** Throws when the kernel and an oracle differ. */
   round(number: number): void {
     const random = new Random(this.#seed + Math.imul(number, 0x9e3779b1));
     const what = random.int(0, 3);
-    try {
-      if (what === 0) this.#fuzzRecord(random);
-      else if (what === 1) this.#fuzzBody(random);
-      else assertSameVerdict(mutated(random, this.#message(random)));
-    } catch (error) {
-      throw new Error(`SEED=${this.#seed} ROUND=${number} fails`, { cause: error });
-    }
+    if (what === 0) this.#fuzzRecord(random);
+    else if (what === 1) this.#fuzzBody(random);
+    else assertSameVerdict(mutated(random, this.#message(random)));
+  }
+
+  close(): void {
+    // It holds nothing but memory.
   }
 
   /** A request of some series of the captures, or a made one in an odd encoding. */
@@ -117,57 +118,4 @@ export class KernelFuzz {
   }
 }
 
-/** `bytes` with up to four changes, at times none. */
-function mutated(random: Random, bytes: Uint8Array): Uint8Array {
-  let out = Buffer.from(bytes);
-  for (let n = random.int(0, 5); n > 0; n--) {
-    const at = random.int(0, out.length + 1);
-    const length = random.int(0, 1 + Math.min(20, out.length - at));
-    const before = out.subarray(0, at);
-    const behind = out.subarray(at + length);
-    const some = Uint8Array.from({ length }, () => random.int(0, 256));
-    const edge = Uint8Array.of([0x00, 0x01, 0x0a, 0x12, 0x7f, 0x80, 0xff][random.int(0, 7)]!);
-    const parts = [
-      [before, some, behind],
-      [before, behind],
-      [before, edge, behind],
-      [before, edge, out.subarray(at)],
-      [before, out.subarray(at, at + length), out.subarray(at)],
-      [before],
-      [before, Uint8Array.of((out[at] ?? 0) ^ (1 << random.int(0, 8))), out.subarray(at + 1)],
-    ];
-    out = Buffer.concat(parts[random.int(0, parts.length)]!);
-  }
-  return Uint8Array.from(out);
-}
-
-/** Cuts a well-formed request into its fields. */
-function topLevelFields(raw: Uint8Array): Uint8Array[] {
-  const out: Uint8Array[] = [];
-  for (let at = 0; at < raw.length; ) {
-    let length = 0;
-    let p = at + 1;
-    for (let shift = 0; ; shift += 7) {
-      const byte = raw[p++]!;
-      length |= (byte & 0x7f) << shift;
-      if (byte < 0x80) break;
-    }
-    out.push(raw.subarray(at, p + length));
-    at = p + length;
-  }
-  return out;
-}
-
-if (process.argv[1] === import.meta.filename) {
-  const { SEED, ROUND, SECONDS = '10' } = process.env;
-  const seed = SEED === undefined ? randomInt(2 ** 31) : Number(SEED);
-  const fuzz = await KernelFuzz.open(seed);
-  if (ROUND !== undefined) fuzz.round(Number(ROUND));
-  else {
-    console.log(`SEED=${seed}`);
-    const end = Date.now() + 1000 * Number(SECONDS);
-    let rounds = 0;
-    for (; Date.now() < end; rounds++) fuzz.round(rounds);
-    console.log(`${rounds} rounds`);
-  }
-}
+if (process.argv[1] === import.meta.filename) await runFuzz(KernelFuzz.open);

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { createServer, type IncomingMessage } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
+import { LimitError } from '../../src/protocol/limits.ts';
 import {
   BodyAbortedError,
-  BodyTooLargeError,
+  BodyStalledError,
   InFlightBytes,
   NoRoomError,
   readBody,
@@ -28,12 +29,15 @@ class Reader {
   readonly #progress = new Progress();
   #url = '';
 
-  private constructor(room: number) {
+  readonly #idleMs: number;
+
+  private constructor(room: number, idleMs: number) {
     this.inFlight = new InFlightBytes(room);
+    this.#idleMs = idleMs;
   }
 
-  static async start(t: TestContext, limit: number, room: number): Promise<Reader> {
-    const reader = new Reader(room);
+  static async start(t: TestContext, limit: number, room: number, idleMs = 60_000): Promise<Reader> {
+    const reader = new Reader(room, idleMs);
     const server = createServer((request, response) => {
       const { body } = reader.#read(request, limit);
       body.then(
@@ -54,7 +58,11 @@ class Reader {
   }
 
   #read(request: IncomingMessage, limit: number): Reading {
-    const reading: Reading = { body: readBody(request, limit, this.inFlight), size: 0, over: false };
+    const reading: Reading = {
+      body: readBody(request, { maxBytes: limit, idleMs: this.#idleMs }, this.inFlight),
+      size: 0,
+      over: false,
+    };
     this.readings.push(reading);
     this.#progress.made();
     request.on('data', (part: Buffer) => {
@@ -110,26 +118,50 @@ describe('readBody', () => {
     assert.equal(reader.inFlight.held, 203);
   });
 
-  it('counts a declared length before it is there, and another as it comes', async (t) => {
-    const reader = await Reader.start(t, 100, 1000);
+  it('counts what has come, not what is declared', async (t) => {
+    const reader = await Reader.start(t, 100, 150);
     const [declared, chunked] = [await reader.open(t), await reader.open(t)];
-    declared.send(head(70));
+    declared.send(head(100));
     await reader.reading(0);
-    assert.equal(reader.inFlight.held, 70);
+    assert.equal(reader.inFlight.held, 0);
+    declared.send(bytes(1));
+    await reader.reading(0, 1);
+    assert.equal(reader.inFlight.held, 1);
     chunked.send(head('chunked'));
-    await reader.reading(1);
-    assert.equal(reader.inFlight.held, 70);
-    chunked.send(chunk(bytes(20)));
-    await reader.reading(1, 20);
-    assert.equal(reader.inFlight.held, 90);
+    chunked.send(chunk(bytes(100)));
+    chunked.send(lastChunk);
+    assert.equal((await chunked.answer()).body, '100');
+    assert.equal(reader.inFlight.held, 101);
+  });
+
+  it('gives up a body that stands still, not one that is only slow, and holds nothing of it', async (t) => {
+    const reader = await Reader.start(t, 100, 1000, 2000);
+    const [still, silent, slow] = [await reader.open(t), await reader.open(t), await reader.open(t)];
+    still.send(head(100));
+    still.send(bytes(99));
+    silent.send(head('chunked'));
+    slow.send(head(100));
+    let rest = 100;
+    const timer = setInterval(() => {
+      if (rest-- > 0) slow.send(bytes(1));
+    }, 30);
+    atEnd(t, () => clearInterval(timer));
+    for (const wire of [still, silent]) assert.equal((await wire.answer()).body, 'BODY_STALLED');
+    assert.equal((await slow.answer()).body, '100');
+    const errors = (await Promise.allSettled(reader.readings.map(({ body }) => body))).flatMap((settled) =>
+      settled.status === 'rejected' ? [settled.reason as unknown] : [],
+    );
+    assert.equal(errors.length, 2);
+    for (const error of errors) assert.ok(error instanceof BodyStalledError && error.retryable);
+    assert.equal(reader.inFlight.held, 100);
   });
 
   it('refuses a declared length over the limit before a byte of it is read', async (t) => {
     const reader = await Reader.start(t, 100, 1000);
     const wire = await reader.open(t);
     wire.send(head(101));
-    assert.equal((await wire.answer()).body, 'BODY_TOO_LARGE');
-    await assert.rejects(reader.readings[0]!.body, BodyTooLargeError);
+    assert.equal((await wire.answer()).body, 'OVER_LIMIT');
+    await assert.rejects(reader.readings[0]!.body, LimitError);
     assert.equal(reader.inFlight.held, 0);
     // The rest of it is read over, and the connection goes on.
     wire.send(bytes(101));
@@ -145,10 +177,10 @@ describe('readBody', () => {
     wire.send(chunk(bytes(100)));
     await reader.reading(0, 100);
     wire.send(chunk(bytes(1)));
-    await assert.rejects((await reader.reading(0, 101)).body, BodyTooLargeError);
+    await assert.rejects((await reader.reading(0, 101)).body, LimitError);
     wire.send(chunk(bytes(500)));
     wire.send(lastChunk);
-    assert.equal((await wire.answer()).body, 'BODY_TOO_LARGE');
+    assert.equal((await wire.answer()).body, 'OVER_LIMIT');
     await reader.over(0);
     assert.equal(reader.inFlight.held, 0);
     wire.send(head(1));
@@ -180,7 +212,7 @@ describe('readBody', () => {
     const bodies: Promise<Uint8Array>[] = [];
     let closed = false;
     const server = createServer((request, response) => {
-      bodies.push(readBody(request, 100, inFlight));
+      bodies.push(readBody(request, { maxBytes: 100, idleMs: 60_000 }, inFlight));
       request.on('end', () => progress.made());
       response.on('close', () => {
         closed = true;
@@ -211,7 +243,8 @@ describe('readBody', () => {
     const reader = await Reader.start(t, 100, 100);
     const [first, declared, chunked] = [await reader.open(t), await reader.open(t), await reader.open(t)];
     first.send(head(60));
-    await reader.reading(0);
+    first.send(bytes(60));
+    assert.equal((await first.answer()).body, '60');
 
     declared.send(head(41));
     declared.send(bytes(41));
@@ -235,8 +268,6 @@ describe('readBody', () => {
     await reader.over(2);
     assert.equal(reader.inFlight.held, 60);
 
-    first.send(bytes(60));
-    assert.equal((await first.answer()).body, '60');
     reader.inFlight.release(60);
     declared.send(head(100));
     declared.send(bytes(100));

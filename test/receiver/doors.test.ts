@@ -15,6 +15,7 @@ import { poll } from '../support/deadline.ts';
 import { ask, basic, type HttpAnswer, tlsClient, tlsFile } from '../support/https.ts';
 import { tempDir } from '../support/temp.ts';
 import { logLines } from './log-lines.ts';
+import { wideConnections } from './wide.ts';
 import { chunk, head, Wire } from './wire.ts';
 
 const hash = hashSync('s3cret', 4);
@@ -66,7 +67,7 @@ async function build(t: TestContext, config: object | string): Promise<House> {
   };
   const paths = ['/api/v1/write', '/api/v1/push', '/metrics', '/-/healthy', '/-/ready', '/api/v1/something'];
   const server = new HttpServer(new Map(paths.map((path) => [path, route])), {
-    requestTimeoutMs: 60_000,
+    connections: wideConnections(),
     logger,
     doors,
   });

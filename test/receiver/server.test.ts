@@ -5,6 +5,7 @@ import { HttpServer, ListenError, type RouteHandler } from '../../src/receiver/s
 import { atEnd } from '../support/cleanup.ts';
 import { Progress } from '../support/progress.ts';
 import { logLines } from './log-lines.ts';
+import { wideConnections } from './wide.ts';
 import { head, Wire } from './wire.ts';
 
 const anywhere = { host: '127.0.0.1', port: 0 };
@@ -22,7 +23,10 @@ async function serve(
   requestTimeoutMs = 60_000,
 ): Promise<Serving> {
   const { logger, lines } = logLines();
-  const server = new HttpServer(new Map(Object.entries(routes)), { requestTimeoutMs, logger });
+  const server = new HttpServer(new Map(Object.entries(routes)), {
+    connections: wideConnections({ requestTimeoutMs }),
+    logger,
+  });
   const url = await server.listen(anywhere);
   atEnd(t, () => server.close());
   return { server, url, lines };
@@ -149,7 +153,7 @@ describe('HttpServer', () => {
     const { url } = await serve(t, {});
     const port = Number(new URL(url).port);
     assert.match(url, /^http:\/\/127\.0\.0\.1:\d+$/);
-    const second = new HttpServer(new Map(), { requestTimeoutMs: 1000, logger: logLines().logger });
+    const second = new HttpServer(new Map(), { connections: wideConnections(), logger: logLines().logger });
     await assert.rejects(second.listen({ host: '127.0.0.1', port }), (error) => {
       assert.ok(error instanceof ListenError);
       assert.equal(error.message, `cannot listen on 127.0.0.1:${port}`);
@@ -162,7 +166,7 @@ describe('HttpServer', () => {
       ['', /^http:\/\/localhost:\d+$/],
       ['localhost', /^http:\/\/localhost:\d+$/],
     ] as const) {
-      const server = new HttpServer(new Map(), { requestTimeoutMs: 1000, logger: logLines().logger });
+      const server = new HttpServer(new Map(), { connections: wideConnections(), logger: logLines().logger });
       assert.match(await server.listen({ host, port: 0 }), shown);
       await server.close();
       await server.close();

@@ -1,93 +1,17 @@
 import assert from 'node:assert/strict';
-import { describe, it, type TestContext } from 'node:test';
+import { describe, it } from 'node:test';
 import { compress } from 'snappyjs';
-import type { Appender } from '../../src/appender/appender.ts';
 import { encodeWriteRequestV1 } from '../../src/protocol/schema.ts';
-import { HttpServer } from '../../src/receiver/server.ts';
-import { WriteHandler } from '../../src/receiver/write-handler.ts';
 import { doorReasonNames, doorReasons } from '../../src/telemetry/reasons.ts';
-import { type Appending, appending } from '../appender/appending.ts';
 import { rowTexts } from '../filequeue/read-back.ts';
 import { loadCaptures, v1Captures } from '../support/captures.ts';
-import { atEnd } from '../support/cleanup.ts';
 import { labels, request, series } from '../support/messages.ts';
-import { Progress } from '../support/progress.ts';
 import { encodeBody, v1Headers } from '../support/sender.ts';
-import { logLines } from './log-lines.ts';
-import { type Answer, chunk, head, lastChunk, Wire } from './wire.ts';
+import { door, post } from './door.ts';
+import { chunk, head, lastChunk } from './wire.ts';
 
 const up = { __name__: 'up' };
 const valid = encodeBody(request(series(up, [1, 1])));
-
-interface Told {
-  readonly status: number;
-  readonly bytes: number;
-}
-
-/** A listener whose write path leads into a real queue. */
-interface Door extends Appending {
-  readonly handler: WriteHandler;
-  readonly lines: readonly string[];
-  /** What was told of requests, in order. */
-  readonly told: readonly Told[];
-  running: boolean;
-  now: number;
-  open(): Promise<Wire>;
-  /** Resolves when that many requests were told of. */
-  untilTold(count: number): Promise<void>;
-}
-
-async function door(
-  t: TestContext,
-  { maxRequestBytes = 2 ** 20, maxInFlightBytes = 2 ** 22, maxDecodedBytes = 2 ** 20 } = {},
-): Promise<Door> {
-  const queue = await appending(t, maxDecodedBytes);
-  const { logger, lines } = logLines();
-  const told: Told[] = [];
-  const progress = new Progress();
-  const handler = new WriteHandler({
-    maxRequestBytes,
-    maxInFlightBytes,
-    appender: (): Appender | undefined => (result.running ? queue.begin() : undefined),
-    logger,
-    now: () => result.now,
-    onRequest: (status, bytes) => {
-      told.push({ status, bytes });
-      progress.made();
-    },
-  });
-  const server = new HttpServer(new Map([['/api/v1/write', (req, res) => handler.handle(req, res)]]), {
-    requestTimeoutMs: 60_000,
-    logger,
-  });
-  const url = await server.listen({ host: '127.0.0.1', port: 0 });
-  atEnd(t, () => server.close());
-  const result: Door = {
-    ...queue,
-    handler,
-    lines,
-    told,
-    running: true,
-    now: 0,
-    open: () => Wire.open(t, url),
-    untilTold: (count) =>
-      progress.until(
-        () => `${count} requests`,
-        () => told.length >= count,
-      ),
-  };
-  return result;
-}
-
-async function post(
-  wire: Wire,
-  body: Uint8Array,
-  headers: Record<string, string> = v1Headers,
-): Promise<Answer> {
-  wire.send(head(body.length, headers));
-  wire.send(body);
-  return await wire.answer();
-}
 
 describe('WriteHandler', () => {
   it('answers 204 with nothing when the rows are synced, not before', async (t) => {
@@ -153,13 +77,13 @@ describe('WriteHandler', () => {
     });
     const [first, second] = [await open(), await open()];
     first.send(head(1000));
-    first.send(new Uint8Array(1));
+    first.send(new Uint8Array(990));
     // Which connection is read first is the kernel's choice.
     let answer = await post(second, valid);
     while (answer.status === 204) answer = await post(second, valid);
     assert.equal(answer.status, 503);
     assert.match(answer.headers['retry-after']!, /^[1-9]\d*$/);
-    assert.equal(handler.inFlightBytes, 1000);
+    assert.equal(handler.inFlightBytes, 990);
     first.break();
     await untilTold(told.length + 1);
     assert.equal(told.at(-1)?.status, 499);
@@ -237,7 +161,7 @@ describe('WriteHandler', () => {
   });
 
   it('says first how much is refused and why, then what, within a kilobyte (INT-07)', async (t) => {
-    const { open, rows } = await door(t);
+    const { open, rows } = await door(t, { limits: { labels: 4, nameBytes: 30_000, valueBytes: 30_000 } });
     const wire = await open();
     const long = '🚰'.repeat(5000);
     const answer = await post(
@@ -247,6 +171,9 @@ describe('WriteHandler', () => {
           series({ __name__: 'fine' }, [1, 1]),
           series({ [long]: long, job: long, zone: 'z' }, [1, 1], [2, 2]),
           series({ ...up, '': long }, [1, 1]),
+          series({ ...up, a: '1', b: '2', c: '3', d: '4' }, [1, 1]),
+          series({ ...up, ['n'.repeat(30_001)]: '1' }, [1, 1]),
+          series({ ...up, a: 'v'.repeat(30_001) }, [1, 1]),
           { labels: [...labels(up), ...labels({ a: long }), ...labels({ a: 'b' })], samples: [{}] },
           {
             ...series(up, [3, 3]),
@@ -299,7 +226,7 @@ describe('WriteHandler', () => {
   });
 
   it('says of what cannot be read why, and that nothing was stored', async (t) => {
-    const { open, rows } = await door(t, { maxRequestBytes: 1000, maxDecodedBytes: 5000 });
+    const { open, rows } = await door(t, { maxRequestBytes: 1000, limits: { decodedBytes: 5000 } });
     const wire = await open();
     for (const [body, says] of [
       [new Uint8Array(0), /^not a snappy block: /],

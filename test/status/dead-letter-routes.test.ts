@@ -6,6 +6,7 @@ import { HttpServer } from '../../src/receiver/server.ts';
 import { EXEMPLAR, HISTOGRAM } from '../../src/serialization/rows.ts';
 import { deadLetterRoutes, deadLettersPath } from '../../src/status/dead-letter-routes.ts';
 import { logLines } from '../receiver/log-lines.ts';
+import { wideConnections } from '../receiver/wide.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { letterOf, metadataLetter, refusal, sampleLetter } from '../support/letters.ts';
 import { bitsOf, labels } from '../support/messages.ts';
@@ -40,9 +41,8 @@ async function serve(t: TestContext): Promise<Served> {
   };
   const routes = deadLetterRoutes(() => (served.closed ? undefined : ledger.deadLetters));
   const server = new HttpServer(new Map(routes), {
-    requestTimeoutMs: 60_000,
-    logger: logger,
-    doors: undefined,
+    connections: wideConnections(),
+    logger,
   });
   const base = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, async () => {

@@ -8,6 +8,7 @@ import { HttpServer } from '../../src/receiver/server.ts';
 import type { RecentLookupResult } from '../../src/status/recent-lookup.ts';
 import { statusRoutes } from '../../src/status/routes.ts';
 import { logLines } from '../receiver/log-lines.ts';
+import { wideConnections } from '../receiver/wide.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { type Message, request, series } from '../support/messages.ts';
 import { encodeBody } from '../support/sender.ts';
@@ -44,7 +45,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     summary: () => ({ receivedRows: 7 }),
     deadLetters: () => undefined,
   });
-  const server = new HttpServer(new Map(routes), { requestTimeoutMs: 60_000, logger });
+  const server = new HttpServer(new Map(routes), { connections: wideConnections(), logger });
   const base = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, () => server.close());
   const get = async (path: string): Promise<Page> => {

@@ -1,4 +1,4 @@
-import { writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
@@ -22,6 +22,7 @@ export interface AgentConfig {
     readonly segment_series?: number;
     readonly codec?: 'snappy' | 'none';
   };
+  readonly receiver?: Record<string, string | number | Record<string, string | number>>;
   readonly remote_write: readonly Remote[];
 }
 
@@ -138,6 +139,12 @@ export class Agent {
   /** The first line of the present process that matches, past or to come. */
   line(pattern: RegExp): Promise<RegExpExecArray> {
     return this.#running.line(pattern);
+  }
+
+  /** The most memory that the present process has had resident so far, in bytes. */
+  async peakMemory(): Promise<number> {
+    const status = await readFile(`/proc/${this.#running.pid}/status`, 'utf8');
+    return 1024 * Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)![1]);
   }
 
   /** The sum of the metric's series that carry `labels`; undefined when there is none. */

@@ -14,6 +14,7 @@ const queue: QueueReading = {
   segment: 7,
   openSeries: 3,
   inFlightBytes: 5,
+  connections: 3,
   newestMs: 1_700_000_000_500,
 };
 
