@@ -3,9 +3,11 @@ import type { TestContext } from 'node:test';
 
 /** Pseudo-random choices of a test (mulberry32): the same seed makes the same ones. */
 export class Random {
+  readonly seed: number;
   #state: number;
 
   constructor(seed: number) {
+    this.seed = seed;
     this.#state = seed;
   }
 
@@ -14,6 +16,11 @@ export class Random {
     const seed = process.env.SEED === undefined ? randomInt(2 ** 32) : Number(process.env.SEED);
     t.diagnostic(`replay with SEED=${seed}`);
     return new Random(seed);
+  }
+
+  /** Choices for part `n` of a test, which depend on the seed and `n` alone: a part can be replayed by itself. */
+  part(n: number): Random {
+    return new Random((this.seed ^ Math.imul(n + 1, 0x9e3779b1)) >>> 0);
   }
 
   /** At least 0, below 1. */
