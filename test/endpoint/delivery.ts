@@ -27,6 +27,8 @@ export interface DeliveryOptions {
   readonly block?: Uint8Array | undefined;
   /** Where a new endpoint starts. */
   readonly start?: Position;
+  /** What the segments are read from; the real files by default. */
+  readonly files?: FileSystem;
 }
 
 /** Real files without the wait for the disk: what is read here is in the page cache. */
@@ -85,7 +87,14 @@ export class Delivery {
   #noted: Uint8Array | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(t: TestContext, queue: FileQueue, destination: Destination, options: DeliveryOptions = {}) {
+  /** Without `t`, the caller stops it. */
+  constructor(
+    t: TestContext | undefined,
+    queue: FileQueue,
+    destination: Destination,
+    options: DeliveryOptions = {},
+  ) {
+    const { files = nodeFileSystem } = options;
     const { loops = 4, metadata = { send: true, sendIntervalMs: 60_000 }, externalLabels } = options;
     const settings = { ...quick, ...options.settings };
     const progress = options.block && decodeProgress(options.block);
@@ -119,8 +128,8 @@ export class Delivery {
       onFailure: (_, failure) => this.failures.push(failure),
       onRecovery: () => undefined,
     });
-    const store = new SegmentStore(nodeFileSystem, queue.dir, (segment, onIdle) => {
-      const context = SegmentContext.open(nodeFileSystem, queue.dir, segment, rewrite, (idle) => {
+    const store = new SegmentStore(files, queue.dir, (segment, onIdle) => {
+      const context = SegmentContext.open(files, queue.dir, segment, rewrite, (idle) => {
         this.openSegments--;
         onIdle(idle);
       });
@@ -146,7 +155,7 @@ export class Delivery {
       onError: (error) => this.errors.push(error),
       onSettled: (rows) => this.#settled(rows),
     });
-    atEnd(t, () => this.stop());
+    if (t !== undefined) atEnd(t, () => this.stop());
     this.tick();
     this.feeder.pump();
   }
@@ -186,11 +195,16 @@ export class Delivery {
     await this.until('all is settled', () => this.waitingRows <= 0 && this.feeder.dry && this.manager.idle);
   }
 
+  /** Ends what runs, as when the process is killed: `block` is to be taken before. */
+  async abandon(): Promise<void> {
+    await this.feeder.stop();
+    await this.manager.stop();
+  }
+
   /** Stops as the thread does. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= (async () => {
-      await this.feeder.stop();
-      await this.manager.stop();
+      await this.abandon();
       this.tick();
       assert.equal(this.openSegments, 0, 'every segment is closed at the end');
       assert.deepEqual(this.errors, []);
