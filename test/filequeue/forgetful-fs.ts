@@ -98,11 +98,11 @@ export class ForgetfulFs implements FileSystem {
 
   async list(dir: string): Promise<string[]> {
     this.#alive();
-    // In no order, as the port says: newest first.
-    return [...this.#names.keys()]
+    const names = [...this.#names.keys()]
       .filter((name) => path.dirname(name) === dir)
-      .map((name) => path.basename(name))
-      .reverse();
+      .map((name) => path.basename(name));
+    // In no order, as the port says: sometimes oldest first, sometimes newest.
+    return this.operations % 2 === 0 ? names : names.reverse();
   }
 
   async create(file: string): Promise<WritableFile> {

@@ -17,7 +17,7 @@ test('runs that failed once do not fail any more', async (t) => {
 
 test('the queue and its endpoints do as the toy model, whatever happens', async (t) => {
   const { seed } = Random.of(t);
-  const met = await explore({ runs: 40, size: 40, seed: seed % 2 ** 31 });
+  const met = await explore({ runs: Number(process.env.RUNS ?? 60), size: 40, seed: seed % 2 ** 31 });
   t.diagnostic(JSON.stringify(met));
   assert.ok(met.steps > 200 && met.rows > 500, 'hardly anything happened');
 });

@@ -38,6 +38,8 @@ export class ModelReceiver {
   /** The name that a series arrives under. */
   readonly #seriesKey: (series: number) => string;
   up = true;
+  /** Up or not, requests with this series stay open: one loop is stuck, and the others are not. */
+  heldSeries: number | undefined;
   readonly open: OpenPost[] = [];
   /** Rows of requests that were answered with a 2xx, since it was last connected to. */
   deliveredRows = 0;
@@ -77,7 +79,7 @@ export class ModelReceiver {
           signal.addEventListener('abort', abort, { once: true });
           this.open.push(post);
           // In a turn of its own, as an answer from afar.
-          if (this.up) setImmediate(() => this.open.includes(post) && this.answer(post, 'ok'));
+          if (!this.holds(post)) setImmediate(() => this.open.includes(post) && this.answer(post, 'ok'));
         });
       },
       close: () => Promise.resolve(),
@@ -94,8 +96,14 @@ export class ModelReceiver {
     if (!this.#endpoint.taken.has(row.at)) this.#unwanted.add(row.at);
   }
 
+  /** True for a request that stays open until a step answers it. */
+  holds({ rows }: OpenPost): boolean {
+    return !this.up || rows.some(({ series }) => series === this.heldSeries);
+  }
+
   goUp(): void {
     this.up = true;
+    this.heldSeries = undefined;
     for (const post of [...this.open]) this.answer(post, 'ok');
   }
 

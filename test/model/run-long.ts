@@ -7,7 +7,8 @@ import { explore } from './run.ts';
  *     RUNS=2000 node build/test/model/run-long.js             new seeds, printed; stops at the first failure
  *     SEED=7 RUNS=2000 SIZE=100 node build/test/model/run-long.js
  *
- * A failure prints the shortest list of steps that it could find, as a line for seeds.json.
+ * A failure prints the shortest list of steps that it could find, as a line for seeds.json; with SHRINK=0 it prints
+ * the one it met, at once.
  */
 const runs = Number(process.env.RUNS ?? 1000);
 const size = Number(process.env.SIZE ?? 60);

@@ -35,20 +35,19 @@ export interface Met {
   rows: number;
   refused: number;
   duplicates: number;
+  /** Shards that had been let go by their reader, summed over the steps. */
+  letGo: number;
 }
+
+const LIMIT_MS = 120_000;
 
 /**
  * Draws `runs` lists of up to `size` steps and takes them. The shortest list that fails is thrown, with the line
  * to add to seeds.json.
  */
-export async function explore(options: {
-  runs: number;
-  size: number;
-  seed: number;
-  path?: string;
-}): Promise<Met> {
-  const { runs, size, seed, path } = options;
-  const met: Met = { steps: 0, rows: 0, refused: 0, duplicates: 0 };
+export async function explore(options: { runs: number; size: number; seed: number }): Promise<Met> {
+  const { runs, size, seed } = options;
+  const met: Met = { steps: 0, rows: 0, refused: 0, duplicates: 0, letGo: 0 };
   const commands = fc.commands(
     anyStep.map((arbitrary) => arbitrary.map((step) => new StepCommand(step, met))),
     { maxCommands: size, size: 'max' },
@@ -67,8 +66,9 @@ export async function explore(options: {
   const found = await fc.check(property, {
     seed,
     numRuns: runs,
-    ...(path === undefined ? {} : { path }),
-    interruptAfterTimeLimit: options.path === undefined ? 3_600_000 : 60_000,
+    endOnFailure: process.env.SHRINK === '0',
+    // Finding the shortest list ends here too.
+    interruptAfterTimeLimit: LIMIT_MS,
   });
   if (!found.failed) return met;
   const steps = [...(found.counterexample?.[0] ?? [])].map((command) => JSON.parse(String(command)) as Step);
@@ -96,6 +96,7 @@ class StepCommand implements fc.AsyncCommand<Toy, World> {
   async run(_toy: Toy, world: World): Promise<void> {
     this.#met.steps++;
     await take(world, this.step);
+    this.#met.letGo += world.letGo;
   }
 
   toString(): string {

@@ -16,6 +16,8 @@ export type Step =
   | { readonly do: 'tick' }
   | { readonly do: 'up'; readonly endpoint: number }
   | { readonly do: 'down'; readonly endpoint: number }
+  /** Up, but requests with this series stay open. */
+  | { readonly do: 'hold'; readonly endpoint: number; readonly series: number }
   /** Answers an open request, and its repetitions, `times` times. */
   | {
       readonly do: 'answer';
@@ -49,6 +51,10 @@ export async function take(world: World, step: Step): Promise<void> {
       break;
     case 'down':
       world.receiver(step.endpoint).up = false;
+      break;
+    case 'hold':
+      world.receiver(step.endpoint).goUp();
+      world.receiver(step.endpoint).heldSeries = step.series;
       break;
     case 'answer':
       await answer(world, step);
@@ -95,7 +101,8 @@ async function answer(world: World, step: Step & { do: 'answer' }): Promise<void
 }
 
 const endpoint = fc.nat(1);
-const transactions = fc.array(fc.array(fc.nat(11), { minLength: 1, maxLength: 8 }), {
+const series = fc.nat(9);
+const transactions = fc.array(fc.array(series, { minLength: 1, maxLength: 10 }), {
   minLength: 1,
   maxLength: 3,
 });
@@ -113,7 +120,7 @@ const answered = step('answer', {
   endpoint,
   which: fc.nat(5),
   as: fc.constantFrom(...answers),
-  times: fc.constantFrom(1, 1, 2, 4),
+  times: fc.constantFrom(1, 2, 4),
 });
 const down = step('down', { endpoint });
 
@@ -126,7 +133,8 @@ export const anyStep: readonly fc.Arbitrary<Step>[] = [
   answered,
   answered,
   down,
-  down,
+  step('hold', { endpoint, series }),
+  step('hold', { endpoint, series }),
   step('up', { endpoint }),
   step('roll', {}),
   step('tick', {}),

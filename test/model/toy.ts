@@ -14,12 +14,13 @@ export interface ToyRow {
 
 /**
  * What the endpoint's receiver knows of a row, by the answers that it gave:
- * - `fresh`: was in no request, or in one that it said not to have taken
+ * - `fresh`: was in no request, or in one that it said not to have seen
+ * - `parted`: was in a request that it refused because of some of its rows; it may have kept the others
  * - `maybe`: was in a request without an answer, or with one that leaves open what became of it
  * - `delivered`: was in a request that was answered with a 2xx
  * - `unknown`: the sender cannot know any more which of these it is (a power cut, another routing)
  */
-export type Fate = 'fresh' | 'maybe' | 'delivered' | 'unknown';
+export type Fate = 'fresh' | 'parted' | 'maybe' | 'delivered' | 'unknown';
 
 /** The toy model: lists of rows by series, and what became of them at each endpoint. */
 export class Toy {
@@ -104,7 +105,8 @@ export class ToyEndpoint {
       first.push(row);
       for (const other of this.#toy.bySeries.get(row.series)!) {
         if (together.has(other)) continue;
-        if (other.at > row.at && this.taken.has(other.at)) {
+        // What was refused once has lost its turn, should a restart send it again.
+        if (other.at > row.at && this.taken.has(other.at) && !this.refused.has(row.at)) {
           this.#violated(`row ${row.at} of series ${row.series} comes after row ${other.at}`);
         }
         if (other.at < row.at && other.state === 'acknowledged' && this.#owes(other)) {
@@ -130,9 +132,17 @@ export class ToyEndpoint {
 
   /** It said that it will never take this request. `hard`: and not because of some of its rows. */
   refuses(rows: readonly ToyRow[], hard: boolean): void {
-    // Otherwise the rows at fault are looked for, unless some may be there already.
-    const final = hard || rows.length === 1 || rows.every((row) => this.fate(row) !== 'fresh');
-    if (final) for (const row of rows) this.refused.add(row.at);
+    // Otherwise the rows at fault are looked for, unless all may be there already: then it is a duplicate.
+    const old = rows.every((row) => this.fate(row) !== 'fresh' && this.fate(row) !== 'parted');
+    for (const row of rows) {
+      if (hard || old || rows.length === 1) this.refused.add(row.at);
+      if (this.fate(row) === 'fresh') this.#fates[row.at] = 'parted';
+    }
+  }
+
+  /** A process starts: of a row that was sent it knows no more than that. */
+  starts(): void {
+    for (const [at, fate] of this.#fates.entries()) if (fate === 'parted') this.#fates[at] = 'unknown';
   }
 
   /** What lies between the position that was saved and the power cut is sent again, without a mark. */
