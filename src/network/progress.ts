@@ -162,6 +162,15 @@ export function readProgressFile(file: string): Uint8Array[] {
   return [bytes.slice(0, PROGRESS_BYTES), bytes.slice(PROGRESS_BYTES)];
 }
 
+/**
+ * The lowest id that a new segment may have by the word of an endpoint's file: above the place that it has come to.
+ * A row in a segment of a lower id would lie behind it, and never be delivered. Throws what the file system throws.
+ */
+export function nextSegmentAfter(file: string): number {
+  const newest = newestProgress(readProgressFile(file).map(decodeProgress));
+  return newest === undefined ? 1 : newest.front.segment + 1;
+}
+
 /** The two-slot file, open for plain writes. */
 export class ProgressFile {
   readonly #fd: number;
