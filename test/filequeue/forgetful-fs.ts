@@ -36,6 +36,8 @@ export class ForgetfulFs implements FileSystem {
   /** Changes of names that are not on the disk yet. */
   #nameChanges: NameChange[] = [];
   readonly #dirs = new Set<string>();
+  /** How directories are listed: another way after a power cut, by chance. */
+  #newestFirst = true;
   /** What the machine died of writing to. */
   #writing: Inode | undefined;
 
@@ -46,6 +48,7 @@ export class ForgetfulFs implements FileSystem {
   /** The machine after a power cut and a restart. The one that it happened to is not changed. */
   powerCut(survival: Survival, random: Random): ForgetfulFs {
     const after = new ForgetfulFs();
+    after.#newestFirst = random.next() < 0.5;
     for (const dir of this.#dirs) after.#dirs.add(dir);
     const names = new Map(this.#namesOnDisk);
     for (const change of this.#nameChanges) {
@@ -101,8 +104,8 @@ export class ForgetfulFs implements FileSystem {
     const names = [...this.#names.keys()]
       .filter((name) => path.dirname(name) === dir)
       .map((name) => path.basename(name));
-    // In no order, as the port says: sometimes oldest first, sometimes newest.
-    return this.operations % 2 === 0 ? names : names.reverse();
+    // In no order, as the port says.
+    return this.#newestFirst ? names.reverse() : names;
   }
 
   async create(file: string): Promise<WritableFile> {
