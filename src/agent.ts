@@ -8,6 +8,7 @@ import { FileQueue, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
 import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
+import { nextSegmentAfter, progressPath } from './network/progress.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
 import type { IngestLimits } from './protocol/limits.ts';
@@ -285,7 +286,11 @@ export class Agent {
         series: wal.segmentSeries,
         dictionaryBytes: wal.segmentDictionaryBytes,
       },
-      minNextId: this.#ledger.minNextSegment,
+      // The ledger may be new, or as old as its last sync, while all segments were delivered and are gone.
+      minNextId: Math.max(
+        this.#ledger.minNextSegment,
+        ...remoteWrite.map(({ name }) => nextSegmentAfter(progressPath(dataDir, name))),
+      ),
       now: Date.now,
       randomSeed: () => Math.floor(Math.random() * 2 ** 32),
       onCommit: (facts) => this.#committed(facts),

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
+import { readdirSync, rmSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -72,6 +73,28 @@ test('an agent that embeds starts, appends and stops, without a listener', async
   assert.throws(() => agent.appender(), AgentStateError);
   await assert.rejects(late.commit());
   assert.equal(agent.summary().receivedRows, 1);
+});
+
+test('segment ids go on where the endpoints have been, also when ledger and segments are gone', async (t) => {
+  const sink = await Sink.start(t);
+  const dir = await tempDir(t, 'agent');
+  const settings = { shutdown_grace: '1m', remote_write: [{ name: 'a', ...remote(sink.url) }] };
+  // Each start ends a segment: the endpoint comes to a place that a directory without files knows nothing of.
+  for (let i = 0; i < 4; i++) {
+    if (i === 3) {
+      for (const name of readdirSync(dir)) {
+        if (name.startsWith('state.db')) rmSync(join(dir, name));
+      }
+      for (const name of readdirSync(join(dir, 'wal'))) rmSync(join(dir, 'wal', name), { recursive: true });
+    }
+    const { agent } = make(t, dir, settings, { listen: false });
+    await agent.start();
+    const appender = agent.appender();
+    appender.append(up, i, i);
+    await appender.commit();
+    await sink.waitFor(`row ${i}`, () => sink.arrivals.count === i + 1);
+    await agent.stop();
+  }
 });
 
 test('start and stop may be called any number of times', async (t) => {

@@ -53,6 +53,8 @@ export class Endpoint {
   #worker: Worker | undefined;
   #exited: Promise<void> = Promise.resolve();
   #low: Position;
+  /** No position of this queue is behind it. */
+  #end: Position;
   #committedRows = 0;
   /** Rows received, when `#committedRows` was 0. */
   #receivedBefore = 0;
@@ -67,6 +69,9 @@ export class Endpoint {
     this.config = options.config;
     this.name = options.config.name;
     this.#repetition = new Repetition(options.now);
+    const newest = options.queue.segments.at(-1)?.id ?? 0;
+    // Not the watermark: ids go on behind every position that is saved anywhere, foreign ones included.
+    this.#end = { segment: Math.max(newest + 1, options.ledger.minNextSegment), row: 0 };
     const { progress, start } = this.#whereItStands();
     this.#low = start;
     this.#receivedBefore = this.#received(progress, start);
@@ -113,6 +118,7 @@ export class Endpoint {
   /** Tells the worker how far it may read; `rows` more rows were committed. */
   publish(watermark: Watermark, rows: number): void {
     this.#committedRows += rows;
+    if (rows > 0) this.#end = { segment: watermark.segment, row: watermark.rows };
     if (this.#watermark.publish(watermark, this.#committedRows)) this.#post({ type: 'wake' });
   }
 
@@ -179,18 +185,19 @@ export class Endpoint {
   /**
    * A position behind the end of the queue cannot be of this queue: nothing is delivered before it is durable, and ids
    * only grow. To believe it (a file of another data directory, a queue that was put back from a copy) would be to
-   * pass over all that is received from now on.
+   * pass over what waits. Where nothing waits there is nothing to pass over.
    */
   #trusted(progress: Progress | undefined): Progress | undefined {
-    if (progress === undefined) return undefined;
-    const { watermark } = this.#options.queue;
-    const end = { segment: watermark.segment, row: watermark.rows };
+    const { queue } = this.#options;
+    if (progress === undefined || queue.segments.length === 0) return progress;
     const furthest = [progress.front, ...progress.low, ...progress.sent];
-    if (furthest.every((position) => comparePositions(position, end) <= 0)) return progress;
+    if (furthest.every((position) => comparePositions(position, this.#end) <= 0)) return progress;
     this.#tell(
       'foreign progress',
       'the saved position of the endpoint is behind the end of the queue and is not believed; without another one it starts as a new one',
-      new Error(`it stands at segment ${progress.front.segment}, the queue ends at segment ${end.segment}`),
+      new Error(
+        `it stands at segment ${progress.front.segment}, the queue ends at segment ${this.#end.segment}`,
+      ),
     );
     return undefined;
   }

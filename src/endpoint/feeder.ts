@@ -19,8 +19,8 @@ export interface FeederOptions {
   readonly manager: Manager;
   readonly stats: EndpointStats;
   readonly start: Position;
-  /** The furthest front of the processes before: losses before it that belong to no shard are counted. */
-  readonly counted: Position;
+  /** The furthest front of the processes before. */
+  readonly furthest: Position;
   /** Rows behind `start` that the processes before had settled already. */
   readonly settledAhead: number;
   readonly ttlMs: number;
@@ -61,6 +61,8 @@ export class Feeder {
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
   #settledAhead: number;
+  /** Rows before `#settledEnd` that cannot be read any more; some of them may have been settled while they could. */
+  #lostAhead = 0;
   /** No row behind this was settled by the processes before. */
   readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
@@ -75,11 +77,12 @@ export class Feeder {
     this.#table = options.table;
     this.#manager = options.manager;
     this.#front = new WalReader(options.store, options.start, (damage) => {
-      if (comparePositions(damage, options.counted) < 0) this.#settledAhead -= damage.rows;
-      else options.onDamage(damage);
+      const ahead = comparePositions(damage, this.#settledEnd) < 0;
+      if (ahead) this.#lostAhead += damage.rows;
+      options.onDamage(ahead ? { ...damage, rows: 0 } : damage);
     });
     this.#settledAhead = options.settledAhead;
-    this.#settledEnd = further(options.table.furthestNext(), options.counted);
+    this.#settledEnd = further(options.table.furthestNext(), options.furthest);
     this.#metadata = new MetadataFilter(options.metadata.sendIntervalMs);
   }
 
@@ -87,9 +90,9 @@ export class Feeder {
     return this.#front.position;
   }
 
-  /** Losses before this position that belong to no shard are counted. */
-  get counted(): Position {
-    return further(this.#front.position, this.#options.counted);
+  /** The furthest front so far, of all processes. */
+  get furthest(): Position {
+    return further(this.#front.position, this.#options.furthest);
   }
 
   get catchUp(): Position {
@@ -98,7 +101,7 @@ export class Feeder {
 
   /** Rows before the front that are not settled. */
   get unsettled(): number {
-    return this.#table.pendingRows + this.#passedOver - this.#settledAhead;
+    return this.#table.pendingRows + this.#passedOver + this.#lostAhead - this.#settledAhead;
   }
 
   /** True when all that is durable has been queued. */
@@ -167,13 +170,18 @@ export class Feeder {
   }
 
   /**
-   * All that was settled before this process has been recognised by now. If rows are left, they were not (after a
-   * change of routing no shard is what it was) and have been queued once more.
+   * All that was settled before this process has been recognised by now, but for rows that cannot be read any more: as
+   * many of those as are left were settled, the others are lost now. If more are left (after a change of routing no
+   * shard is what it was), they have been queued once more.
    */
   #endAhead(): void {
-    if (this.#settledAhead === 0 || comparePositions(this.#front.position, this.#settledEnd) < 0) return;
-    this.#options.onReturned(this.#settledAhead);
+    if (this.#settledAhead === 0 && this.#lostAhead === 0) return;
+    if (comparePositions(this.#front.position, this.#settledEnd) < 0) return;
+    const settled = Math.min(this.#settledAhead, this.#lostAhead);
+    this.#options.stats.addLost('damaged', SAMPLE, this.#lostAhead - settled);
+    this.#options.onReturned(this.#settledAhead - settled);
     this.#settledAhead = 0;
+    this.#lostAhead = 0;
   }
 
   /** A turn of the reader that goes over what was let go; true when it could go on. */
@@ -371,11 +379,8 @@ export class Feeder {
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */
   #damagedRow(kind: number, segment: number, row: number): void {
-    if (comparePositions({ segment, row }, this.#options.counted) < 0) {
-      this.#settledAhead--;
-      return;
-    }
-    this.#options.stats.addLost('damaged', kind, 1);
+    if (comparePositions({ segment, row }, this.#settledEnd) < 0) this.#lostAhead++;
+    else this.#options.stats.addLost('damaged', kind, 1);
   }
 
   #othersStarve(stuck: Loop): boolean {

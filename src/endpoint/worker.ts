@@ -115,7 +115,7 @@ class EndpointWorker {
       manager: this.#manager,
       stats: this.#stats,
       start: start.start,
-      counted: progress?.counted ?? start.start,
+      furthest: progress?.furthest ?? start.start,
       settledAhead: start.settledAhead,
       ttlMs,
       metadata: metadataConfig,
@@ -208,7 +208,7 @@ class EndpointWorker {
     return {
       unsettled: this.#feeder.unsettled,
       front: this.#feeder.front,
-      counted: this.#feeder.counted,
+      furthest: this.#feeder.furthest,
       received: this.#received(committedRows),
       known: { segment, row: rows },
       returned: this.#stats.get('returnedRows'),

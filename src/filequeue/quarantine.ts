@@ -1,5 +1,5 @@
 import * as path from 'node:path';
-import { type FileSystem, writeDurably } from '../runtime/fs.ts';
+import { type FileSystem, type ReadableFile, writeDurably } from '../runtime/fs.ts';
 import { withFile } from './identify.ts';
 import type { ByteRange } from './segment-summary.ts';
 
@@ -22,14 +22,7 @@ export async function copyAside(
   { at: from, to }: ByteRange,
   what: 'tail' | 'damaged',
 ): Promise<void> {
-  const bytes = withFile(files, path.join(dir, name), (f) => {
-    const into = new Uint8Array(Math.max(0, Math.min(f.size(), to) - from));
-    let have = 0;
-    for (let read = -1; have < into.length && read !== 0; have += read) {
-      read = f.read(into.subarray(have), into.length - have, from + have);
-    }
-    return into.subarray(0, have);
-  });
+  const bytes = withFile(files, path.join(dir, name), (f) => readRange(f, from, to));
   await keepAside(files, dir, name, { at: from, to }, bytes, what);
 }
 
@@ -43,8 +36,9 @@ export async function keepAside(
   what: 'tail' | 'damaged',
 ): Promise<void> {
   const target = path.join(quarantineOf(dir), `${name}.${at}-${to}.${what}`);
-  // One that was itself cut short by a crash is written anew.
-  if (withSize(files, target) === bytes.length) return;
+  // A copy of which a crash left something else is made anew; its size may be right all the same.
+  const there = contentOf(files, target);
+  if (there !== undefined && Buffer.compare(there, bytes) === 0) return;
   await files.remove(target).catch((error: unknown) => {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   });
@@ -66,11 +60,21 @@ export async function moveAside(files: FileSystem, dir: string, name: string, wh
   return target;
 }
 
-function withSize(files: FileSystem, file: string): number | undefined {
+function contentOf(files: FileSystem, file: string): Uint8Array | undefined {
   try {
-    return withFile(files, file, (f) => f.size());
+    return withFile(files, file, (f) => readRange(f, 0, f.size()));
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw error;
   }
+}
+
+/** Bytes `[from, to)`, or as many of them as there are. */
+function readRange(f: ReadableFile, from: number, to: number): Uint8Array {
+  const into = new Uint8Array(Math.max(0, Math.min(f.size(), to) - from));
+  let have = 0;
+  for (let read = -1; have < into.length && read !== 0; have += read) {
+    read = f.read(into.subarray(have), into.length - have, from + have);
+  }
+  return into.subarray(0, have);
 }

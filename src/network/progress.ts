@@ -27,7 +27,7 @@ export const SHARDS = 256;
  *     40   8     rows received, f64                what the queue got since the endpoint is there
  *     48   8     rows returned, f64                rows that wait again although they were settled
  *     56   12    known: segment f64, row u32       everything before it is counted as received
- *     68   12    counted: segment f64, row u32     losses before it that belong to no shard are counted
+ *     68   12    furthest: segment f64, row u32    the furthest front there ever was
  *     80   1056  rows settled, f64                 33 outcomes of 4 kinds: delivered, and lost by reason
  *     1136 256   loop of each shard, u8
  *     1392 2048  low segments, f64                 everything of the shard before it is settled
@@ -46,7 +46,7 @@ const FRONT_AT = 24;
 const ROUTING_AT = 36;
 const RECEIVED_AT = 40;
 const KNOWN_AT = 56;
-const COUNTED_AT = 68;
+const FURTHEST_AT = 68;
 const COUNTS_AT = 80;
 const COUNTS = 33 * KINDS;
 const LOOPS_AT = COUNTS_AT + 8 * COUNTS;
@@ -61,8 +61,8 @@ export interface Standing {
   /** Rows before `front` that are not settled. */
   readonly unsettled: number;
   readonly front: Position;
-  /** The furthest front there was: rows before it that belong to no shard, and are lost, are counted. */
-  readonly counted: Position;
+  /** The furthest front there ever was: nothing behind it is settled. */
+  readonly furthest: Position;
   /** Rows that the queue got since the endpoint is there, as far as `known`. */
   readonly received: number;
   readonly known: Position;
@@ -132,7 +132,7 @@ export class ProgressBlock {
     view.setFloat64(RECEIVED_AT, standing.received, true);
     view.setFloat64(RECEIVED_AT + 8, standing.returned, true);
     putPosition(view, KNOWN_AT, standing.known);
-    putPosition(view, COUNTED_AT, standing.counted);
+    putPosition(view, FURTHEST_AT, standing.furthest);
     this.#counts.set(counts);
   }
 }
@@ -163,7 +163,7 @@ export function decodeProgress(bytes: Uint8Array): Progress | undefined {
     received: view.getFloat64(RECEIVED_AT, true),
     returned: view.getFloat64(RECEIVED_AT + 8, true),
     known: positionAt(view, KNOWN_AT),
-    counted: positionAt(view, COUNTED_AT),
+    furthest: positionAt(view, FURTHEST_AT),
     counts: Float64Array.from({ length: COUNTS }, (_, i) => view.getFloat64(COUNTS_AT + 8 * i, true)),
     routing: view.getUint32(ROUTING_AT, true),
     loops: bytes.slice(LOOPS_AT, LOOPS_AT + SHARDS),
@@ -211,6 +211,15 @@ export function readProgressFile(file: string): Uint8Array[] {
     throw error;
   }
   return [bytes.slice(0, PROGRESS_BYTES), bytes.slice(PROGRESS_BYTES)];
+}
+
+/**
+ * The lowest id that a new segment may have by the word of an endpoint's file: above the place that it has come to.
+ * A row in a segment of a lower id would lie behind it, and never be delivered. Throws what the file system throws.
+ */
+export function nextSegmentAfter(file: string): number {
+  const newest = newestProgress(readProgressFile(file).map(decodeProgress));
+  return newest === undefined ? 1 : newest.front.segment + 1;
 }
 
 /** The two-slot file, open for plain writes. */

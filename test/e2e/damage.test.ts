@@ -168,7 +168,6 @@ test('when all was delivered and the ledger is lost, what is received from then 
     if (/^\d/.test(name)) fs.rmSync(join(agent.dataDir, 'wal', name));
   }
   await agent.start();
-  await agent.line(/behind the end of the queue/);
   await load.send(10);
   await sink.waitForRows(load.acknowledged);
   assertNoLoss(load, sink.arrivals);

@@ -28,6 +28,8 @@ export interface DeliveryOptions {
   readonly block?: Uint8Array | undefined;
   /** Where a new endpoint starts. */
   readonly start?: Position;
+  /** What the segments are read from; the real files by default. */
+  readonly files?: FileSystem;
 }
 
 /** Real files without the wait for the disk: what is read here is in the page cache. */
@@ -88,7 +90,14 @@ export class Delivery {
   #noted: Uint8Array | undefined;
   #stopped: Promise<void> | undefined;
 
-  constructor(t: TestContext, queue: FileQueue, destination: Destination, options: DeliveryOptions = {}) {
+  /** Without `t`, the caller stops it. */
+  constructor(
+    t: TestContext | undefined,
+    queue: FileQueue,
+    destination: Destination,
+    options: DeliveryOptions = {},
+  ) {
+    const { files = nodeFileSystem } = options;
     const { loops = 4, metadata = { send: true, sendIntervalMs: 60_000 }, externalLabels } = options;
     const settings = { ...quick, ...options.settings };
     const progress = options.block && decodeProgress(options.block);
@@ -130,8 +139,8 @@ export class Delivery {
       onFailure: (_, failure) => this.failures.push(failure),
       onRecovery: () => undefined,
     });
-    const store = new SegmentStore(nodeFileSystem, queue.dir, (segment, onIdle) => {
-      const context = SegmentContext.open(nodeFileSystem, queue.dir, segment, rewrite, (idle) => {
+    const store = new SegmentStore(files, queue.dir, (segment, onIdle) => {
+      const context = SegmentContext.open(files, queue.dir, segment, rewrite, (idle) => {
         this.openSegments--;
         onIdle(idle);
       });
@@ -144,7 +153,7 @@ export class Delivery {
       manager: this.manager,
       stats: this.stats,
       start,
-      counted: progress?.counted ?? start,
+      furthest: progress?.furthest ?? start,
       settledAhead: behindStart - this.waitingAtStart,
       ttlMs: settings.ttlMs,
       metadata,
@@ -157,7 +166,7 @@ export class Delivery {
       onError: (error) => this.errors.push(error),
       onReturned: (rows) => this.stats.add('returnedRows', rows),
     });
-    atEnd(t, () => this.stop());
+    if (t !== undefined) atEnd(t, () => this.stop());
     this.tick();
     this.feeder.pump();
   }
@@ -213,11 +222,16 @@ export class Delivery {
     await this.until('all is settled', () => this.waitingRows <= 0 && this.feeder.dry && this.manager.idle);
   }
 
+  /** Ends what runs, as when the process is killed: `block` is to be taken before. */
+  async abandon(): Promise<void> {
+    await this.feeder.stop();
+    await this.manager.stop();
+  }
+
   /** Stops as the thread does. Idempotent. */
   stop(): Promise<void> {
     this.#stopped ??= (async () => {
-      await this.feeder.stop();
-      await this.manager.stop();
+      await this.abandon();
       this.tick();
       assert.equal(this.openSegments, 0, 'every segment is closed at the end');
       assert.deepEqual(this.errors, []);
@@ -227,12 +241,12 @@ export class Delivery {
 
   #note(): void {
     this.mostPending = Math.max(this.mostPending, this.manager.pendingRows);
-    const { unsettled, front, counted } = this.feeder;
+    const { unsettled, front, furthest } = this.feeder;
     const { segment, rows } = this.#queue.watermark;
     const standing = {
       unsettled,
       front,
-      counted,
+      furthest,
       received: this.received,
       known: { segment, row: rows },
       returned: this.stats.get('returnedRows'),

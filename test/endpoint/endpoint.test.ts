@@ -202,3 +202,24 @@ test('what a stop leaves is delivered by the next one, also when the ledger is a
     await rig.endpoint.stop(0);
   }
 });
+
+test('what was delivered is given up only once its position is saved', async (t) => {
+  const sink = await Sink.start(t);
+  const rig = await Rig.open(t, sink.url);
+  const save = rig.ledger.saveProgress.bind(rig.ledger);
+  let asked = 0;
+  rig.ledger.saveProgress = (_name, _block, low) => {
+    asked = low.segment;
+    setImmediate(() => rig.progress.made());
+    throw new Error('the disk is full');
+  };
+  await rig.endpoint.start();
+  await rig.write(0, 30);
+  await sink.waitFor('all rows', () => sink.arrivals.count === 180);
+  await rig.until('a position to save', () => asked > 1);
+  assert.ok(rig.lines.some((line) => line.includes('positions cannot be saved')));
+  assert.deepEqual(rig.endpoint.low, { segment: 1, row: 0 });
+  rig.ledger.saveProgress = save;
+  await rig.write(30, 31);
+  await rig.until('the position', () => rig.endpoint.low.segment > 1);
+});

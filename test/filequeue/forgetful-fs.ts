@@ -6,14 +6,19 @@ import type { Random } from '../support/random.ts';
  * A file system in memory that does no more than it promises, for tests of what a crash leaves.
  *
  * What is written goes to a cache, which everybody reads; a sync carries it to the disk. `powerCut` gives the
- * machine as it comes back: the disk, and of what was on the way to it whatever chance lets through. Each
- * unsynced write survives whole, torn, as zeros or not at all, whatever became of the writes around it; so does
- * each unsynced creation, renaming or removal (a renaming is atomic). `kill` ends the process alone: the cache
- * stays.
+ * machine as it comes back: the disk, and of what was on the way to it whatever chance lets through:
+ * - each unsynced write survives whole, torn at any byte, sector by sector, as zeros (the length reached the disk,
+ *   the bytes did not), as anything, or not at all, whatever became of the writes around it;
+ * - so does each unsynced creation, renaming or removal, and a renaming may leave both names.
+ * `kill` ends the process alone: the cache stays, with any part of the write that was under way.
  *
  * A machine dies at operation n (`dieAt`): that operation may still have an effect, but nobody learns of it, and
  * nothing behind it happens. A disk can be sick (`sick`): after a failed sync what was to be synced is never
  * carried to the disk by a later one, though it can be read and may be found there after all (what Linux does).
+ *
+ * Taken for granted, as by every database: a write does not harm synced bytes beside it in the same sector, a
+ * renaming does not lose both names, and a block that was never written does not show what a deleted file had in
+ * it (ext4 with data=writeback may).
  */
 export class ForgetfulFs implements FileSystem {
   /** Operations so far. Reading is none: it changes nothing. */
@@ -31,6 +36,10 @@ export class ForgetfulFs implements FileSystem {
   /** Changes of names that are not on the disk yet. */
   #nameChanges: NameChange[] = [];
   readonly #dirs = new Set<string>();
+  /** How directories are listed: another way after a power cut, by chance. */
+  #newestFirst = true;
+  /** What the machine died of writing to. */
+  #writing: Inode | undefined;
 
   get dead(): boolean {
     return this.#dead;
@@ -39,10 +48,12 @@ export class ForgetfulFs implements FileSystem {
   /** The machine after a power cut and a restart. The one that it happened to is not changed. */
   powerCut(survival: Survival, random: Random): ForgetfulFs {
     const after = new ForgetfulFs();
+    after.#newestFirst = random.next() < 0.5;
     for (const dir of this.#dirs) after.#dirs.add(dir);
     const names = new Map(this.#namesOnDisk);
     for (const change of this.#nameChanges) {
-      if (survival === 'everything' || (survival === 'chance' && random.next() < 0.5)) apply(change, names);
+      if (survival === 'everything') apply(change, names);
+      else if (survival === 'chance' && random.next() < 0.5) apply(change, names, random.next() < 0.3);
     }
     const inodes = new Map<Inode, Inode>();
     for (const [name, inode] of names) {
@@ -57,8 +68,11 @@ export class ForgetfulFs implements FileSystem {
     return after;
   }
 
-  /** The machine with the process killed: what was written is there, and is as durable as it was. */
-  kill(): ForgetfulFs {
+  /**
+   * The machine with the process killed: what was written is there, and is as durable as it was. Of the write that
+   * it died of, if it did, as much is there as chance wants; all of it without `random`.
+   */
+  kill(random?: Random): ForgetfulFs {
     const after = new ForgetfulFs();
     for (const dir of this.#dirs) after.#dirs.add(dir);
     const copies = new Map<Inode, Inode>();
@@ -66,6 +80,7 @@ export class ForgetfulFs implements FileSystem {
       let copy = copies.get(inode);
       if (copy === undefined) {
         copy = inode.copy();
+        if (random !== undefined && inode === this.#writing) copy.tearLast(random);
         copies.set(inode, copy);
       }
       return copy;
@@ -86,11 +101,11 @@ export class ForgetfulFs implements FileSystem {
 
   async list(dir: string): Promise<string[]> {
     this.#alive();
-    // In no order, as the port says: newest first.
-    return [...this.#names.keys()]
+    const names = [...this.#names.keys()]
       .filter((name) => path.dirname(name) === dir)
-      .map((name) => path.basename(name))
-      .reverse();
+      .map((name) => path.basename(name));
+    // In no order, as the port says.
+    return this.#newestFirst ? names.reverse() : names;
   }
 
   async create(file: string): Promise<WritableFile> {
@@ -165,10 +180,13 @@ export class ForgetfulFs implements FileSystem {
   #writable(file: string, inode: Inode): WritableFile {
     return {
       append: async (bytes) => {
-        const copy = bytes.slice();
+        const copy = Uint8Array.from(bytes);
         await this.#operate(
           `append ${file} ${copy.length}`,
-          () => inode.append(copy),
+          () => {
+            inode.append(copy);
+            if (this.operations > this.dieAt) this.#writing = inode;
+          },
           // A disk that is full or sick has taken a part of it.
           () => inode.append(copy.subarray(0, copy.length >>> 1)),
         );
@@ -232,14 +250,14 @@ type NameChange =
   | { readonly kind: 'remove'; readonly name: string }
   | { readonly kind: 'rename'; readonly name: string; readonly to: string };
 
-/** A change whose base did not survive has no effect. */
-function apply(change: NameChange, names: Map<string, Inode>): void {
+/** A change whose base did not survive has no effect. With `half`, the old name of a renaming stays. */
+function apply(change: NameChange, names: Map<string, Inode>, half = false): void {
   if (change.kind === 'create') names.set(change.name, change.inode);
   else if (change.kind === 'remove') names.delete(change.name);
   else {
     const inode = names.get(change.name);
     if (inode === undefined) return;
-    names.delete(change.name);
+    if (!half) names.delete(change.name);
     names.set(change.to, inode);
   }
 }
@@ -300,19 +318,56 @@ class Inode {
     return copy;
   }
 
+  /** Takes a part of the last write back. */
+  tearLast(random: Random): void {
+    const { at, bytes, stranded } = this.#changes.pop()!;
+    const part = bytes!.subarray(0, random.int(0, bytes!.length + 1));
+    this.#changes.push({ at, bytes: part, stranded });
+    this.cache = this.cache.slice(0, at + part.length);
+  }
+
   /** The content after a power cut. */
   found(survival: Survival, random: Random): Uint8Array {
     let found = this.#disk;
     for (const change of this.#changes) {
       if (survival === 'nothing') continue;
-      const fate = survival === 'everything' ? 0 : random.int(0, 4);
+      const fate = survival === 'everything' ? 'whole' : fates[random.int(0, fates.length)]!;
       const { at, bytes } = change;
-      if (fate === 0) found = changed(found, change);
-      else if (bytes === undefined) continue;
-      else if (fate === 1) found = written(found, at, bytes.subarray(0, random.int(0, bytes.length + 1)));
-      else if (fate === 2) found = written(found, at, new Uint8Array(bytes.length));
+      if (fate === 'whole') found = changed(found, change);
+      else if (bytes !== undefined && fate !== 'lost') {
+        found = written(found, at, survivingBytes(bytes, fate, random));
+      }
     }
     return found;
+  }
+}
+
+const fates = ['whole', 'lost', 'torn', 'sectors', 'zeros', 'anything'] as const;
+
+/** Smaller than any real one, as the files of the tests are smaller than real ones. */
+const SECTOR = 32;
+
+function survivingBytes(
+  bytes: Uint8Array,
+  fate: 'torn' | 'sectors' | 'zeros' | 'anything',
+  random: Random,
+): Uint8Array {
+  switch (fate) {
+    case 'torn':
+      return bytes.subarray(0, random.int(0, bytes.length + 1));
+    case 'zeros':
+      return new Uint8Array(bytes.length);
+    case 'anything':
+      return Uint8Array.from(bytes, () => random.int(0, 256));
+    case 'sectors': {
+      const found = bytes.slice();
+      for (let at = 0; at < found.length; at += SECTOR) {
+        if (random.next() < 0.5) found.fill(0, at, at + SECTOR);
+      }
+      return found;
+    }
+    default:
+      return fate satisfies never;
   }
 }
 

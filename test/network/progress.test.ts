@@ -41,7 +41,7 @@ const full = {
   received: 2 ** 50 + 1,
   returned: 77,
   known: { segment: 9, row: 0xf300_0003 },
-  counted: { segment: 8, row: 0xf400_0004 },
+  furthest: { segment: 8, row: 0xf400_0004 },
 };
 
 test('the layout of a block, byte by byte', () => {
@@ -74,7 +74,7 @@ test('what is sealed is what is read', () => {
   const progress = decodeProgress(block.seal(full, counts));
   assert.ok(progress !== undefined);
   assert.equal(progress.sequence, 42);
-  for (const key of ['unsettled', 'front', 'counted', 'received', 'returned', 'known'] as const) {
+  for (const key of ['unsettled', 'front', 'furthest', 'received', 'returned', 'known'] as const) {
     assert.deepEqual(progress[key], full[key]);
   }
   assert.deepEqual(progress.counts, counts);

@@ -18,6 +18,11 @@ export class Random {
     return new Random(seed);
   }
 
+  /** Choices for part `n` of a test, which depend on the seed and `n` alone: a part can be replayed by itself. */
+  part(n: number): Random {
+    return new Random((this.seed ^ Math.imul(n + 1, 0x9e3779b1)) >>> 0);
+  }
+
   /** At least 0, below 1. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) | 0;

@@ -7,5 +7,5 @@ export const noCounts: Float64Array = new Float64Array(0);
 /** A standing in which only these two say something. */
 export function standing(unsettled: number, front: Position): Standing {
   const zero = { segment: 0, row: 0 };
-  return { unsettled, front, counted: zero, received: 0, known: zero, returned: 0 };
+  return { unsettled, front, furthest: zero, received: 0, known: zero, returned: 0 };
 }
