@@ -9,7 +9,7 @@ import type { DeadLetters } from '../../src/network/dead-letter.ts';
 import type { Destination } from '../../src/network/destination.ts';
 import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
 import { Manager, type ManagerOptions } from '../../src/network/manager.ts';
-import { decodeProgress, lowest, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
+import { decodeProgress, lowest, ProgressBlock, SHARDS, settledRows } from '../../src/network/progress.ts';
 import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
 import { type FileSystem, nodeFileSystem } from '../../src/runtime/fs.ts';
 import type { Position } from '../../src/serialization/position.ts';
@@ -83,9 +83,10 @@ export class Delivery {
   mostPending = 0;
   readonly #block: ProgressBlock;
   readonly #queue: FileQueue;
-  readonly #rowsAtStart: number;
-  readonly #receivedAtStart: number;
+  #received: number;
+  #known: Position;
   readonly #settledBefore: number;
+  readonly #deliveredBefore: number;
   readonly #progress = new Progress();
   #noted: Uint8Array | undefined;
   #stopped: Promise<void> | undefined;
@@ -113,12 +114,10 @@ export class Delivery {
           );
     if (progress !== undefined) this.stats.load(progress.counts, progress.returned);
     this.#settledBefore = this.stats.settledRows;
-    this.#receivedAtStart =
-      progress === undefined
-        ? behindStart
-        : progress.received + queue.rowsFrom(progress.known.segment, progress.known.row);
+    this.#deliveredBefore = this.stats.deliveredRows;
+    this.#received = progress?.received ?? 0;
+    this.#known = progress?.known ?? start;
     this.#queue = queue;
-    this.#rowsAtStart = queue.rowsFrom(0, 0);
     const rewrite = externalLabels && new ExternalLabels(externalLabels);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
     this.table = new ShardTable(this.#block, progress, start, loops);
@@ -183,7 +182,25 @@ export class Delivery {
 
   /** Rows that the queue had for the endpoint since it is there. */
   get received(): number {
-    return this.#receivedAtStart + this.#queue.rowsFrom(0, 0) - this.#rowsAtStart;
+    const { segment, rows } = this.#queue.watermark;
+    const behind = (at: Position): number => this.#queue.rowsFrom(at.segment, at.row);
+    const known = { segment, row: rows };
+    this.#received += behind(this.#known) - behind(known);
+    this.#known = known;
+    return this.#received;
+  }
+
+  /** Rows that were delivered in this process. */
+  get deliveredNow(): number {
+    return this.stats.deliveredRows - this.#deliveredBefore;
+  }
+
+  /** What the counts of the last block and its positions differ by. */
+  get unaccountedRows(): number {
+    const block = decodeProgress(this.#noted!)!;
+    const { received, returned, unsettled, front, known } = block;
+    const behind = (at: Position): number => this.#queue.rowsFrom(at.segment, at.row);
+    return received + returned - settledRows(block) - unsettled - (behind(front) - behind(known));
   }
 
   /** Rows that are not settled, by the positions of the last block. */

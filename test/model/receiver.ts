@@ -111,7 +111,7 @@ export class ModelReceiver {
     const { rows } = post;
     const endpoint = this.#endpoint;
     if (this.#isUnwanted(rows) && (answer === 'ok' || answer.startsWith('stored'))) {
-      endpoint.refuses(rows, false);
+      endpoint.refuses(rows);
       post.end(response(400, 'out of order sample'));
       return;
     }
@@ -143,7 +143,7 @@ export class ModelReceiver {
         post.end(response(401));
         return;
       case '400':
-        endpoint.refuses(rows, true);
+        endpoint.refuses(rows);
         post.end(response(400, 'not in this form'));
         return;
       default:

@@ -15,7 +15,7 @@ export interface ToyRow {
 /**
  * What the endpoint's receiver knows of a row, by the answers that it gave:
  * - `fresh`: was in no request, or in one that it said not to have seen
- * - `parted`: was in a request that it refused because of some of its rows; it may have kept the others
+ * - `parted`: was in a request that it refused; it may have kept the good rows of it
  * - `maybe`: was in a request without an answer, or with one that leaves open what became of it
  * - `delivered`: was in a request that was answered with a 2xx
  * - `unknown`: the sender cannot know any more which of these it is (a power cut, another routing)
@@ -57,7 +57,7 @@ export class ToyEndpoint {
   readonly #fates: Fate[] = [];
   /** Rows that its receiver has, by their place. */
   readonly taken = new Set<number>();
-  /** Rows that the sender was told will never be taken: it counts them as lost, by reason. */
+  /** Rows that stood alone in a request that was refused: the sender may count them as lost, by reason. */
   readonly refused = new Set<number>();
   /** Rows that may come again without blame. */
   readonly #mayRepeat = new Set<number>();
@@ -78,7 +78,7 @@ export class ToyEndpoint {
    */
   arrives(rows: readonly ToyRow[]): void {
     const fresh = rows.find((row) => this.fate(row) === 'fresh');
-    const old = rows.find((row) => this.fate(row) === 'maybe' || this.fate(row) === 'delivered');
+    const old = rows.find((row) => ['parted', 'maybe', 'delivered'].includes(this.fate(row)));
     if (fresh !== undefined && old !== undefined) {
       this.#violated(`row ${old.at} (${this.fate(old)}) shares a request with fresh row ${fresh.at}`);
     }
@@ -130,12 +130,13 @@ export class ToyEndpoint {
     }
   }
 
-  /** It said that it will never take this request. `hard`: and not because of some of its rows. */
-  refuses(rows: readonly ToyRow[], hard: boolean): void {
-    // Otherwise the rows at fault are looked for, unless all may be there already: then it is a duplicate.
-    const old = rows.every((row) => this.fate(row) !== 'fresh' && this.fate(row) !== 'parted');
+  /**
+   * It said that it will not take this request. A row that stands alone may be given up then; the rows at fault are
+   * looked for until they do.
+   */
+  refuses(rows: readonly ToyRow[]): void {
     for (const row of rows) {
-      if (hard || old || rows.length === 1) this.refused.add(row.at);
+      if (rows.length === 1) this.refused.add(row.at);
       if (this.fate(row) === 'fresh') this.#fates[row.at] = 'parted';
     }
   }

@@ -67,8 +67,8 @@ export class World {
       minNextId: this.#minNextId,
       roll: { bytes: 600, ageMs: SEGMENT_AGE_MS },
       now: () => this.#now,
-      onCommit: ({ rows }) => {
-        for (const endpoint of this.#endpoints) endpoint.committed(rows);
+      onCommit: () => {
+        for (const endpoint of this.#endpoints) endpoint.committed();
       },
     });
     this.#queue = queue;
@@ -186,7 +186,11 @@ export class World {
     for (const endpoint of this.#endpoints) {
       assert.ok(endpoint.delivery.feeder.dry && endpoint.delivery.manager.idle, 'everything is settled');
       assert.deepEqual(endpoint.toy.missing(), [], `endpoint ${endpoint.toy.index} has lost rows`);
-      assert.equal(endpoint.waitingRows, 0, `rows wait for endpoint ${endpoint.toy.index} by its own count`);
+      assert.equal(
+        endpoint.delivery.waitingRows,
+        0,
+        `rows wait for endpoint ${endpoint.toy.index} by its own count`,
+      );
       assert.equal(endpoint.delivery.feeder.unsettled, 0);
     }
     // And so are the positions: a release leaves no segment but the newest.
@@ -222,10 +226,8 @@ class ModelEndpoint {
   /** What a process that starts now finds, and what the ledger has of it. */
   #block: Uint8Array | undefined;
   #saved: Uint8Array | undefined;
-  #committedRows = 0;
-  /** In its next life it goes over rows again that it had settled, without knowing which. */
-  #goesBack = false;
-  #wentBack = false;
+  /** It had to go over rows again that it had settled: no shard was what it had been. */
+  #rerouted = false;
   readonly #violated: string[] = [];
 
   constructor(toy: Toy, index: number) {
@@ -235,11 +237,6 @@ class ModelEndpoint {
     );
   }
 
-  /** Rows that wait by the endpoint's own count of what it settled. */
-  get waitingRows(): number {
-    return this.delivery.waitingAtStart + this.#committedRows - this.delivery.settledRows;
-  }
-
   /** True while something goes on by itself: reading, an answer that is looked at, a wait before a retry. */
   get busy(): boolean {
     const held = this.receiver.open.filter((post) => this.receiver.holds(post));
@@ -247,9 +244,6 @@ class ModelEndpoint {
   }
 
   start(queue: FileQueue, files: ForgetfulFs): void {
-    this.#committedRows = 0;
-    this.#wentBack = this.#goesBack;
-    this.#goesBack = false;
     this.toy.starts();
     this.#destination = this.receiver.connect();
     this.delivery = new Delivery(undefined, queue, this.#destination, {
@@ -261,8 +255,7 @@ class ModelEndpoint {
     });
   }
 
-  committed(rows: number): void {
-    this.#committedRows += rows;
+  committed(): void {
     this.delivery.feeder.pump();
   }
 
@@ -289,41 +282,40 @@ class ModelEndpoint {
   /** `noted`: what it had noted by plain writes is there by chance. */
   powerCut(noted: boolean): void {
     if (!noted) this.#block = this.#saved;
-    this.#goesBack = true;
     this.toy.forgets();
   }
 
   setZone(zone: boolean): void {
     if (zone === this.#zone) return;
     this.toy.reroutes();
-    this.#goesBack = true;
+    this.#rerouted = true;
     this.#zone = zone;
   }
 
   /**
-   * The balance, of this life: received = delivered + lost by reason + waiting. What was delivered is the receiver's
-   * word. What came before this life is taken from `waitingAtStart`; to hold the balance across lives, add up what
-   * each of them delivered and lost instead. A life that goes back over settled rows may only count too many.
+   * The balance, over all its lives, of the block that was noted last: received + returned = delivered + lost by reason
+   * + waiting, where waiting is counted in the queue from the positions on. What was delivered in this life is the
+   * receiver's word.
    */
   violations(): string[] {
-    const { stats, waitingAtStart, damage, errors } = this.delivery;
-    const received = waitingAtStart + this.#committedRows;
-    const delivered = this.receiver.deliveredRows;
-    const lost = stats.lostRows;
-    const waiting = this.waitingRows;
+    const { delivery } = this;
     const who = `endpoint ${this.toy.index}`;
-    const counted = delivered + lost + waiting;
-    if (this.#wentBack ? counted < received : counted !== received) {
+    if (delivery.unaccountedRows !== 0) {
+      this.#violated.push(`${who}: the counts and the positions differ by ${delivery.unaccountedRows}`);
+    }
+    const returned = delivery.stats.get('returnedRows');
+    if (returned !== 0 && !this.#rerouted) this.#violated.push(`${who}: ${returned} settled rows wait again`);
+    const delivered = this.receiver.deliveredRows;
+    if (delivery.deliveredNow !== delivered) {
       this.#violated.push(
-        `${who}: ${received} received, ${delivered} delivered, ${lost} lost, ${waiting} wait`,
+        `${who}: counts ${delivery.deliveredNow} delivered; its receiver says ${delivered}`,
       );
     }
-    if (stats.deliveredRows !== delivered) {
-      this.#violated.push(`${who}: counts ${stats.deliveredRows} delivered; its receiver says ${delivered}`);
-    }
     // A power cut may leave a frame without the header before it: no row of it was acknowledged.
-    for (const { rows, message } of damage) if (rows > 0) this.#violated.push(`${who}: ${message}`);
-    for (const error of errors) this.#violated.push(`${who}: ${String(error)}`);
+    for (const { rows, message } of delivery.damage) if (rows > 0) this.#violated.push(`${who}: ${message}`);
+    const damaged = delivery.stats.lost('damaged', 0);
+    if (damaged > 0) this.#violated.push(`${who}: ${damaged} rows count as damaged`);
+    for (const error of delivery.errors) this.#violated.push(`${who}: ${String(error)}`);
     return this.#violated;
   }
 }
