@@ -4,14 +4,17 @@ import type { ListenAddress } from './config/addresses.ts';
 import { type Config, parseConfig } from './config/load.ts';
 import { Endpoint } from './endpoint/endpoint.ts';
 import type { WorkerStart } from './endpoint/messages.ts';
-import { FileQueue, walDirectory } from './filequeue/file-queue.ts';
+import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
+import { Keeper } from './filequeue/keeper.ts';
+import { Reserve } from './filequeue/reserve.ts';
 import { Ledger } from './ledger/ledger.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
+import { diskSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
@@ -76,6 +79,7 @@ export class Agent {
   readonly #repetition: Repetition = new Repetition(Date.now);
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #queue: FileQueue | undefined;
+  #keeper: Keeper | undefined;
   #ledger: Ledger | undefined;
   #lock: { release(): void } | undefined;
   #endpoints: Endpoint[] = [];
@@ -122,7 +126,7 @@ export class Agent {
       config,
       version,
       registry: this.#metrics.registry,
-      ready: () => (this.#state === 'running' ? undefined : this.#state),
+      ready: () => this.#notReady(),
       summary: () => this.summary(),
     });
     this.#server = new HttpServer(
@@ -207,6 +211,13 @@ export class Agent {
     mkdirSync(dataDir, { recursive: true });
     // Before anything in it is touched: the ledger of a running agent is not to be opened, let alone set aside.
     this.#lock = lockDirectory(dataDir);
+    // A start on a full disk needs what was kept for it: the ledger is opened, and segments are ended.
+    const reserve = new Reserve(
+      nodeFileSystem,
+      walDirectory(dataDir),
+      reserveBytes((await diskSpace(dataDir)).totalBytes),
+    );
+    await reserve.giveUp();
     this.#ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
       this.logger.log(
         'error',
@@ -231,8 +242,13 @@ export class Agent {
       now: Date.now,
       randomSeed: () => Math.floor(Math.random() * 2 ** 32),
       onCommit: (facts) => this.#committed(facts),
+      onTrouble: ({ message, file, error }) => {
+        if (this.#repetition.tell(message) === undefined) return;
+        this.logger.log('error', message, { file, error: describeError(error) });
+      },
       onFailure: (error) => {
         this.#metrics.commitFailures.inc();
+        void this.#keeper?.failed(error);
         const before = this.#repetition.tell('commit');
         if (before === undefined) return;
         this.logger.log(
@@ -271,10 +287,33 @@ export class Agent {
         userAgent: `Spillway/${packageVersion()}`,
         now: Date.now,
         onReleased: () => this.#release(),
+        onSaveFailed: (error) => void this.#keeper?.failed(error),
+        limits: {
+          whenFull: config.whenFull ?? wal.whenFull,
+          maxBytes: config.maxBacklogBytes ?? Number.POSITIVE_INFINITY,
+          maxAgeMs: config.maxBacklogAgeMs ?? Number.POSITIVE_INFINITY,
+        },
       });
       this.#endpoints.push(endpoint);
     }
+    this.#keeper = new Keeper({
+      queue: this.#queue,
+      reserve,
+      endpoints: this.#endpoints,
+      limits: {
+        maxBytes: wal.maxBytes ?? Number.POSITIVE_INFINITY,
+        maxAgeMs: wal.maxAgeMs ?? Number.POSITIVE_INFINITY,
+        segmentBytes: wal.segmentBytes,
+      },
+      minFreeBytes: wal.minFreeBytes,
+      space: () => diskSpace(dataDir),
+      now: Date.now,
+      logger: this.logger,
+      onRest: () => this.#publish(0),
+      onRelease: () => this.#release(),
+    });
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.start()));
+    await this.#keeper.start();
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -287,6 +326,7 @@ export class Agent {
         errors.push(error);
       }
     };
+    await step(() => this.#keeper?.stop());
     // The queue still commits what was taken before this moment, and its senders get their answer.
     await step(() => this.#queue?.finish());
     await step(async () => {
@@ -311,7 +351,20 @@ export class Agent {
       if (rows > 0) this.#metrics.committedRows.inc({ kind: kindNames[kind]! }, rows);
     });
     this.#repetition.over('commit');
-    for (const endpoint of this.#endpoints) endpoint.publish(facts.watermark, facts.rows);
+    this.#publish(facts.rows);
+    this.#keeper?.committed();
+  }
+
+  /** Tells the endpoints how far they may read; `rows` more rows were committed. */
+  #publish(rows: number): void {
+    for (const endpoint of this.#endpoints) endpoint.publish(this.#queue!.watermark, rows);
+  }
+
+  /** What keeps the agent from taking writes, for readiness; undefined when nothing does. */
+  #notReady(): string | undefined {
+    if (this.#state !== 'running') return this.#state;
+    const full = this.#keeper?.full;
+    return full && `not ready: ${fullText(full)}; writes are refused with 503 until there is room`;
   }
 
   #reported(report: IngestReport): void {
@@ -365,6 +418,9 @@ export class Agent {
         openSeries: queue.openSeries,
         inFlightBytes: this.#writes.inFlightBytes,
         newestMs: this.#newestMs,
+        full: this.#keeper?.full !== undefined,
+        oldestMs: queue.segments[0]?.firstMs,
+        ...(this.#keeper?.reading ?? { capBytes: Number.POSITIVE_INFINITY, freeBytes: undefined }),
       }
     );
   }
@@ -388,4 +444,9 @@ export class Agent {
       };
     });
   }
+}
+
+/** 4 MiB, less on a disk that is itself small. */
+function reserveBytes(diskBytes: number): number {
+  return Math.min(4 * 2 ** 20, Math.floor(diskBytes / 16));
 }

@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
 import type { FileQueue } from '../filequeue/file-queue.ts';
+import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
+import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import {
@@ -15,6 +17,7 @@ import { describeError } from '../runtime/errors.ts';
 import type { Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 
@@ -30,6 +33,9 @@ export interface EndpointOptions {
   readonly now: () => number;
   /** The endpoint needs nothing before its `low` any more, and that is saved. */
   readonly onReleased: () => void;
+  /** Its position could not be saved. */
+  readonly onSaveFailed: (error: unknown) => void;
+  readonly limits: EndpointLimits;
 }
 
 /** After the thread of an endpoint died, it is started again after this time. */
@@ -42,15 +48,18 @@ const STOP_MARGIN_MS = 5000;
  *
  * A thread that dies is started again where its progress says; its neighbours and the receiver do not notice.
  */
-export class Endpoint {
+export class Endpoint implements KeptEndpoint {
   readonly name: string;
   readonly config: EndpointConfig;
+  readonly limits: EndpointLimits;
   readonly stats: EndpointStats = new EndpointStats();
   readonly #options: EndpointOptions;
   readonly #watermark: SharedWatermark = new SharedWatermark();
   #worker: Worker | undefined;
   #exited: Promise<void> = Promise.resolve();
   #low: Position;
+  /** The newest position that could not be saved. */
+  #unsaved: Uint8Array | undefined;
   #committedRows = 0;
   #restartTimer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -59,6 +68,7 @@ export class Endpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.config = options.config;
+    this.limits = options.limits;
     this.name = options.config.name;
     this.#repetition = new Repetition(options.now);
     this.#low = this.#whereItStands().start;
@@ -79,6 +89,14 @@ export class Endpoint {
   publish(watermark: Watermark, rows: number): void {
     this.#committedRows += rows;
     if (this.#watermark.publish(watermark, this.#committedRows)) this.#post({ type: 'wake' });
+  }
+
+  dropBefore(segment: number, reason: EndpointReason, passed: readonly PassedSegment[]): void {
+    if (!this.#stopping) this.#post({ type: 'drop', before: segment, reason, passed });
+  }
+
+  saveAgain(): void {
+    if (this.#unsaved !== undefined) this.#save(this.#unsaved);
   }
 
   /** Delivers for at most `graceMs`, then stops; what is unsent stays on disk. Idempotent. */
@@ -196,26 +214,35 @@ export class Endpoint {
     this.#options.logger.log('error', message, { endpoint: this.name, error: describeError(error) });
   }
 
+  /** Saves a progress block; if that fails it is kept, segments too, until it can be. */
+  #save(block: Uint8Array): void {
+    const { ledger, queue, now, onReleased, onSaveFailed } = this.#options;
+    const progress = decodeProgress(block);
+    if (progress === undefined) return;
+    const low = lowest(progress);
+    try {
+      ledger.saveProgress(this.name, block, low, queue.watermark.segment + 1, now());
+    } catch (error) {
+      this.#unsaved = block;
+      this.#tell('ledger', 'positions cannot be saved; segments are kept until they can be', error);
+      onSaveFailed(error);
+      return;
+    }
+    this.#unsaved = undefined;
+    this.#repetition.over('ledger');
+    this.#low = low;
+    onReleased();
+  }
+
   #received(message: FromWorker): void {
-    const { logger, ledger, queue, now, onReleased } = this.#options;
+    const { logger } = this.#options;
     switch (message.type) {
       case 'log':
         logger.log(message.level, message.message, message.facts);
         return;
-      case 'progress': {
-        const progress = decodeProgress(message.block);
-        if (progress === undefined) return;
-        const low = lowest(progress);
-        try {
-          ledger.saveProgress(this.name, message.block, low, queue.watermark.segment + 1, now());
-        } catch (error) {
-          this.#tell('ledger', 'positions cannot be saved; segments are kept until they can be', error);
-          return;
-        }
-        this.#low = low;
-        onReleased();
+      case 'progress':
+        this.#save(message.block);
         return;
-      }
       case 'ready':
       case 'stopped':
         return;

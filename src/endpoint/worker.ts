@@ -12,6 +12,7 @@ import { nodeFileSystem } from '../runtime/fs.ts';
 import { wait } from '../runtime/wait.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type LogFacts, type LogLevel, Repetition } from '../telemetry/log.ts';
+import type { DropOrder } from './dropper.ts';
 import { ExternalLabels } from './external-labels.ts';
 import { Feeder } from './feeder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -134,6 +135,7 @@ class EndpointWorker {
       onSettled: (rows) => {
         this.#settledRows += rows;
       },
+      onDropped: (order, rows) => this.#dropped(order, rows),
     });
     this.#last = {
       committed: start.committedRows,
@@ -147,6 +149,12 @@ class EndpointWorker {
 
   wake(): void {
     this.#feeder.pump();
+  }
+
+  /** Gives up what is not delivered of the segments below `order.before`; what is on the wire is awaited. */
+  drop(order: DropOrder): void {
+    this.#manager.dropBefore(order.before, order.reason);
+    this.#feeder.dropBefore(order);
   }
 
   /** Delivers what can be delivered within `graceMs`, stops, and says where it stands. */
@@ -170,7 +178,35 @@ class EndpointWorker {
 
   /** Writes the table down, by a plain write. */
   #note(): void {
-    this.#file.write(this.#block.seal(this.#feeder.unsettled, this.#feeder.front));
+    try {
+      this.#file.write(this.#block.seal(this.#feeder.unsettled, this.#feeder.front));
+    } catch (error) {
+      // On a full disk it is delivery that makes room, so it goes on; what that risks are rows that are sent twice.
+      if (this.#repetition.tell('note') === undefined) return;
+      this.#log('error', 'the progress file cannot be written; after a kill some rows would be sent twice', {
+        error: describeError(error),
+      });
+    }
+  }
+
+  #dropped({ before, reason }: DropOrder, rows: number): void {
+    // At once: segments are deleted when this is saved.
+    this.#report();
+    if (rows === 0) return;
+    const times = this.#repetition.tell(`drop ${reason}`);
+    if (times === undefined) return;
+    this.#log(
+      'warn',
+      reason === 'dropped_age'
+        ? 'rows that are older than the configured age were given up; they are counted as dropped_age'
+        : 'the oldest rows were given up to make room; they are counted as dropped_full',
+      {
+        rows,
+        before_segment: before,
+        waiting_rows: this.#waitingRows(),
+        ...(times > 0 ? { repeated: times } : {}),
+      },
+    );
   }
 
   #tick(): void {
@@ -187,12 +223,16 @@ class EndpointWorker {
     stats.set('segment', this.#feeder.front.segment);
     stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
     stats.set('holdingLoops', this.#manager.loops.filter((loop) => loop.holding).length);
-    this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
-    if (this.#block.changed(this.#feeder.unsettled, this.#feeder.front)) {
-      this.#note();
-      this.#send({ type: 'progress', block: this.#block.bytes.slice() });
-    }
+    this.#report();
     if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
+  }
+
+  /** Tells main how far it has come, if that has changed. */
+  #report(): void {
+    this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
+    if (!this.#block.changed(this.#feeder.unsettled, this.#feeder.front)) return;
+    this.#note();
+    this.#send({ type: 'progress', block: this.#block.bytes.slice() });
   }
 
   /** Rows that are durable and not settled for this endpoint. */
@@ -272,6 +312,9 @@ if (port === null) throw new Error('endpoint/worker.ts runs in a worker thread')
 const worker = new EndpointWorker(workerData as WorkerStart, (message) => port.postMessage(message));
 port.on('message', (message: ToWorker) => {
   if (message.type === 'wake') worker.wake();
-  else void worker.stop(message.graceMs).then(() => port.close());
+  else if (message.type === 'drop') {
+    const passed = new Map(message.passed.map((segment) => [segment.id, segment]));
+    worker.drop({ before: message.before, reason: message.reason, passed });
+  } else void worker.stop(message.graceMs).then(() => port.close());
 });
 port.postMessage({ type: 'ready' } satisfies FromWorker);

@@ -23,6 +23,9 @@ export const endpointReasons = {
   metadata_unchanged:
     'Metadata that has not changed since it was sent, within `metadata_config.send_interval`.',
   custom_buckets: 'A native histogram with custom buckets, which remote write 1.0 cannot carry (HIST-10).',
+  dropped_full:
+    'Given up to make room: the queue, the disk or the share of the endpoint was full, and `when_full` is `drop_oldest`.',
+  dropped_age: 'Committed longer ago than `wal.max_age` or `max_backlog_age` of the endpoint.',
   damaged: 'In a part of a segment that could not be read; a copy is in `quarantine/` if recovery found it.',
 } as const;
 

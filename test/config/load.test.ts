@@ -32,7 +32,8 @@ shutdown_grace: 1m
 log_level: debug
 log_format: json
 receiver: {max_request_bytes: 1MiB, max_decoded_bytes: 2MB, max_in_flight_bytes: 3000000, request_timeout: 5s}
-wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictionary_bytes: 1MiB, codec: none}
+wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictionary_bytes: 1MiB, codec: none,
+  max_bytes: 5MiB, min_free_bytes: 1KiB, max_age: 1d, when_full: drop_oldest}
 remote_write:
   - name: mimir
     url: https://mimir/push?tenant=a
@@ -50,6 +51,9 @@ remote_write:
       retry_on_http_429: false
     metadata_config: {send: false, send_interval: 5m, max_samples_per_send: 7}
     start_at: now
+    max_backlog_bytes: 2MiB
+    max_backlog_age: 1h
+    when_full: reject
   - name: local
     url: sqlite:recent.db
     keep: 1d
@@ -76,6 +80,10 @@ remote_write:
         segmentSeries: 10,
         segmentDictionaryBytes: 1048576,
         codec: 'none',
+        maxBytes: 5_242_880,
+        minFreeBytes: 1024,
+        maxAgeMs: 86_400_000,
+        whenFull: 'drop_oldest',
       },
       remoteWrite: [
         {
@@ -97,6 +105,9 @@ remote_write:
           metadataConfig: { send: false, sendIntervalMs: 300_000, maxSamplesPerSend: 7 },
           ttlMs: 7_200_000,
           startAt: 'now',
+          maxBacklogBytes: 2_097_152,
+          maxBacklogAgeMs: 3_600_000,
+          whenFull: 'reject',
           keepMs: 3_600_000,
           keepSamples: 1_000_000,
         },
@@ -110,6 +121,9 @@ remote_write:
           metadataConfig,
           ttlMs: 0,
           startAt: 'oldest',
+          maxBacklogBytes: undefined,
+          maxBacklogAgeMs: undefined,
+          whenFull: undefined,
           keepMs: 86_400_000,
           keepSamples: 5,
         },

@@ -13,6 +13,7 @@ import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
 import { type FileSystem, nodeFileSystem } from '../../src/runtime/fs.ts';
 import type { Position } from '../../src/serialization/position.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
+import type { EndpointReason } from '../../src/telemetry/reasons.ts';
 import { noon } from '../filequeue/queue.ts';
 import { seriesHash } from '../reference/series-hash.ts';
 import { atEnd } from '../support/cleanup.ts';
@@ -70,6 +71,8 @@ export class Delivery {
   readonly damage: Damage[] = [];
   readonly failures: LoopFailure[] = [];
   readonly errors: unknown[] = [];
+  /** Orders to drop that were done, and how many rows the reader gave up for each. */
+  readonly drops: { readonly before: number; readonly rows: number }[] = [];
   /** Rows that were not settled when it started. */
   readonly waitingAtStart: number;
   settledRows = 0;
@@ -145,6 +148,10 @@ export class Delivery {
       },
       onError: (error) => this.errors.push(error),
       onSettled: (rows) => this.#settled(rows),
+      onDropped: ({ before }, rows) => {
+        this.drops.push({ before, rows });
+        setImmediate(() => this.#progress.made());
+      },
     });
     atEnd(t, () => this.stop());
     this.tick();
@@ -165,6 +172,18 @@ export class Delivery {
   tick(): void {
     this.table.raise(this.feeder.front, this.feeder.catchUp);
     this.#note();
+  }
+
+  /** Gives up what is not delivered of the segments below `before`. */
+  drop(before: number, reason: EndpointReason = 'dropped_full'): void {
+    const passed = new Map(this.#queue.segments.map((segment) => [segment.id, segment]));
+    this.manager.dropBefore(before, reason);
+    this.feeder.dropBefore({ before, reason, passed });
+  }
+
+  /** Rows of all kinds that were given up for `reason`. */
+  lost(reason: EndpointReason): number {
+    return [0, 1, 2, 3].reduce((sum, kind) => sum + this.stats.lost(reason, kind), 0);
   }
 
   resize(loops: number): void {

@@ -312,7 +312,15 @@ async function newGroup(
   const commits: CommitFacts[] = [];
   const failures: CommitError[] = [];
   const group = new GroupCommit({
-    log: new SegmentLog({ files, dir, codec, nextId: 1, previous: undefined, onSealed: () => undefined }),
+    log: new SegmentLog({
+      files,
+      dir,
+      codec,
+      nextId: 1,
+      previous: undefined,
+      onSealed: () => undefined,
+      onTrouble: () => undefined,
+    }),
     codec,
     limits: { ...wide, ...limits },
     now: nowMs,

@@ -13,7 +13,16 @@ import { tempDir } from './temp.ts';
 export interface AgentConfig {
   readonly external_labels?: Record<string, string>;
   readonly shutdown_grace?: string;
-  readonly wal?: { readonly segment_age?: string; readonly segment_series?: number };
+  readonly wal?: {
+    readonly segment_age?: string;
+    readonly segment_series?: number;
+    readonly segment_bytes?: string;
+    readonly codec?: 'snappy' | 'none';
+    readonly max_bytes?: string;
+    readonly max_age?: string;
+    readonly min_free_bytes?: string;
+    readonly when_full?: 'reject' | 'drop_oldest';
+  };
   readonly remote_write: readonly Remote[];
 }
 
@@ -22,6 +31,9 @@ export interface Remote {
   readonly url: string;
   readonly remote_timeout?: string;
   readonly ttl?: string;
+  readonly max_backlog_bytes?: string;
+  readonly max_backlog_age?: string;
+  readonly when_full?: 'reject' | 'drop_oldest';
   readonly queue_config?: {
     readonly capacity?: number;
     readonly min_shards?: number;
@@ -59,11 +71,11 @@ export class Agent {
     this.#configFile = configFile;
   }
 
-  /** Returns when the agent is ready. */
-  static async start(t: TestContext, config: AgentConfig): Promise<Agent> {
+  /** Returns when the agent is ready. Its data is in `dataDir`, or beside its configuration. */
+  static async start(t: TestContext, config: AgentConfig, place?: string): Promise<Agent> {
     const folder = await tempDir(t, 'agent');
     const listen = `127.0.0.1:${await freePort()}`;
-    const dataDir = join(folder, 'data');
+    const dataDir = place ?? join(folder, 'data');
     const configFile = join(folder, 'spillway.yaml');
     await writeFile(configFile, stringify({ listen, data_dir: dataDir, ...config }));
     const agent = new Agent(t, `http://${listen}`, dataDir, configFile);
@@ -87,6 +99,28 @@ export class Agent {
   startAnother(...options: string[]): Child {
     const args = [spillway, 'run', '--config', this.#configFile, ...options];
     return Child.spawn(this.#t, 'agent', process.execPath, args, { cwd: projectDir });
+  }
+
+  /** Status and text of the readiness page. */
+  async readiness(): Promise<{ readonly status: number; readonly text: string }> {
+    const response = await fetch(`${this.url}/-/ready`);
+    return { status: response.status, text: await response.text() };
+  }
+
+  /** Waits until the metric is as `reached` wants it. */
+  async metricUntil(
+    name: string,
+    labels: Record<string, string>,
+    reached: (value: number) => boolean,
+  ): Promise<number> {
+    let last: number | undefined;
+    return await poll(
+      () => `${name} ${JSON.stringify(labels)} is ${last}`,
+      async () => {
+        last = await this.metric(name, labels);
+        return last !== undefined && reached(last) ? last : undefined;
+      },
+    );
   }
 
   /** SIGKILL: nothing of the process runs any more, what it wrote stays in the page cache. */

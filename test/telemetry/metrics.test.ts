@@ -15,6 +15,10 @@ const queue: QueueReading = {
   openSeries: 3,
   inFlightBytes: 5,
   newestMs: 1_700_000_000_500,
+  full: true,
+  oldestMs: undefined,
+  capBytes: 5000,
+  freeBytes: 777,
 };
 
 const samples = (endpoint: string): Record<string, string> => ({
