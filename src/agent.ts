@@ -184,11 +184,11 @@ export class Agent {
       receivedRows: this.#receivedRows,
       refusedRows: this.#refusedRows,
       walBytes: this.#queue?.bytes ?? 0,
-      endpoints: this.#endpoints.map(({ name, stats }) => ({
+      endpoints: this.#endpoints.map(({ name, stats, settledNow, waitingRows }) => ({
         name,
-        deliveredRows: stats.deliveredRows,
-        droppedRows: stats.lostRows,
-        waitingRows: stats.get('waitingRows'),
+        deliveredRows: settledNow.delivered,
+        droppedRows: settledNow.lost,
+        waitingRows,
         failing: stats.get('failingLoops') > 0,
       })),
     };
@@ -286,6 +286,7 @@ export class Agent {
         logger: this.logger,
         userAgent: `Spillway/${packageVersion()}`,
         now: Date.now,
+        onLetters: () => undefined,
         onReleased: () => this.#release(),
         onSaveFailed: (error) => void this.#keeper?.failed(error),
         limits: {
@@ -426,7 +427,8 @@ export class Agent {
   }
 
   #readEndpoints(): EndpointReading[] {
-    return this.#endpoints.map(({ name, config, stats, low }) => {
+    return this.#endpoints.map((endpoint) => {
+      const { name, config, stats, low, waitingRows } = endpoint;
       const oldestMs = stats.get('oldestWaitingMs');
       return {
         name,
@@ -436,9 +438,11 @@ export class Agent {
         maxShards: config.queueConfig.maxShards,
         maxSamplesPerSend: config.queueConfig.maxSamplesPerSend,
         stats,
+        received: endpoint.receivedRows,
+        unaccounted: endpoint.unaccountedRows,
         backlog: {
-          rows: stats.get('waitingRows'),
-          bytes: stats.get('waitingRows') === 0 ? 0 : (this.#queue?.bytesFrom(low.segment, low.row) ?? 0),
+          rows: waitingRows,
+          bytes: waitingRows === 0 ? 0 : (this.#queue?.bytesFrom(low.segment, low.row) ?? 0),
           seconds: oldestMs === 0 ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
         },
       };

@@ -19,7 +19,7 @@ export type EndpointUrl =
 /** One endpoint: what the file says, with keys that mean one thing brought together. */
 export type EndpointConfig = Omit<
   EndpointSettings,
-  'name' | 'url' | 'basicAuth' | 'authorization' | 'queueConfig' | 'ttlMs'
+  'name' | 'url' | 'basicAuth' | 'authorization' | 'queueConfig' | 'ttlMs' | 'replies'
 > & {
   /** Unique, and the same in every run. */
   readonly name: string;
@@ -28,7 +28,15 @@ export type EndpointConfig = Omit<
   readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
   /** 0 means no limit. */
   readonly ttlMs: number;
+  /** What is done against the letter of RW1-S-18: the profile, and what is set beside it. */
+  readonly replies: RepliesConfig;
 };
+
+export interface RepliesConfig {
+  readonly retryOn408: boolean;
+  readonly holdOn4xx: boolean;
+  readonly splitRefused: boolean;
+}
 
 /** Brings each entry of `remote_write` into its final form and checks what no single row of the table can say. */
 export function endpointsOf(
@@ -46,7 +54,7 @@ function endpointOf(
   dataDir: string,
   problems: Problems,
 ): EndpointConfig | undefined {
-  const { name, url, basicAuth, authorization, queueConfig, ttlMs, ...rest } = settings;
+  const { name, url, basicAuth, authorization, queueConfig, ttlMs, replies, ...rest } = settings;
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
@@ -60,6 +68,16 @@ function endpointOf(
     ...rest,
     queueConfig: queue,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,
+    replies: repliesOf(replies),
+  };
+}
+
+function repliesOf(settings: EndpointSettings['replies']): RepliesConfig {
+  const durable = settings.profile === 'durable';
+  return {
+    retryOn408: settings.retryOnHttp408 ?? durable,
+    holdOn4xx: settings.holdOnHttp4xx ?? durable,
+    splitRefused: settings.splitRefused ?? durable,
   };
 }
 

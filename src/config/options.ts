@@ -356,6 +356,40 @@ export const options = {
           },
         },
       },
+      replies: {
+        type: 'section',
+        about:
+          'What to do where the specification of remote write wants data thrown away that is safe on our disk. Each key is one deviation from it (RW1-S-18, RLY-09); unset, it follows `profile`.',
+        options: {
+          profile: {
+            type: 'enum',
+            values: ['durable', 'strict'],
+            default: 'durable',
+            why: 'A rotated key or one bad series must not cost data that is not at fault.',
+            about: '`durable` turns each of the deviations below on, `strict` turns each off.',
+          },
+          retry_on_http_408: {
+            type: 'boolean',
+            default: null,
+            example: true,
+            about: 'Whether to send again what was answered with 408, Request Timeout.',
+          },
+          hold_on_http_4xx: {
+            type: 'boolean',
+            default: null,
+            example: true,
+            about:
+              'Whether to keep rows and try again when the answer says that the door is shut and not that the rows are bad: 401, 403, 404, 407, 415.',
+          },
+          split_refused: {
+            type: 'boolean',
+            default: null,
+            example: true,
+            about:
+              'Whether to send a request that is refused (400, 409, 413, 422, ...) again in parts, until the rows at fault stand alone. Only these are given up, and only when the endpoint takes others; an endpoint that refuses everything is held.',
+          },
+        },
+      },
       metadata_config: {
         type: 'section',
         about: 'Type, help and unit of the metrics.',

@@ -15,34 +15,31 @@ export interface DropOrder {
   readonly passed: ReadonlyMap<number, PassedSegment>;
 }
 
-/** Rows of one frame that nobody has, by kind, for the owner of the counts. */
-export class DroppedRows {
-  /** Rows that are given up now. */
-  readonly dropped: number[] = new Array<number>(KINDS).fill(0);
-  /** Rows that could not be given to any shard, since their series is lost. */
-  readonly damaged: number[] = new Array<number>(KINDS).fill(0);
+/** What became of the rows of a frame that a reader gives up. */
+export interface UnreadRows {
+  /** By kind: rows that nobody has, and nobody gets now. */
+  readonly dropped: readonly number[];
   /** Rows that were settled before. */
-  settledBefore = 0;
-
-  get sum(): number {
-    return this.dropped.reduce((sum, rows) => sum + rows, 0);
-  }
+  readonly settledBefore: number;
 }
 
 /**
  * Goes through the rest of a reader's frame, up to row `limit` of its segment, and says which rows nobody has: those
  * that are not behind the next row of their shard. With `waitingOnly` only shards that wait count: what the others
- * have before the front is queued or settled.
+ * have before the front is queued or settled. `onDamaged` is told of rows whose series is lost, so that they belong
+ * to no shard.
  */
 export function countUnread(
   reader: WalReader,
   table: ShardTable,
   limit: number,
   waitingOnly: boolean,
-): DroppedRows {
+  onDamaged: (kind: number, segment: number, row: number) => void,
+): UnreadRows {
   const { rows, head, context } = reader;
   const { dictionary, segment } = context;
-  const found = new DroppedRows();
+  const dropped = new Array<number>(KINDS).fill(0);
+  let settledBefore = 0;
   const next = [0, 0, 0, 0];
   const from = reader.position.row;
   let row = head.row;
@@ -60,7 +57,7 @@ export function countUnread(
               ? rows.exemplarSeries[i]!
               : -1;
       if (kind !== METADATA && !dictionary.has(series)) {
-        found.damaged[kind]!++;
+        onDamaged(kind, segment, row);
         continue;
       }
       const s =
@@ -68,12 +65,12 @@ export function countUnread(
           ? familyShard(dictionary.string(rows.metadataFamily[i]!))
           : dictionary.seriesHash[2 * series]! & (SHARDS - 1);
       if (waitingOnly && table.lane[s] !== WAITING) continue;
-      if (table.isBehind(s, segment, row)) found.settledBefore++;
-      else found.dropped[kind]!++;
+      if (table.isBehind(s, segment, row)) settledBefore++;
+      else dropped[kind]!++;
     }
   }
   reader.passed(row - 1);
-  return found;
+  return { dropped, settledBefore };
 }
 
 /** Where the first row lies that a waiting shard has passed over, if that is before `end`. */

@@ -5,6 +5,7 @@ import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
 import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
 import type { Ledger } from '../ledger/ledger.ts';
+import type { DeadLetters } from '../network/dead-letter.ts';
 import {
   decodeProgress,
   lowest,
@@ -12,6 +13,7 @@ import {
   type Progress,
   progressPath,
   readProgressFile,
+  settledRows,
 } from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
 import type { Position } from '../serialization/position.ts';
@@ -31,6 +33,8 @@ export interface EndpointOptions {
   readonly logger: Logger;
   readonly userAgent: string;
   readonly now: () => number;
+  /** Keeps rows that the endpoint refused for good, before they are forgotten. May throw. */
+  readonly onLetters: (letters: DeadLetters) => void;
   /** The endpoint needs nothing before its `low` any more, and that is saved. */
   readonly onReleased: () => void;
   /** Its position could not be saved. */
@@ -61,6 +65,10 @@ export class Endpoint implements KeptEndpoint {
   /** The newest position that could not be saved. */
   #unsaved: Uint8Array | undefined;
   #committedRows = 0;
+  /** Rows received, when `#committedRows` was 0. */
+  #receivedBefore = 0;
+  #unaccounted = 0;
+  readonly #before: { readonly delivered: number; readonly lost: number };
   #restartTimer: NodeJS.Timeout | undefined;
   #stopping = false;
   readonly #repetition: Repetition;
@@ -71,7 +79,37 @@ export class Endpoint implements KeptEndpoint {
     this.limits = options.limits;
     this.name = options.config.name;
     this.#repetition = new Repetition(options.now);
-    this.#low = this.#whereItStands().start;
+    const { progress, start } = this.#whereItStands();
+    this.#low = start;
+    this.#receivedBefore = this.#received(progress, start);
+    // Here, and not by the thread alone: a scrape before that has read them would see counters go to 0 and back.
+    if (progress !== undefined) this.stats.load(progress.counts, progress.returned);
+    this.#before = { delivered: this.stats.deliveredRows, lost: this.stats.lostRows };
+  }
+
+  /** Rows that the queue had for this endpoint since it is there. */
+  get receivedRows(): number {
+    return this.#receivedBefore + this.#committedRows;
+  }
+
+  /** Rows that are durable and not settled. */
+  get waitingRows(): number {
+    const { stats } = this;
+    return Math.max(0, this.receivedRows + stats.get('returnedRows') - stats.settledRows);
+  }
+
+  /**
+   * What the counts and the positions differ by, at the last time they were saved: received + returned = delivered +
+   * lost + waiting, where waiting is counted in the queue from the positions on. Anything but 0 is a defect.
+   */
+  get unaccountedRows(): number {
+    return this.#unaccounted;
+  }
+
+  /** Rows that were delivered, and lost, since this process started. */
+  get settledNow(): { readonly delivered: number; readonly lost: number } {
+    const { delivered, lost } = this.#before;
+    return { delivered: this.stats.deliveredRows - delivered, lost: this.stats.lostRows - lost };
   }
 
   /** The position before which this endpoint needs nothing any more, as saved. */
@@ -140,17 +178,38 @@ export class Endpoint implements KeptEndpoint {
     return { progress: undefined, block: undefined, start };
   }
 
+  /** Rows received before this process committed any. */
+  #received(progress: Progress | undefined, start: Position): number {
+    const { queue } = this.#options;
+    return progress === undefined
+      ? queue.rowsFrom(start.segment, start.row)
+      : progress.received + queue.rowsFrom(progress.known.segment, progress.known.row);
+  }
+
+  /** Rows that wait, counted in the queue from the positions on. */
+  #waitingBehind(progress: Progress): number {
+    return progress.unsettled + this.#options.queue.rowsFrom(progress.front.segment, progress.front.row);
+  }
+
   #startWorker(): Promise<void> {
-    const { queue, configSource, dataDir, userAgent } = this.#options;
+    const { queue, configSource, dataDir, userAgent, logger } = this.#options;
     const { progress, block, start } = this.#whereItStands();
     const behindStart = queue.rowsFrom(start.segment, start.row);
-    const waitingRows =
-      progress === undefined
-        ? behindStart
-        : Math.min(
-            behindStart,
-            progress.unsettled + queue.rowsFrom(progress.front.segment, progress.front.row),
-          );
+    const waiting =
+      progress === undefined ? behindStart : Math.min(behindStart, this.#waitingBehind(progress));
+    const received = this.#received(progress, start);
+    const settled = progress === undefined ? 0 : settledRows(progress) - progress.returned;
+    const gap = received - settled - waiting;
+    if (gap > 0) {
+      logger.log(
+        'error',
+        'rows that were acknowledged are not in the queue any more; they count as damaged',
+        {
+          endpoint: this.name,
+          rows: gap,
+        },
+      );
+    }
     const workerData: WorkerStart = {
       endpoint: this.name,
       dataDir,
@@ -159,9 +218,11 @@ export class Endpoint implements KeptEndpoint {
       watermark: this.#watermark.buffer,
       progress: block,
       start,
-      waitingRows,
+      received,
       committedRows: this.#committedRows,
-      settledAhead: behindStart - waitingRows,
+      missing: Math.max(0, gap),
+      returned: Math.max(0, -gap),
+      settledAhead: behindStart - waiting,
       userAgent,
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
@@ -169,7 +230,7 @@ export class Endpoint implements KeptEndpoint {
       name: `endpoint ${this.name}`,
     });
     this.#worker = worker;
-    worker.on('message', (message: FromWorker) => this.#received(message));
+    worker.on('message', (message: FromWorker) => this.#heard(message));
     const ready = new Promise<void>((resolve) => {
       worker.once('message', () => resolve());
     });
@@ -231,10 +292,25 @@ export class Endpoint implements KeptEndpoint {
     this.#unsaved = undefined;
     this.#repetition.over('ledger');
     this.#low = low;
+    this.#unaccounted =
+      this.#receivedBefore +
+      this.#committedRows +
+      progress.returned -
+      settledRows(progress) -
+      this.#waitingBehind(progress);
     onReleased();
   }
 
-  #received(message: FromWorker): void {
+  #keep(letters: DeadLetters): void {
+    try {
+      this.#options.onLetters(letters);
+      this.#repetition.over('letters');
+    } catch (error) {
+      this.#tell('letters', 'dead letters cannot be kept; the rows are counted as rejected and gone', error);
+    }
+  }
+
+  #heard(message: FromWorker): void {
     const { logger } = this.#options;
     switch (message.type) {
       case 'log':
@@ -242,6 +318,10 @@ export class Endpoint implements KeptEndpoint {
         return;
       case 'progress':
         this.#save(message.block);
+        return;
+      case 'letters':
+        this.#keep(message.letters);
+        this.#post({ type: 'kept', id: message.id });
         return;
       case 'ready':
       case 'stopped':

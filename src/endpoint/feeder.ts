@@ -1,13 +1,14 @@
 import type { Loop } from '../network/loop.ts';
 import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
+import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
 import { ProtoReader } from '../protocol/proto-reader.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import { countUnread, type DropOrder, type DroppedRows, firstWaiting } from './dropper.ts';
+import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
 import { encodeMetadata, familyShard, MetadataFilter } from './metadata.ts';
 import type { SegmentContext } from './segment-context.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
@@ -18,7 +19,9 @@ export interface FeederOptions {
   readonly manager: Manager;
   readonly stats: EndpointStats;
   readonly start: Position;
-  /** Rows behind `start` that the process before had settled already. */
+  /** The furthest front of the processes before: losses before it that belong to no shard are counted. */
+  readonly counted: Position;
+  /** Rows behind `start` that the processes before had settled already. */
   readonly settledAhead: number;
   readonly ttlMs: number;
   readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
@@ -27,8 +30,8 @@ export interface FeederOptions {
   readonly onDamage: (damage: Damage) => void;
   /** Reading failed; it is tried again after a while. */
   readonly onError: (error: unknown) => void;
-  /** Rows that need not be queued: expired, lost, not wanted. */
-  readonly onSettled: (rows: number) => void;
+  /** Rows that were settled once and wait again. */
+  readonly onReturned: (rows: number) => void;
   /** An order to drop is done: so many rows were given up that no loop had. */
   readonly onDropped: (order: DropOrder, rows: number) => void;
 }
@@ -60,7 +63,7 @@ export class Feeder {
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
   #settledAhead: number;
-  /** No row behind this is one that the table knows as settled at the start. */
+  /** No row behind this was settled by the processes before. */
   readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
   #drop: DropOrder | undefined;
@@ -75,14 +78,22 @@ export class Feeder {
     this.#options = options;
     this.#table = options.table;
     this.#manager = options.manager;
-    this.#front = new WalReader(options.store, options.start, options.onDamage);
+    this.#front = new WalReader(options.store, options.start, (damage) => {
+      if (comparePositions(damage, options.counted) < 0) this.#settledAhead -= damage.rows;
+      else options.onDamage(damage);
+    });
     this.#settledAhead = options.settledAhead;
-    this.#settledEnd = options.table.furthestNext();
+    this.#settledEnd = further(options.table.furthestNext(), options.counted);
     this.#metadata = new MetadataFilter(options.metadata.sendIntervalMs);
   }
 
   get front(): Position {
     return this.#front.position;
+  }
+
+  /** Losses before this position that belong to no shard are counted. */
+  get counted(): Position {
+    return further(this.#front.position, this.#options.counted);
   }
 
   get catchUp(): Position {
@@ -185,9 +196,8 @@ export class Feeder {
         const { segment } = reader.context;
         if (segment > end.segment || (segment === end.segment && reader.position.row >= end.row)) break;
         const limit = segment === end.segment ? end.row : Number.POSITIVE_INFINITY;
-        const found = countUnread(reader, this.#table, limit, true);
-        this.#passedOver -= found.sum;
-        this.#settleDropped(found.dropped, reason);
+        const { dropped } = countUnread(reader, this.#table, limit, true, () => undefined);
+        this.#passedOver -= this.#settleDropped(dropped, reason);
         // Row by row with the counts: a stop or an error in the middle must not count them again.
         this.#passWaiting(reader.position);
         if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -212,7 +222,9 @@ export class Feeder {
       ) {
         front.skipTo(segment + 1);
         this.#frontLoaded = false;
-        this.#settleDropped(known.counts, reason);
+        // What recovery could not read of it counts by its rows alone.
+        const unread = known.rows - this.#settleDropped(known.counts, reason);
+        this.#options.stats.addLost('damaged', SAMPLE, Math.max(0, unread));
         continue;
       }
       if (!this.#frontLoaded) {
@@ -220,32 +232,32 @@ export class Feeder {
         this.#frontLoaded = true;
         continue;
       }
-      const found = countUnread(front, this.#table, Number.POSITIVE_INFINITY, false);
+      const { dropped, settledBefore } = countUnread(
+        front,
+        this.#table,
+        Number.POSITIVE_INFINITY,
+        false,
+        (kind, at, row) => this.#damagedRow(kind, at, row),
+      );
       this.#frontLoaded = false;
-      this.#settleFound(found, reason);
+      this.#settledAhead -= Math.min(this.#settledAhead, settledBefore);
+      this.#settleDropped(dropped, reason);
       if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     this.#endAhead();
   }
 
-  #settleFound({ dropped, damaged, settledBefore }: DroppedRows, reason: EndpointReason): void {
-    this.#settledAhead -= Math.min(this.#settledAhead, settledBefore);
-    this.#settleDropped(dropped, reason);
-    for (let kind = 0; kind < KINDS; kind++) {
-      if (damaged[kind]! === 0) continue;
-      this.#options.stats.addLost('damaged', kind, damaged[kind]!);
-      this.#options.onSettled(damaged[kind]!);
-    }
-  }
-
-  #settleDropped(counts: readonly number[], reason: EndpointReason): void {
+  /** Counts rows that are given up; returns how many there are. */
+  #settleDropped(counts: readonly number[], reason: EndpointReason): number {
+    let sum = 0;
     for (let kind = 0; kind < KINDS; kind++) {
       const rows = counts[kind] ?? 0;
       if (rows === 0) continue;
-      this.#droppedRows += rows;
       this.#options.stats.addLost(reason, kind, rows);
-      this.#options.onSettled(rows);
+      sum += rows;
     }
+    this.#droppedRows += sum;
+    return sum;
   }
 
   #passWaiting(at: Position): void {
@@ -269,12 +281,12 @@ export class Feeder {
   }
 
   /**
-   * Behind all that the table knows as settled, what is left of `settledAhead` is settled once more here: a row
-   * that was too old or lost leaves no mark in the table, and is counted again when it is read again.
+   * All that was settled before this process has been recognised by now. If rows are left, they were not (after a
+   * change of routing no shard is what it was) and have been queued once more.
    */
   #endAhead(): void {
     if (this.#settledAhead === 0 || comparePositions(this.#front.position, this.#settledEnd) < 0) return;
-    this.#options.onSettled(-this.#settledAhead);
+    this.#options.onReturned(this.#settledAhead);
     this.#settledAhead = 0;
   }
 
@@ -378,7 +390,7 @@ export class Feeder {
             ? rows.exemplarSeries[i]!
             : -1;
     if (series >= 0 && !dictionary.has(series)) {
-      if (lane === FRONT) this.#settle(kind, 'damaged');
+      if (lane === FRONT) this.#damagedRow(kind, segment, row);
       return true;
     }
     const s =
@@ -393,20 +405,6 @@ export class Feeder {
       if (lane === FRONT) this.#passedOver++;
       return true;
     }
-    const times =
-      kind === SAMPLE ? rows.sampleTime : kind === HISTOGRAM ? rows.histogramTime : rows.exemplarTime;
-    const timeLo = kind === METADATA ? 0 : times[2 * i]!;
-    const timeHi = kind === METADATA ? 0 : times[2 * i + 1]!;
-    const { ttlMs } = this.#options;
-    if (
-      ttlMs > 0 &&
-      kind !== METADATA &&
-      timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs
-    ) {
-      if (lane === CATCH_UP) this.#passedOver--;
-      this.#settle(kind, 'expired');
-      return true;
-    }
     const loop = this.#manager.loops[table.loop[s]!]!;
     if (loop.queue.full) {
       if (!isStuck(loop) || !this.#othersStarve(loop)) return false;
@@ -414,10 +412,19 @@ export class Feeder {
       if (lane === FRONT) this.#passedOver++;
       return true;
     }
+    const times =
+      kind === SAMPLE ? rows.sampleTime : kind === HISTOGRAM ? rows.histogramTime : rows.exemplarTime;
+    const timeLo = kind === METADATA ? 0 : times[2 * i]!;
+    const timeHi = kind === METADATA ? 0 : times[2 * i + 1]!;
+    let skip = LIVE;
     let valueLo = 0;
     let valueHi = 0;
     let payload: Payload | undefined;
-    if (kind === SAMPLE) {
+    const { ttlMs } = this.#options;
+    const expired =
+      ttlMs > 0 && kind !== METADATA && timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs;
+    if (expired) skip = lostFor('expired');
+    else if (kind === SAMPLE) {
       valueLo = rows.sampleValue.getInt32(8 * i, true);
       valueHi = rows.sampleValue.getInt32(8 * i + 4, true);
     } else {
@@ -426,21 +433,22 @@ export class Feeder {
         valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
       }
       const prepared = this.#payload(reader, context, kind, i);
-      if (typeof prepared === 'string') {
-        if (lane === CATCH_UP) this.#passedOver--;
-        this.#settle(kind, prepared);
-        return true;
-      }
-      payload = prepared;
+      if (typeof prepared === 'string') skip = lostFor(prepared);
+      else payload = prepared;
     }
     if (lane === CATCH_UP) this.#passedOver--;
+    if (skip !== LIVE && table.pending[s] === 0) {
+      table.passed(s, segment, row);
+      this.#options.stats.addLost(reasonOf(skip), kind, 1);
+      return true;
+    }
     table.queued(s, segment, row);
-    const resent = table.isResent(s, segment, row) ? 1 : 0;
     loop.queue.push(
       context,
       row,
       s,
-      resent,
+      table.isResent(s, segment, row) ? UNKNOWN : FRESH,
+      skip,
       kind,
       Math.max(0, series),
       timeLo,
@@ -469,9 +477,13 @@ export class Feeder {
     return this.#metadata.passes(family, bytes, reader.head.at) ? { bytes } : 'metadata_unchanged';
   }
 
-  #settle(kind: number, reason: EndpointReason): void {
-    this.#options.stats.addLost(reason, kind, 1);
-    this.#options.onSettled(1);
+  /** A row of a series that is not known: it belongs to no shard that could remember it. */
+  #damagedRow(kind: number, segment: number, row: number): void {
+    if (comparePositions({ segment, row }, this.#options.counted) < 0) {
+      this.#settledAhead--;
+      return;
+    }
+    this.#options.stats.addLost('damaged', kind, 1);
   }
 
   #othersStarve(stuck: Loop): boolean {
@@ -487,6 +499,10 @@ export class Feeder {
       if (table.loop[s] === loop.index && table.lane[s] === lane) table.letGo(s, at);
     }
   }
+}
+
+function further(a: Position, b: Position): Position {
+  return comparePositions(a, b) > 0 ? a : b;
 }
 
 function isStuck(loop: Loop): boolean {

@@ -1,5 +1,6 @@
 import type { ConfigOrigin } from '../config/load.ts';
 import type { PassedSegment } from '../filequeue/keeper.ts';
+import type { DeadLetters } from '../network/dead-letter.ts';
 import type { LogLevel } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 
@@ -15,10 +16,14 @@ export interface WorkerStart {
   readonly progress: Uint8Array | undefined;
   /** Where a new endpoint starts. */
   readonly start: { readonly segment: number; readonly row: number };
-  /** Rows that wait for this endpoint, and rows behind its first cursor that do not. */
-  readonly waitingRows: number;
-  /** Rows that this agent had committed when `waitingRows` was counted. */
+  /** Rows that the queue had for this endpoint since it is there, when this agent had committed `committedRows`. */
+  readonly received: number;
   readonly committedRows: number;
+  /** Rows that were received and are neither settled nor in the queue any more: they count as damaged. */
+  readonly missing: number;
+  /** Rows that were settled and wait again, beyond those that `progress` counts. */
+  readonly returned: number;
+  /** Rows behind the first cursor that do not wait. */
   readonly settledAhead: number;
   readonly userAgent: string;
 }
@@ -34,12 +39,16 @@ export type ToWorker =
       readonly passed: readonly PassedSegment[];
     }
   /** Deliver what can be delivered in this time, then stop. */
-  | { readonly type: 'stop'; readonly graceMs: number };
+  | { readonly type: 'stop'; readonly graceMs: number }
+  /** The letters with this number are kept, or cannot be. */
+  | { readonly type: 'kept'; readonly id: number };
 
 export type FromWorker =
   | { readonly type: 'ready' }
   /** About once a second, and last of all before it ends. `block` is a progress block (network/progress.ts). */
   | { readonly type: 'progress'; readonly block: Uint8Array }
+  /** Rows that are about to be given up: `kept` answers. */
+  | { readonly type: 'letters'; readonly id: number; readonly letters: DeadLetters }
   | {
       readonly type: 'log';
       readonly level: LogLevel;

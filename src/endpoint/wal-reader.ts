@@ -17,6 +17,8 @@ export interface ReadLimit {
 export interface Damage {
   readonly segment: number;
   readonly offset: number;
+  /** The first of the rows, or where the reader stood. */
+  readonly row: number;
   readonly rows: number;
   readonly message: string;
 }
@@ -195,18 +197,27 @@ export class WalReader {
     const rows = found.kind === 'record' && found.type === END ? decodeEnd(found.payload).rows : undefined;
     const missing =
       rows === undefined || this.#expectedRow === undefined ? 0 : this.#ahead(this.#expectedRow, rows);
-    if (at < limit || missing > 0) this.#damaged(at, missing, 'the end of the segment cannot be read');
+    if (at < limit || missing > 0) {
+      this.#damaged(at, missing, 'the end of the segment cannot be read', this.#expectedRow);
+    }
   }
 
   /** Takes a frame in; true when it has rows at or behind the position. */
   #takeFrame(at: number, end: number, payload: Uint8Array): boolean {
     const context = this.#context!;
+    let from = 0;
     let rows = 0;
     try {
       const head = decodeFrameHead(payload);
+      from = head.row;
       rows = this.#ahead(head.row, head.row + head.rows);
       if (this.#expectedRow !== undefined && head.row > this.#expectedRow) {
-        this.#damaged(at, this.#ahead(this.#expectedRow, head.row), 'rows before this frame are missing');
+        this.#damaged(
+          at,
+          this.#ahead(this.#expectedRow, head.row),
+          'rows before this frame are missing',
+          this.#expectedRow,
+        );
       }
       this.#expectedRow = head.row + head.rows;
       const fresh = at >= context.addedTo;
@@ -225,7 +236,9 @@ export class WalReader {
       return true;
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
-      this.#damaged(at, rows, `a frame is whole by its checksum but cannot be read: ${error.message}`);
+      this.#damaged(at, rows, `a frame is whole by its checksum but cannot be read: ${error.message}`, from);
+      // They are counted, and never are again.
+      if (rows > 0) this.#row = Math.max(this.#row, from) + rows;
       return false;
     }
   }
@@ -235,7 +248,7 @@ export class WalReader {
     return Math.max(0, to - Math.max(from, this.#row));
   }
 
-  #damaged(offset: number, rows: number, message: string): void {
-    this.#onDamage({ segment: this.#segment, offset, rows, message });
+  #damaged(offset: number, rows: number, message: string, from = 0): void {
+    this.#onDamage({ segment: this.#segment, offset, row: Math.max(from, this.#row), rows, message });
   }
 }

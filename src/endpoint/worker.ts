@@ -3,9 +3,16 @@ import type { EndpointConfig } from '../config/endpoints.ts';
 import { parseConfig } from '../config/load.ts';
 import { walDirectory } from '../filequeue/file-queue.ts';
 import { createDestination } from '../network/create-destination.ts';
+import type { DeadLetters } from '../network/dead-letter.ts';
 import type { Loop, LoopFailure } from '../network/loop.ts';
 import { Manager } from '../network/manager.ts';
-import { decodeProgress, ProgressBlock, ProgressFile, progressPath } from '../network/progress.ts';
+import {
+  decodeProgress,
+  ProgressBlock,
+  ProgressFile,
+  progressPath,
+  type Standing,
+} from '../network/progress.ts';
 import { ShardTable } from '../network/shard-table.ts';
 import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
@@ -47,7 +54,9 @@ class EndpointWorker {
   readonly #repetition: Repetition = new Repetition(Date.now);
   readonly #ticker: NodeJS.Timeout;
   readonly #send: (message: FromWorker) => void;
-  #settledRows = 0;
+  /** Who waits for letters to be kept, by their number. */
+  readonly #letters: Map<number, () => void> = new Map();
+  #lastLetters = 0;
   #ticks = 0;
   #last: { committed: number; delivered: number; atMs: number };
   #secondsPerSample = 0;
@@ -65,6 +74,9 @@ class EndpointWorker {
     const progress = start.progress && decodeProgress(start.progress);
     const rewrite =
       Object.keys(config.externalLabels).length > 0 ? new ExternalLabels(config.externalLabels) : undefined;
+    if (progress !== undefined) this.#stats.load(progress.counts, progress.returned);
+    this.#stats.add('returnedRows', start.returned);
+    this.#stats.addLost('damaged', 0, start.missing);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
@@ -79,9 +91,7 @@ class EndpointWorker {
         minBackoffMs: queue.minBackoffMs,
         maxBackoffMs: queue.maxBackoffMs,
         retryOn429: queue.retryOnHttp429,
-        retryOn408: true,
-        holdOn4xx: true,
-        splitRefused: true,
+        ...endpoint.replies,
       },
       minShards: queue.minShards,
       maxShards: queue.maxShards,
@@ -92,9 +102,7 @@ class EndpointWorker {
       random: Math.random,
       onProgress: () => this.#note(),
       onRoom: () => this.#feeder.pump(),
-      onSettled: (rows) => {
-        this.#settledRows += rows;
-      },
+      onLetters: (letters) => this.#keep(letters),
       onFailure: (loop, failure) => this.#failed(loop, failure),
       onRecovery: (loop) => this.#recovered(loop),
     });
@@ -108,6 +116,7 @@ class EndpointWorker {
       manager: this.#manager,
       stats: this.#stats,
       start: start.start,
+      counted: progress?.counted ?? start.start,
       settledAhead: start.settledAhead,
       ttlMs,
       metadata: metadataConfig,
@@ -119,7 +128,6 @@ class EndpointWorker {
       now: Date.now,
       onDamage: ({ segment, offset, rows, message }) => {
         this.#stats.addLost('damaged', 0, rows);
-        this.#settledRows += rows;
         this.#log('error', `${message}; its rows are lost, reading goes on behind it`, {
           segment,
           offset,
@@ -132,9 +140,7 @@ class EndpointWorker {
           error: describeError(error),
         });
       },
-      onSettled: (rows) => {
-        this.#settledRows += rows;
-      },
+      onReturned: (rows) => this.#stats.add('returnedRows', rows),
       onDropped: (order, rows) => this.#dropped(order, rows),
     });
     this.#last = {
@@ -176,16 +182,32 @@ class EndpointWorker {
     this.#send({ type: 'stopped' });
   }
 
-  /** Writes the table down, by a plain write. */
+  /** Main has kept the letters with this number. */
+  kept(id: number): void {
+    this.#letters.get(id)?.();
+    this.#letters.delete(id);
+  }
+
+  #keep(letters: DeadLetters): Promise<void> {
+    const id = ++this.#lastLetters;
+    this.#send({ type: 'letters', id, letters });
+    return new Promise((resolve) => this.#letters.set(id, resolve));
+  }
+
+  /** Writes the table and the counts down, by a plain write. */
   #note(): void {
     try {
-      this.#file.write(this.#block.seal(this.#feeder.unsettled, this.#feeder.front));
+      this.#file.write(this.#block.seal(this.#standing(), this.#stats.counts));
+      this.#repetition.over('progress');
     } catch (error) {
-      // On a full disk it is delivery that makes room, so it goes on; what that risks are rows that are sent twice.
-      if (this.#repetition.tell('note') === undefined) return;
-      this.#log('error', 'the progress file cannot be written; after a kill some rows would be sent twice', {
-        error: describeError(error),
-      });
+      if (this.#repetition.tell('progress') === undefined) return;
+      this.#log(
+        'error',
+        'the progress file cannot be written; a crash now would send again what was delivered since',
+        {
+          error: describeError(error),
+        },
+      );
     }
   }
 
@@ -209,6 +231,22 @@ class EndpointWorker {
     );
   }
 
+  #standing(): Standing {
+    const { segment, rows, committedRows } = this.#watermark.read();
+    return {
+      unsettled: this.#feeder.unsettled,
+      front: this.#feeder.front,
+      counted: this.#feeder.counted,
+      received: this.#received(committedRows),
+      known: { segment, row: rows },
+      returned: this.#stats.get('returnedRows'),
+    };
+  }
+
+  #received(committedRows: number): number {
+    return this.#start.received + committedRows - this.#start.committedRows;
+  }
+
   #tick(): void {
     const stats = this.#stats;
     const waiting = this.#waitingRows();
@@ -218,7 +256,6 @@ class EndpointWorker {
     }
     stats.set('shards', this.#manager.loops.length);
     stats.set('pendingRows', this.#manager.pendingRows);
-    stats.set('waitingRows', waiting);
     stats.set('oldestWaitingMs', Number.isFinite(oldest) ? oldest : 0);
     stats.set('segment', this.#feeder.front.segment);
     stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
@@ -230,23 +267,23 @@ class EndpointWorker {
   /** Tells main how far it has come, if that has changed. */
   #report(): void {
     this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
-    if (!this.#block.changed(this.#feeder.unsettled, this.#feeder.front)) return;
+    if (!this.#block.changed(this.#standing(), this.#stats.counts)) return;
     this.#note();
     this.#send({ type: 'progress', block: this.#block.bytes.slice() });
   }
 
   /** Rows that are durable and not settled for this endpoint. */
   #waitingRows(): number {
-    return Math.max(
-      0,
-      this.#start.waitingRows + this.#watermark.committedRows - this.#start.committedRows - this.#settledRows,
+    const stats = this.#stats;
+    return (
+      this.#received(this.#watermark.read().committedRows) + stats.get('returnedRows') - stats.settledRows
     );
   }
 
   #reshard(backlogSamples: number): void {
     const now = performance.now();
     const seconds = (now - this.#last.atMs) / 1000;
-    const committed = this.#watermark.committedRows;
+    const committed = this.#watermark.read().committedRows;
     let busy = 0;
     for (const loop of this.#manager.loops) {
       busy += loop.busySeconds;
@@ -270,7 +307,7 @@ class EndpointWorker {
   }
 
   #failed(loop: Loop, failure: LoopFailure): void {
-    const { action, cause, words, waitMs, rows, reason } = failure;
+    const { action, cause, words } = failure;
     const before = this.#repetition.tell(`${action} ${cause} ${words.slice(0, 80)}`);
     if (before === undefined) return;
     const facts: LogFacts = {
@@ -280,18 +317,26 @@ class EndpointWorker {
       ...(before > 0 ? { repeated: before } : {}),
     };
     if (action === 'reject') {
-      this.#log('error', `the endpoint refused ${rows} rows for good; they are counted as ${reason}`, facts);
+      const { rows, reason } = failure;
+      const kept = reason === 'rejected' ? '; they are kept as dead letters' : '';
+      this.#log('error', `the endpoint refused ${rows} rows for good, counted as ${reason}${kept}`, facts);
+      return;
+    }
+    const next = { ...facts, next_try_ms: Math.round(failure.waitMs) };
+    if (cause === 'refused') {
+      this.#log(
+        'error',
+        'the endpoint refuses whatever it is sent; rows are held on disk and tried again, none is given up. See what it says',
+        next,
+      );
     } else if (action === 'hold') {
       this.#log(
         'error',
         'the endpoint does not let us in; rows are held on disk and tried again. Check its URL, credentials and certificate',
-        { ...facts, next_try_ms: Math.round(waitMs) },
+        next,
       );
     } else {
-      this.#log('warn', 'a request failed; the same rows are sent again, later ones wait on disk', {
-        ...facts,
-        next_try_ms: Math.round(waitMs),
-      });
+      this.#log('warn', 'a request failed; the same rows are sent again, later ones wait on disk', next);
     }
   }
 
@@ -311,10 +356,23 @@ const port = parentPort;
 if (port === null) throw new Error('endpoint/worker.ts runs in a worker thread');
 const worker = new EndpointWorker(workerData as WorkerStart, (message) => port.postMessage(message));
 port.on('message', (message: ToWorker) => {
-  if (message.type === 'wake') worker.wake();
-  else if (message.type === 'drop') {
-    const passed = new Map(message.passed.map((segment) => [segment.id, segment]));
-    worker.drop({ before: message.before, reason: message.reason, passed });
-  } else void worker.stop(message.graceMs).then(() => port.close());
+  switch (message.type) {
+    case 'wake':
+      worker.wake();
+      break;
+    case 'drop': {
+      const { before, reason, passed } = message;
+      worker.drop({ before, reason, passed: new Map(passed.map((segment) => [segment.id, segment])) });
+      break;
+    }
+    case 'kept':
+      worker.kept(message.id);
+      break;
+    case 'stop':
+      void worker.stop(message.graceMs).then(() => port.close());
+      break;
+    default:
+      message satisfies never;
+  }
 });
 port.postMessage({ type: 'ready' } satisfies FromWorker);

@@ -13,9 +13,10 @@ import {
   type QueueLimits,
 } from './retention.ts';
 
-/** A segment that is given up without being read: its rows by kind. */
+/** A segment that is given up without being read: its rows, and those of them that can be read, by kind. */
 export interface PassedSegment {
   readonly id: number;
+  readonly rows: number;
   readonly counts: readonly number[];
 }
 
@@ -185,7 +186,7 @@ export class Keeper {
       const endpoint = endpoints.find((e) => e.name === name)!;
       const passed = segments
         .filter(({ id }) => id >= endpoint.low.segment && id < segment)
-        .map(({ id, counts }) => ({ id, counts }));
+        .map(({ id, rows, counts }) => ({ id, rows, counts }));
       endpoint.dropBefore(segment, reason, passed);
     }
     if (decision.endSegment) queue.endSegment();

@@ -11,7 +11,8 @@ import { retryAfterMs } from './retry-after.ts';
  *   408                              retry            deviates from RW1-S-18
  *   401, 403, 404, 407, 415          hold             deviates from RW1-S-18
  *   3xx, DNS, TLS, no credentials    hold             the specification is silent (RLY-10)
- *   400, 409, 413, 422, ...          reject (RW1-S-18)
+ *   413                              reject, by size  } a request of several rows is sent again in
+ *   400, 409, 422, ...               reject (RW1-S-18) } parts first: refusals.ts
  *
  * A retry says that the endpoint is in trouble; a hold says that the door is shut: the key, the address or the
  * certificate is wrong, and the rows are not at fault. Both wait and try the same rows again. They are told
@@ -21,9 +22,9 @@ import { retryAfterMs } from './retry-after.ts';
  *   credential or a route that went missing for a minute would cost data that is safe on our disk.
  * - By the letter a 408 does the same, yet it says "I did not get all of it in time, send it again" (RFC 9110,
  *   15.5.9). Proxies answer so to a slow link.
- * - A request that is refused because rows of it are old (out of order, duplicate) is sent again in parts, until those
- *   rows stand alone. Prometheus rolls such a request back whole (INT-12, INT-14), and a sender that never got our
- *   answer sends its rows twice: by the letter that would cost every row that happens to be beside them.
+ * - A request that is refused is sent again in parts, until the rows that are at fault stand alone. Receivers roll such
+ *   a request back whole (INT-12, INT-14): by the letter one bad series would cost every row that happens to be
+ *   beside it.
  *
  * One more decides no delivery, only the name of a refusal: where rows may have been delivered before, the
  * words of the receiver tell a duplicate from a loss (RLY-13, against RW1-S-14).
@@ -39,15 +40,32 @@ export interface DecisionSettings extends BackoffSettings {
   readonly retryOn408: boolean;
   /** Hold on a 401, 403, 404, 407 and 415, rather than reject. Off in the strict profile. */
   readonly holdOn4xx: boolean;
-  /** Send a request that is refused for rows that are old again in parts. Off in the strict profile. */
+  /** Send a request that is refused again in parts. Off in the strict profile. */
   readonly splitRefused: boolean;
 }
 
 /** Why an endpoint is tried again: a stable label for metrics and logs. */
 export type RetryCause = 'network' | 'timeout' | '5xx' | '429' | '408';
 
-/** Why an endpoint is held: a stable label for metrics and logs. */
-export type HoldCause = '401' | '403' | '404' | '407' | '415' | '3xx' | 'dns' | 'tls' | 'credentials';
+/** Why an endpoint is held: a stable label for metrics and logs. `refused`: it refuses whatever it is sent. */
+export type HoldCause =
+  | '401'
+  | '403'
+  | '404'
+  | '407'
+  | '415'
+  | '3xx'
+  | 'dns'
+  | 'tls'
+  | 'credentials'
+  | 'refused';
+
+/**
+ * What a refusal says of the rows. `old`: by the receiver's words they are out of order, duplicate or too old, so
+ * that no later try can succeed. `size`: the request is too large. `unclear`: anything else, also that the
+ * receiver is at fault and not the rows.
+ */
+export type Fault = 'old' | 'size' | 'unclear';
 
 export type Decision =
   /** The rows are delivered. */
@@ -66,15 +84,13 @@ export type Decision =
       readonly cause: HoldCause;
       readonly maybeDelivered: boolean;
     }
-  /**
-   * The request as it is will never be taken. `words` are the receiver's own, at most 1024 bytes. With `split`, some
-   * rows of it are at fault, and the others may be taken without them.
-   */
+  /** The request as it is will not be taken. `words` are the receiver's own, at most 1024 bytes. */
   | {
       readonly action: 'reject';
+      readonly fault: Fault;
+      /** What it is counted as if it is given up. */
       readonly reason: Extract<EndpointReason, 'rejected' | 'duplicate'>;
       readonly words: string;
-      readonly split: boolean;
     };
 
 /** The longest wait that a `Retry-After` can ask for. */
@@ -138,9 +154,9 @@ export function decide(
     const old = duplicateWords.test(words);
     return {
       action: 'reject',
+      fault: old ? 'old' : status === 413 ? 'size' : 'unclear',
       reason: sent.resent && old ? 'duplicate' : 'rejected',
       words,
-      split: settings.splitRefused && old && !sent.resent,
     };
   }
   const askedMs = retryAfterMs(answer.retryAfter, nowMs, maxRetryAfterMs);

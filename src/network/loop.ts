@@ -4,9 +4,19 @@ import { wait } from '../runtime/wait.ts';
 import { KINDS, METADATA } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import { type DecisionSettings, decide } from './decisions.ts';
+import { backoffMs } from './backoff.ts';
+import type { DeadLetters } from './dead-letter.ts';
+import {
+  type Decision,
+  type DecisionSettings,
+  decide,
+  type HoldCause,
+  type RetryCause,
+} from './decisions.ts';
 import type { Destination } from './destination.ts';
-import { RowQueue } from './row-queue.ts';
+import { lettersOf } from './letters.ts';
+import { Refusals, type Verdict } from './refusals.ts';
+import { FRESH, LIVE, lostFor, REFUSED, RowQueue, reasonOf, SETTLED, UNKNOWN } from './row-queue.ts';
 
 export interface LoopSettings extends DecisionSettings {
   /** Rows that a loop holds. */
@@ -26,10 +36,18 @@ export interface LoopHost {
   readonly stats: EndpointStats;
   now(): number;
   random(): number;
-  /** The first `rows` rows of the loop are about to leave: to be noted before they do. */
-  leaving(loop: Loop, rows: number): void;
-  /** The first `rows` rows of the loop are settled and will be forgotten on return. */
-  settled(loop: Loop, rows: number): void;
+  /** Rows that are queued in all loops. */
+  readonly pendingRows: number;
+  /** Requests that were taken, by all loops. */
+  taken: number;
+  /** Rows that may still be given up without evidence, until the next request is taken. */
+  patience: number;
+  /** `rows` rows from row `from` of the loop on are about to leave: to be noted before they do. */
+  leaving(loop: Loop, from: number, rows: number): void;
+  /** These rows are settled, and marked so or forgotten on return. What is `SETTLED` among them was so before. */
+  settled(loop: Loop, from: number, rows: number): void;
+  /** Resolves when rows that are to be given up are kept where people find them, or that has failed. */
+  kept(letters: DeadLetters): Promise<void>;
   /** The loop has room, or has nothing more to do. */
   moved(loop: Loop): void;
   /** When the row at the head of the loop was committed, ms since the epoch. */
@@ -40,23 +58,34 @@ export interface LoopHost {
   recovered(loop: Loop): void;
 }
 
-export interface LoopFailure {
-  readonly action: 'retry' | 'hold' | 'reject';
-  /** Short and stable, for example `5xx`. */
-  readonly cause: string;
-  /** The receiver's own words, or the network's. */
-  readonly words: string;
-  readonly waitMs: number;
-  /** Rows that were refused. */
-  readonly rows: number;
-  readonly reason: EndpointReason | undefined;
-}
+/** Why a request was not taken, with the receiver's own words, or the network's. */
+export type LoopFailure =
+  | {
+      readonly action: 'retry' | 'hold';
+      readonly cause: RetryCause | HoldCause;
+      readonly words: string;
+      readonly waitMs: number;
+    }
+  | {
+      readonly action: 'reject';
+      /** The status. */
+      readonly cause: string;
+      readonly words: string;
+      /** Rows that were given up, and as what they are counted. */
+      readonly rows: number;
+      readonly reason: EndpointReason;
+    };
 
+/** Rows of other shards that are tried, one by one, to learn whether an endpoint takes anything at all. */
+const MOST_PROBES = 8;
 /**
- * After so many refusals with nothing taken between them, it is the endpoint that does not want what we have: then
- * requests are refused whole, or a backlog would go through a row at a time.
+ * A row that was refused so often is given up without evidence when hardly anything else is queued that could
+ * bring some, and the endpoint has taken something since the last such row but few.
  */
-const MOST_REFUSALS = 10_000;
+const PATIENCE_ATTEMPTS = 8;
+const PATIENCE_PENDING = 16;
+/** So few, each time that something is taken. */
+const PATIENCE_ROWS = 4;
 
 /**
  * One sender: a queue of rows and at most one request in flight.
@@ -68,9 +97,9 @@ const MOST_REFUSALS = 10_000;
  * - sending and waiting: the same rows in the same order until they are settled (RLY-08, RW1-S-15), less those
  *   that pass their TTL before an attempt.
  *
- * When a request is refused for some of its rows, its first half is sent alone, and so on down to a single row, which
- * is refused then; from there requests grow again. A run of `k` bad rows in requests of `n` costs at most about `k + 4 log2 n`
- * requests, and no row overtakes another.
+ * A request that is refused is sent again in parts (refusals.ts): always its first rows, so that no row overtakes
+ * another and a kill finds the others as they were. Only to learn whether the endpoint takes anything at all, the
+ * oldest rows of other shards are sent before their turn, one by one.
  *
  * Since a series belongs to one loop and a loop to one request, no newer row of a series can overtake an older
  * one. What is not settled when the loop is stopped stays on disk.
@@ -92,10 +121,11 @@ export class Loop {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #flushing = false;
-  /** Most rows of a request. Halved when some rows of one are refused, doubled when one is taken. */
-  #limit = Number.POSITIVE_INFINITY;
-  /** Requests that were refused since one was taken. */
-  #refusals = 0;
+  readonly #refusals: Refusals;
+  /** Rows of segments before this one are given up. */
+  #drop: { readonly segment: number; readonly skip: number } = { segment: 0, skip: LIVE };
+  /** Ends the wait for the next attempt. */
+  #pause: AbortController | undefined;
   /** Attempts that failed for the request under way. */
   attempts = 0;
   holding = false;
@@ -108,6 +138,7 @@ export class Loop {
     this.queue = new RowQueue(host.settings.capacity);
     this.#host = host;
     this.#emitter = emitter;
+    this.#refusals = new Refusals(host.settings.splitRefused);
   }
 
   /** True while a request keeps failing. */
@@ -121,15 +152,17 @@ export class Loop {
 
   /** To be called after rows were queued. */
   wake(): void {
-    if (this.#inFlight > 0 || this.queue.length === 0 || this.#abort.signal.aborted) return;
+    const { queue } = this;
+    if (this.#inFlight > 0 || queue.length === 0 || this.#abort.signal.aborted) return;
     this.#extend();
     const { batchSendDeadlineMs } = this.#host.settings;
     const now = this.#host.now();
     if (this.#collectingSince === 0) this.#collectingSince = now;
     const waited = now - this.#collectingSince;
     // `waited` is negative after the clock was set back; then waiting starts anew.
-    if (this.#cut || this.#flushing || waited >= batchSendDeadlineMs) {
-      this.#begin();
+    const dropping = queue.rowsBefore(this.#drop.segment) > 0;
+    if (this.#cut || this.#flushing || dropping || waited >= batchSendDeadlineMs) {
+      this.#begin(this.#fitting);
       return;
     }
     if (waited < 0) this.#collectingSince = now;
@@ -151,8 +184,19 @@ export class Loop {
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#abort.abort();
+    this.#pause?.abort();
     await this.#running;
     this.queue.clear();
+  }
+
+  /**
+   * Gives up the rows of segments before `segment` for `reason`, in their turn. A request that is on its way is waited
+   * for; a wait for its next attempt is not.
+   */
+  dropBefore(segment: number, reason: EndpointReason): void {
+    this.#drop = { segment, skip: lostFor(reason) };
+    this.#pause?.abort();
+    this.wake();
   }
 
   /** Looks at rows that came since, to see how many fit one request. */
@@ -162,20 +206,37 @@ export class Loop {
     const first = queue.head;
     const metadata = queue.kind[first] === METADATA;
     const resent = queue.resent[first];
-    const most = Math.min(this.#limit, metadata ? settings.maxMetadataPerSend : settings.maxSamplesPerSend);
+    const most = Math.min(
+      this.#refusals.limit,
+      metadata ? settings.maxMetadataPerSend : settings.maxSamplesPerSend,
+    );
     const available = Math.min(queue.length, queue.contextRows, most);
+    const suspects = this.#refusals.hasSuspects;
     while (this.#fitting < available) {
       const at = (first + this.#fitting) & queue.mask;
       if ((queue.kind[at] === METADATA) !== metadata || queue.resent[at] !== resent) break;
+      if (suspects && this.#fitting > 0) {
+        const alone = this.#refusals.isSuspect(this.#series(first));
+        if (alone || this.#refusals.isSuspect(this.#series(at))) break;
+      }
       this.#fitting++;
     }
-    this.#cut = this.#fitting === most || this.#fitting < queue.length || queue.full;
+    this.#cut = this.#fitting >= most || this.#fitting < queue.length || queue.full;
   }
 
-  #begin(): void {
+  /** The series of the row at index `at` of the columns as a number; 0 for metadata. */
+  #series(at: number): number {
+    const { queue } = this;
+    if (queue.kind[at] === METADATA) return 0;
+    const { seriesHash } = queue.context.dictionary;
+    const series = queue.series[at]!;
+    return seriesHash[2 * series]! * 2 ** 21 + (seriesHash[2 * series + 1]! >>> 11);
+  }
+
+  #begin(rows: number): void {
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#inFlight = this.#fitting;
+    this.#inFlight = rows;
     this.#fitting = 0;
     this.#cut = false;
     this.#collectingSince = 0;
@@ -185,80 +246,63 @@ export class Loop {
 
   async #deliver(): Promise<void> {
     const host = this.#host;
-    let rows = this.#inFlight;
-    const metadata = this.queue.kind[this.queue.head] === METADATA;
-    let resent = this.queue.resent[this.queue.head] === 1;
+    const { queue } = this;
     let body: Uint8Array | undefined;
     let taken = false;
-    for (;;) {
-      if (this.#abort.signal.aborted) return;
-      if (this.#expire(rows)) body = undefined;
+    while (!this.#abort.signal.aborted) {
+      if (this.#leaveOut(this.#inFlight)) body = undefined;
+      const rows = this.#inFlight;
       if (this.#liveRows(rows) === 0) break;
-      body ??= this.#build(rows, metadata);
-      host.leaving(this, rows);
-      const started = performance.now();
-      const outcome = await host.destination.post(body, this.attempts, this.#abort.signal);
-      if (outcome.kind === 'aborted') return;
-      const seconds = (performance.now() - started) / 1000;
-      this.busySeconds += seconds;
-      host.stats.observeRequest(seconds);
-      host.stats.add('requests', 1);
-      host.stats.add('bytesSent', body.length);
-      if (metadata) host.stats.add('metadataBytesSent', body.length);
-      if (resent) host.stats.add('resentRows', this.#liveRows(rows));
-      const sent = { attempt: this.attempts, resent };
-      const decision = decide(outcome, sent, host.settings, host.random(), host.now());
+      const resent = queue.resent[queue.head]!;
+      body ??= this.#build(0, rows);
+      const answer = await this.#send(0, rows, body);
+      if (answer === undefined) return;
+      const { decision } = answer;
       if (decision.action === 'settle') {
-        this.#delivered(rows);
-        this.#limit *= 2;
-        this.#refusals = 0;
+        this.#refusals.taken(this.#liveRows(rows) === 1 ? this.#series(this.#firstLive(rows)) : 0);
         taken = true;
         break;
       }
-      const words = outcome.words;
-      if (decision.action === 'reject' && decision.split && rows > 1 && this.#refusals < MOST_REFUSALS) {
-        rows = Math.ceil(rows / 2);
-        this.#limit = rows;
-        this.#inFlight = rows;
-        this.attempts = 0;
-        this.holding = false;
-        body = undefined;
-        host.stats.add('splits', 1);
-        continue;
-      }
+      let failure: Exclude<LoopFailure, { action: 'reject' }>;
       if (decision.action === 'reject') {
-        this.#refusals++;
-        const refused = this.#lose(rows, decision.reason);
-        const cause = outcome.kind === 'response' ? String(outcome.status) : outcome.code;
-        host.failed(this, {
-          action: 'reject',
-          cause,
-          words,
-          waitMs: 0,
-          rows: refused,
-          reason: decision.reason,
-        });
-        break;
+        const verdict = this.#judge(decision, rows);
+        if (verdict === 'halve') {
+          this.#note(REFUSED, 0, rows);
+          this.#inFlight = Math.min(rows, this.#refusals.limit);
+          this.attempts = 0;
+          this.holding = false;
+          body = undefined;
+          host.stats.add('splits', 1);
+          continue;
+        }
+        if (verdict === 'reject' || this.#isOutOfPatience()) {
+          await this.#giveUp(rows, decision, answer.cause);
+          break;
+        }
+        this.#note(REFUSED, 0, rows);
+        body = undefined;
+        if (await this.#takesOthers()) continue;
+        const waitMs = backoffMs(this.attempts, host.settings, host.random());
+        failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs };
+      } else {
+        if (decision.maybeDelivered && resent === FRESH) this.#note(UNKNOWN, 0, rows);
+        failure = { ...decision, words: answer.words };
       }
-      this.attempts++;
-      this.holding = decision.action === 'hold';
-      resent ||= decision.maybeDelivered;
-      host.stats.add(this.holding ? 'holds' : 'retries', 1);
-      this.#countRetried(rows);
-      host.failed(this, {
-        action: decision.action,
-        cause: decision.cause,
-        words,
-        waitMs: decision.waitMs,
-        rows: 0,
-        reason: undefined,
-      });
-      await wait(decision.waitMs, this.#abort.signal);
+      await this.#wait(failure, rows);
     }
+    if (this.#abort.signal.aborted && this.#liveRows(this.#inFlight) > 0 && !taken) return;
+    this.#finish(taken);
+  }
+
+  /** The first rows are settled, in one way or another. */
+  #finish(taken: boolean): void {
+    const host = this.#host;
+    const rows = this.#inFlight;
     const recovered = taken && this.attempts > 0;
     this.attempts = 0;
     this.holding = false;
-    host.settled(this, rows);
+    this.#count(0, rows);
+    host.settled(this, 0, rows);
     this.queue.shift(rows);
     this.#inFlight = 0;
     if (recovered) host.recovered(this);
@@ -266,81 +310,221 @@ export class Loop {
     this.wake();
   }
 
-  #build(rows: number, metadata: boolean): Uint8Array {
-    const { queue } = this;
-    return metadata
-      ? this.#emitter.emitMetadata(queue, queue.head, rows, this.#body).bytes
-      : this.#emitter.emit(queue, queue.head, rows, queue.context.dictionary, this.#body).bytes;
+  /** Sends `rows` rows from row `from` on as one request, once. Undefined when it was cut. */
+  async #send(from: number, rows: number, body: Uint8Array): Promise<Answered | undefined> {
+    const host = this.#host;
+    const { stats } = host;
+    const at = (this.queue.head + from) & this.queue.mask;
+    const metadata = this.queue.kind[at] === METADATA;
+    const known = this.queue.resent[at]!;
+    host.leaving(this, from, rows);
+    const started = performance.now();
+    const outcome = await host.destination.post(body, this.attempts, this.#abort.signal);
+    if (outcome.kind === 'aborted') return undefined;
+    const seconds = (performance.now() - started) / 1000;
+    this.busySeconds += seconds;
+    stats.observeRequest(seconds);
+    stats.add('requests', 1);
+    stats.add('bytesSent', body.length);
+    if (metadata) stats.add('metadataBytesSent', body.length);
+    if (known !== FRESH) stats.add('resentRows', this.#liveRows(rows, from));
+    const sent = { attempt: this.attempts, resent: known === UNKNOWN };
+    const decision = decide(outcome, sent, host.settings, host.random(), host.now());
+    if (decision.action === 'settle') {
+      host.taken++;
+      host.patience = PATIENCE_ROWS;
+    }
+    const cause = outcome.kind === 'response' ? String(outcome.status) : outcome.code;
+    return { decision, cause, words: outcome.words };
   }
 
-  /** Marks rows that are past their TTL to be left out; true when there were new ones. */
-  #expire(rows: number): boolean {
-    const { ttlMs } = this.#host.settings;
-    if (ttlMs === 0) return false;
+  async #wait(failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): Promise<void> {
+    const host = this.#host;
+    this.attempts++;
+    this.holding = failure.action === 'hold';
+    host.stats.add(this.holding ? 'holds' : 'retries', 1);
+    const kinds = this.#liveByKind(0, rows);
+    for (let kind = 0; kind < KINDS; kind++) host.stats.addRetried(kind, kinds[kind]!);
+    host.failed(this, failure);
+    this.#pause = new AbortController();
+    if (this.#abort.signal.aborted || this.queue.rowsBefore(this.#drop.segment) > 0) this.#pause.abort();
+    await wait(failure.waitMs, this.#pause.signal);
+    this.#pause = undefined;
+  }
+
+  #judge(decision: Extract<Decision, { action: 'reject' }>, rows: number): Verdict {
     const { queue } = this;
-    const oldest = this.#host.now() - ttlMs;
-    let found = false;
+    const at = this.#firstLive(rows);
+    return this.#refusals.judge(
+      {
+        fault: decision.fault,
+        rows: this.#liveRows(rows) === 1 ? 1 : rows,
+        unknown: queue.resent[at] === UNKNOWN,
+        row: queue.context.segment * 2 ** 32 + queue.row[at]!,
+        series: this.#series(at),
+      },
+      this.#host.taken,
+    );
+  }
+
+  /** Index of the columns of the first row that is sent. */
+  #firstLive(rows: number): number {
+    const { head, mask, skip } = this.queue;
+    let i = 0;
+    while (i < rows && skip[(head + i) & mask] !== LIVE) i++;
+    return (head + i) & mask;
+  }
+
+  #isOutOfPatience(): boolean {
+    const host = this.#host;
+    if (this.attempts < PATIENCE_ATTEMPTS || host.pendingRows > PATIENCE_PENDING || host.patience === 0) {
+      return false;
+    }
+    host.patience--;
+    return true;
+  }
+
+  /** Tries the oldest rows of other shards, one by one; true when one was taken. */
+  async #takesOthers(): Promise<boolean> {
+    const { queue } = this;
+    const seen = new Set([queue.shard[queue.head]!]);
+    let probes = 0;
+    for (let i = this.#inFlight; i < queue.contextRows && probes < MOST_PROBES; i++) {
+      const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] === SETTLED || seen.has(queue.shard[at]!)) continue;
+      seen.add(queue.shard[at]!);
+      if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.#series(at))) continue;
+      probes++;
+      const answer = await this.#send(i, 1, this.#build(i, 1));
+      if (answer === undefined) return false;
+      const { decision } = answer;
+      if (decision.action === 'settle') {
+        this.#count(i, 1);
+        this.#host.settled(this, i, 1);
+        queue.skip[at] = SETTLED;
+        return true;
+      }
+      if (decision.action === 'reject') this.#note(REFUSED, i, 1);
+      else {
+        if (decision.maybeDelivered && queue.resent[at] === FRESH) this.#note(UNKNOWN, i, 1);
+        return false;
+      }
+    }
+    return false;
+  }
+
+  /** Marks the live ones of the first rows as lost, after they were kept where people find them. */
+  async #giveUp(
+    rows: number,
+    decision: Extract<Decision, { action: 'reject' }>,
+    cause: string,
+  ): Promise<void> {
+    const { queue } = this;
+    const host = this.#host;
+    const { reason, words } = decision;
+    if (reason === 'rejected') {
+      const letters = lettersOf(queue, rows, (i) => this.#build(i, 1));
+      await host.kept({ reason, cause, words, atMs: host.now(), letters });
+    }
+    const series = this.#series(this.#firstLive(rows));
+    let refused = 0;
     for (let i = 0; i < rows; i++) {
       const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] === 1 || queue.kind[at] === METADATA) continue;
-      if (queue.time[2 * at + 1]! * 4294967296 + (queue.time[2 * at]! >>> 0) >= oldest) continue;
-      queue.skip[at] = 1;
+      if (queue.skip[at] !== LIVE) continue;
+      queue.skip[at] = lostFor(reason);
+      refused++;
+    }
+    if (refused === 1 && reason === 'rejected') this.#refusals.gaveUp(series);
+    host.failed(this, { action: 'reject', cause, words, rows: refused, reason });
+  }
+
+  #build(from: number, rows: number): Uint8Array {
+    const { queue } = this;
+    const first = (queue.head + from) & queue.mask;
+    return queue.kind[first] === METADATA
+      ? this.#emitter.emitMetadata(queue, first, rows, this.#body).bytes
+      : this.#emitter.emit(queue, first, rows, queue.context.dictionary, this.#body).bytes;
+  }
+
+  /** What is known of rows that were sent, and not taken. */
+  #note(resent: typeof UNKNOWN | typeof REFUSED, from: number, rows: number): void {
+    const { queue } = this;
+    for (let i = from; i < from + rows; i++) {
+      const at = (queue.head + i) & queue.mask;
+      // Of what may have been taken before, a refusal says nothing.
+      if (queue.resent[at] !== UNKNOWN) queue.resent[at] = resent;
+    }
+  }
+
+  /** Marks the first rows that are past their TTL, or to be dropped, to be left out; true when there were new ones. */
+  #leaveOut(rows: number): boolean {
+    const { queue } = this;
+    const { ttlMs } = this.#host.settings;
+    const dropped = Math.min(rows, queue.rowsBefore(this.#drop.segment));
+    let found = false;
+    for (let i = 0; i < dropped; i++) {
+      const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] !== LIVE) continue;
+      queue.skip[at] = this.#drop.skip;
       found = true;
-      this.#host.stats.addLost('expired', queue.kind[at]!, 1);
+    }
+    if (ttlMs === 0) return found;
+    const oldest = this.#host.now() - ttlMs;
+    const expired = lostFor('expired');
+    for (let i = dropped; i < rows; i++) {
+      const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] !== LIVE || queue.kind[at] === METADATA) continue;
+      if (queue.timeMs(at) >= oldest) continue;
+      queue.skip[at] = expired;
+      found = true;
     }
     return found;
   }
 
-  #liveRows(rows: number): number {
+  #liveRows(rows: number, from = 0): number {
+    const { queue } = this;
     let live = 0;
-    for (let i = 0; i < rows; i++) if (this.queue.skip[(this.queue.head + i) & this.queue.mask] === 0) live++;
+    for (let i = from; i < from + rows; i++) if (queue.skip[(queue.head + i) & queue.mask] === LIVE) live++;
     return live;
   }
 
-  #delivered(rows: number): void {
+  /** Counts rows as what became of them; those that are live were delivered. */
+  #count(from: number, rows: number): void {
     const { queue } = this;
     const { stats } = this.#host;
-    const kinds = this.#liveByKind(rows);
-    let newestHi = -0x80000000;
-    let newestLo = 0;
-    for (let i = 0; i < rows; i++) {
+    let newestMs = Number.NEGATIVE_INFINITY;
+    for (let i = from; i < from + rows; i++) {
       const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] === 1) continue;
-      const hi = queue.time[2 * at + 1]!;
-      const lo = queue.time[2 * at]! >>> 0;
-      if (hi > newestHi || (hi === newestHi && lo > newestLo)) {
-        newestHi = hi;
-        newestLo = lo;
-      }
+      const skip = queue.skip[at]!;
+      if (skip === SETTLED) continue;
+      if (skip !== LIVE) stats.addLost(reasonOf(skip), queue.kind[at]!, 1);
+      else newestMs = Math.max(newestMs, queue.timeMs(at));
     }
-    for (let kind = 0; kind < KINDS; kind++) if (kinds[kind]! > 0) stats.addDelivered(kind, kinds[kind]!);
-    const newestMs = newestHi * 4294967296 + newestLo;
-    if (newestMs > stats.get('highestSentMs')) stats.set('highestSentMs', newestMs);
-    stats.observeDelay(Math.max(0, this.#host.now() - this.#host.committedMs(this)) / 1000, rows);
-  }
-
-  #lose(rows: number, reason: EndpointReason): number {
-    const kinds = this.#liveByKind(rows);
-    let sum = 0;
+    const kinds = this.#liveByKind(from, rows);
+    let live = 0;
     for (let kind = 0; kind < KINDS; kind++) {
-      this.#host.stats.addLost(reason, kind, kinds[kind]!);
-      sum += kinds[kind]!;
+      live += kinds[kind]!;
+      if (kinds[kind]! > 0) stats.addDelivered(kind, kinds[kind]!);
     }
-    return sum;
+    if (live === 0) return;
+    if (newestMs > stats.get('highestSentMs')) stats.set('highestSentMs', newestMs);
+    stats.observeDelay(Math.max(0, this.#host.now() - this.#host.committedMs(this)) / 1000, live);
   }
 
-  #countRetried(rows: number): void {
-    const kinds = this.#liveByKind(rows);
-    for (let kind = 0; kind < KINDS; kind++) this.#host.stats.addRetried(kind, kinds[kind]!);
-  }
-
-  #liveByKind(rows: number): number[] {
+  #liveByKind(from: number, rows: number): number[] {
     const kinds = new Array<number>(KINDS).fill(0);
     const { queue } = this;
-    for (let i = 0; i < rows; i++) {
+    for (let i = from; i < from + rows; i++) {
       const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] === 0) kinds[queue.kind[at]!]!++;
+      if (queue.skip[at] === LIVE) kinds[queue.kind[at]!]!++;
     }
     return kinds;
   }
+}
+
+interface Answered {
+  readonly decision: Decision;
+  /** The status, or the code of what went wrong. */
+  readonly cause: string;
+  readonly words: string;
 }

@@ -1,9 +1,12 @@
 import { EmitterV1 } from '../protocol/emit-v1.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
 import { desiredShards } from './autoshard.ts';
+import type { DeadLetters } from './dead-letter.ts';
 import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
 import { SHARDS } from './progress.ts';
+import { SETTLED } from './row-queue.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
 
 export interface ManagerOptions {
@@ -19,8 +22,8 @@ export interface ManagerOptions {
   readonly onProgress: () => void;
   /** Some loop has room, or shards are free to be served again. */
   readonly onRoom: () => void;
-  /** Rows that are done with, in whatever way. */
-  readonly onSettled: (rows: number) => void;
+  /** Keeps rows that are about to be given up; resolves when it has, or cannot. */
+  readonly onLetters: (letters: DeadLetters) => Promise<void>;
   readonly onFailure: (loop: Loop, failure: LoopFailure) => void;
   readonly onRecovery: (loop: Loop) => void;
 }
@@ -38,6 +41,8 @@ export class Manager implements LoopHost {
   readonly destination: Destination;
   readonly stats: EndpointStats;
   readonly loops: Loop[] = [];
+  taken = 0;
+  patience = 0;
   readonly #options: ManagerOptions;
   readonly #table: ShardTable;
   readonly #emitter: EmitterV1 = new EmitterV1();
@@ -140,26 +145,38 @@ export class Manager implements LoopHost {
     await Promise.all([...this.loops.map((loop) => loop.stop()), ...this.#retired]);
   }
 
-  leaving(loop: Loop, rows: number): void {
+  /**
+   * Gives up the rows of segments before `segment` that are queued, for `reason`: each is counted and settled in its
+   * turn, also behind a request that keeps failing. A request that is on its way is waited for.
+   */
+  dropBefore(segment: number, reason: EndpointReason): void {
+    for (const loop of this.loops) loop.dropBefore(segment, reason);
+  }
+
+  leaving(loop: Loop, from: number, rows: number): void {
     const { queue } = loop;
     const { segment } = queue.context;
-    for (let i = 0; i < rows; i++) {
+    for (let i = from; i < from + rows; i++) {
       const at = (queue.head + i) & queue.mask;
       this.#table.sent(queue.shard[at]!, segment, queue.row[at]!);
     }
     this.#options.onProgress();
   }
 
-  settled(loop: Loop, rows: number): void {
+  settled(loop: Loop, from: number, rows: number): void {
     const { queue } = loop;
     const { segment } = queue.context;
-    for (let i = 0; i < rows; i++) {
+    for (let i = from; i < from + rows; i++) {
       const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] === SETTLED) continue;
       this.#table.settled(queue.shard[at]!, segment, queue.row[at]!);
     }
     if (this.moving) this.#settleMoves();
-    this.#options.onSettled(rows);
     this.#options.onProgress();
+  }
+
+  kept(letters: DeadLetters): Promise<void> {
+    return this.#options.onLetters(letters);
   }
 
   moved(_loop: Loop): void {

@@ -2,6 +2,7 @@ import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { crc32 } from 'node:zlib';
 import { comparePositions, type Position } from '../serialization/position.ts';
+import { KINDS } from '../serialization/rows.ts';
 
 /** The hash space is cut into this many virtual shards. On disk: never change it. */
 export const SHARDS = 256;
@@ -18,37 +19,61 @@ export const SHARDS = 256;
  * The file has two slots, written in turn; a block carries a sequence number and a CRC. A kill in the middle of
  * a write leaves the other slot, and the request that the torn block announced had not left.
  *
- *     0    8     "SPWPROG1"
+ *     0    8     "SPWPROG2"
  *     8    8     sequence, f64
  *     16   8     rows that were read and are not settled, f64
  *     24   12    front: segment f64, row u32
  *     36   4     routing, u32: what the shard of a series depends on beside its labels; 0 is nothing
- *     40   256   loop of each shard, u8
- *     296  2048  low segments, f64         everything of the shard before it is settled
- *     2344 1024  low rows, u32
- *     3368 2048  sent segments, f64        nothing of the shard behind it has been sent
- *     5416 1024  sent rows, u32
- *     6440 4     CRC-32 of all before
+ *     40   8     rows received, f64                what the queue got since the endpoint is there
+ *     48   8     rows returned, f64                rows that wait again although they were settled
+ *     56   12    known: segment f64, row u32       everything before it is counted as received
+ *     68   12    counted: segment f64, row u32     losses before it that belong to no shard are counted
+ *     80   1056  rows settled, f64                 33 outcomes of 4 kinds: delivered, and lost by reason
+ *     1136 256   loop of each shard, u8
+ *     1392 2048  low segments, f64                 everything of the shard before it is settled
+ *     3440 1024  low rows, u32
+ *     4464 2048  sent segments, f64                nothing of the shard behind it has been sent
+ *     6512 1024  sent rows, u32
+ *     7536 4     CRC-32 of all before
  *
- * Everything is little-endian. The arrays are used in place, so nothing is copied when a request leaves.
+ * Everything is little-endian. The arrays are used in place, so nothing is copied when a request leaves. Since the
+ * counts are saved with the positions they belong to, they balance also after a kill.
  */
-export const PROGRESS_BYTES = 6444;
+export const PROGRESS_BYTES = 7540;
 
-const MAGIC = Buffer.from('SPWPROG1');
+const MAGIC = Buffer.from('SPWPROG2');
 const FRONT_AT = 24;
 const ROUTING_AT = 36;
-const LOOPS_AT = 40;
-const LOW_SEGMENTS_AT = 296;
+const RECEIVED_AT = 40;
+const KNOWN_AT = 56;
+const COUNTED_AT = 68;
+const COUNTS_AT = 80;
+const COUNTS = 33 * KINDS;
+const LOOPS_AT = COUNTS_AT + 8 * COUNTS;
+const LOW_SEGMENTS_AT = LOOPS_AT + SHARDS;
 const LOW_ROWS_AT = LOW_SEGMENTS_AT + 8 * SHARDS;
 const SENT_SEGMENTS_AT = LOW_ROWS_AT + 4 * SHARDS;
 const SENT_ROWS_AT = SENT_SEGMENTS_AT + 8 * SHARDS;
 const CRC_AT = SENT_ROWS_AT + 4 * SHARDS;
 
-export interface Progress {
-  readonly sequence: number;
+/** What is noted beside the shards and the counts. */
+export interface Standing {
   /** Rows before `front` that are not settled. */
   readonly unsettled: number;
   readonly front: Position;
+  /** The furthest front there was: rows before it that belong to no shard, and are lost, are counted. */
+  readonly counted: Position;
+  /** Rows that the queue got since the endpoint is there, as far as `known`. */
+  readonly received: number;
+  readonly known: Position;
+  /** Rows that wait again although they were settled. */
+  readonly returned: number;
+}
+
+export interface Progress extends Standing {
+  readonly sequence: number;
+  /** Rows that are settled: by kind delivered, then by kind for each reason (`EndpointStats.counts`). */
+  readonly counts: Float64Array;
   /** Positions of shards mean something only under the routing that they were noted under. */
   readonly routing: number;
   readonly loops: Readonly<Uint8Array>;
@@ -61,6 +86,7 @@ export interface Progress {
 /** The block that is being kept: its arrays are the live state of the shards. */
 export class ProgressBlock {
   readonly bytes: Uint8Array = new Uint8Array(new ArrayBuffer(PROGRESS_BYTES));
+  readonly #counts: Float64Array = new Float64Array(this.bytes.buffer, COUNTS_AT, COUNTS);
   readonly loop: Uint8Array = new Uint8Array(this.bytes.buffer, LOOPS_AT, SHARDS);
   readonly lowSegment: Float64Array = new Float64Array(this.bytes.buffer, LOW_SEGMENTS_AT, SHARDS);
   readonly lowRow: Uint32Array = new Uint32Array(this.bytes.buffer, LOW_ROWS_AT, SHARDS);
@@ -82,27 +108,42 @@ export class ProgressBlock {
   }
 
   /** True when the block says something else than when this was last asked. */
-  changed(unsettled: number, front: Position): boolean {
+  changed(standing: Standing, counts: Float64Array): boolean {
+    this.#put(standing, counts);
     // The CRC of what does not change by itself: all but the sequence.
-    const crc = crc32(
-      this.bytes.subarray(LOOPS_AT, CRC_AT),
-      crc32(`${unsettled} ${front.segment} ${front.row}`),
-    );
+    const crc = crc32(this.bytes.subarray(16, CRC_AT));
     const changed = crc !== this.#lastCrc;
     this.#lastCrc = crc;
     return changed;
   }
 
   /** Numbers the block and closes it with its CRC, to be written. */
-  seal(unsettled: number, front: Position): Uint8Array {
-    const view = this.#view;
-    view.setFloat64(8, ++this.#sequence, true);
-    view.setFloat64(16, unsettled, true);
-    view.setFloat64(FRONT_AT, front.segment, true);
-    view.setUint32(FRONT_AT + 8, front.row, true);
-    view.setUint32(CRC_AT, crc32(this.bytes.subarray(0, CRC_AT)), true);
+  seal(standing: Standing, counts: Float64Array): Uint8Array {
+    this.#put(standing, counts);
+    this.#view.setFloat64(8, ++this.#sequence, true);
+    this.#view.setUint32(CRC_AT, crc32(this.bytes.subarray(0, CRC_AT)), true);
     return this.bytes;
   }
+
+  #put(standing: Standing, counts: Float64Array): void {
+    const view = this.#view;
+    view.setFloat64(16, standing.unsettled, true);
+    putPosition(view, FRONT_AT, standing.front);
+    view.setFloat64(RECEIVED_AT, standing.received, true);
+    view.setFloat64(RECEIVED_AT + 8, standing.returned, true);
+    putPosition(view, KNOWN_AT, standing.known);
+    putPosition(view, COUNTED_AT, standing.counted);
+    this.#counts.set(counts);
+  }
+}
+
+function putPosition(view: DataView, at: number, position: Position): void {
+  view.setFloat64(at, position.segment, true);
+  view.setUint32(at + 8, position.row, true);
+}
+
+function positionAt(view: DataView, at: number): Position {
+  return { segment: view.getFloat64(at, true), row: view.getUint32(at + 8, true) };
 }
 
 /** Reads a block; undefined when it is not whole. */
@@ -118,7 +159,12 @@ export function decodeProgress(bytes: Uint8Array): Progress | undefined {
   return {
     sequence: view.getFloat64(8, true),
     unsettled: view.getFloat64(16, true),
-    front: { segment: view.getFloat64(FRONT_AT, true), row: view.getUint32(FRONT_AT + 8, true) },
+    front: positionAt(view, FRONT_AT),
+    received: view.getFloat64(RECEIVED_AT, true),
+    returned: view.getFloat64(RECEIVED_AT + 8, true),
+    known: positionAt(view, KNOWN_AT),
+    counted: positionAt(view, COUNTED_AT),
+    counts: Float64Array.from({ length: COUNTS }, (_, i) => view.getFloat64(COUNTS_AT + 8 * i, true)),
     routing: view.getUint32(ROUTING_AT, true),
     loops: bytes.slice(LOOPS_AT, LOOPS_AT + SHARDS),
     low: positions(LOW_SEGMENTS_AT, LOW_ROWS_AT),
@@ -134,6 +180,11 @@ export function lowest(progress: Progress): Position {
 /** The position behind which nothing has been sent. */
 export function furthestSent(progress: Progress): Position {
   return progress.sent.reduce((sent, p) => (comparePositions(p, sent) > 0 ? p : sent));
+}
+
+/** Rows that are settled, in whatever way. */
+export function settledRows(progress: Progress): number {
+  return progress.counts.reduce((sum, rows) => sum + rows, 0);
 }
 
 /** The newest of several blocks; all come from one writer, so it is the furthest too. */
@@ -176,9 +227,13 @@ export class ProgressFile {
     this.#slot = sequence(first) >= sequence(second) ? 1 : 0;
   }
 
-  /** Writes a block over the older one. */
+  /**
+   * Writes a block over the older one. Throws what the file system throws, and when it takes only a part; then the
+   * newer block is still whole, and the next one goes to the same slot.
+   */
   write(block: Uint8Array): void {
-    fs.writeSync(this.#fd, block, 0, PROGRESS_BYTES, this.#slot * PROGRESS_BYTES);
+    const written = fs.writeSync(this.#fd, block, 0, PROGRESS_BYTES, this.#slot * PROGRESS_BYTES);
+    if (written < PROGRESS_BYTES) throw new Error(`only ${written} of ${PROGRESS_BYTES} bytes were written`);
     this.#slot = 1 - this.#slot;
   }
 

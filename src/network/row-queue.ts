@@ -1,6 +1,29 @@
 import type { OutgoingRows } from '../protocol/emit-v1.ts';
 import { type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
+import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
+
+/** In the column `skip`: the row is to be sent. */
+export const LIVE = 0;
+/** It was settled before its turn came. Between the two: it is lost, for the reason of `lostFor` less one. */
+export const SETTLED = 255;
+
+/** In the column `resent`: the row has not been sent. */
+export const FRESH = 0;
+/** It was sent, and what became of it is not known (RLY-13). */
+export const UNKNOWN = 1;
+/** It was in a request that was refused; some receivers keep the good rows of such a request all the same. */
+export const REFUSED = 2;
+
+/** What the column `skip` says of a row that is lost for `reason`. */
+export function lostFor(reason: EndpointReason): number {
+  return 1 + endpointReasonNames.indexOf(reason);
+}
+
+/** The reverse of `lostFor`. */
+export function reasonOf(skip: number): EndpointReason {
+  return endpointReasonNames[skip - 1]!;
+}
 
 /** The segment that a queued row comes from: its dictionary, kept as long as rows refer to it. */
 export interface RowContext {
@@ -25,12 +48,13 @@ export class RowQueue implements OutgoingRows {
   readonly time: Int32Array;
   readonly value: Int32Array;
   readonly kind: Uint8Array;
+  /** `LIVE`, `SETTLED` or `lostFor` a reason. */
   readonly skip: Uint8Array;
   readonly payload: (Payload | undefined)[];
   /** Ordinal in its segment. */
   readonly row: Uint32Array;
   readonly shard: Uint8Array;
-  /** 1 for a row that may have been delivered before (RLY-13). */
+  /** `FRESH`, `UNKNOWN` or `REFUSED`. Rows of different kinds never share a request (RLY-13). */
   readonly resent: Uint8Array;
   head = 0;
   length = 0;
@@ -56,6 +80,16 @@ export class RowQueue implements OutgoingRows {
     this.resent = new Uint8Array(size);
   }
 
+  /** How many rows from the head on are of segments before `segment`. */
+  rowsBefore(segment: number): number {
+    let rows = 0;
+    for (const run of this.#runs) {
+      if (run.context.segment >= segment) break;
+      rows += run.rows;
+    }
+    return rows;
+  }
+
   get full(): boolean {
     return this.length >= this.capacity || this.payloadBytes >= MAX_PAYLOAD_BYTES;
   }
@@ -70,12 +104,13 @@ export class RowQueue implements OutgoingRows {
     return this.#runs[0]?.rows ?? 0;
   }
 
-  /** Adds a row; the caller has seen that the queue is not full. */
+  /** Adds a row; the caller has seen that the queue is not full. `skip` is `LIVE` or `lostFor` a reason. */
   push(
     context: RowContext,
     row: number,
     shard: number,
     resent: number,
+    skip: number,
     kind: number,
     series: number,
     timeLo: number,
@@ -95,7 +130,7 @@ export class RowQueue implements OutgoingRows {
     this.value[2 * at] = valueLo;
     this.value[2 * at + 1] = valueHi;
     this.kind[at] = kind;
-    this.skip[at] = 0;
+    this.skip[at] = skip;
     this.row[at] = row;
     this.shard[at] = shard;
     this.resent[at] = resent;
@@ -103,6 +138,11 @@ export class RowQueue implements OutgoingRows {
       this.payload[at] = payload;
       this.payloadBytes += payload?.bytes.length ?? 0;
     }
+  }
+
+  /** Time of the row at index `at` of the columns, ms since the epoch; 0 for metadata. */
+  timeMs(at: number): number {
+    return this.time[2 * at + 1]! * 4294967296 + (this.time[2 * at]! >>> 0);
   }
 
   /** Forgets the first `rows` rows, which share a context. */

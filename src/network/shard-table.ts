@@ -120,6 +120,12 @@ export class ShardTable {
     this.pendingRows++;
   }
 
+  /** Counts a row that was not queued as settled. Nothing of the shard may be pending. */
+  passed(s: number, segment: number, row: number): void {
+    this.lowSegment[s] = segment;
+    this.lowRow[s] = row + 1;
+  }
+
   /** Counts the oldest pending row, at `row` of `segment`, as settled. */
   settled(s: number, segment: number, row: number): void {
     this.pending[s]!--;

@@ -10,7 +10,7 @@ export interface OutgoingRows {
   readonly time: Int32Array;
   readonly value: Int32Array;
   readonly kind: Uint8Array;
-  /** 1 for a row that is left out. */
+  /** Anything but 0 for a row that is left out. */
   readonly skip: Uint8Array;
   readonly payload: readonly (Payload | undefined)[];
 }
@@ -97,7 +97,7 @@ export class EmitterV1 {
     plain.clear();
     for (let i = 0; i < count; i++) {
       const at = (first + i) & rows.mask;
-      if (rows.skip[at] === 1 || rows.kind[at] !== METADATA) continue;
+      if (rows.skip[at] !== 0 || rows.kind[at] !== METADATA) continue;
       const { bytes } = rows.payload[at]!;
       plain.putVarint(0x1a);
       plain.putVarint(bytes.length);
@@ -122,7 +122,7 @@ export class EmitterV1 {
       const start = i;
       const at = (first + i) & mask;
       i++;
-      if (skip[at] === 1) continue;
+      if (skip[at] !== 0) continue;
       const id = series[at]!;
       let size = seriesBytes[id]!;
       if (kind[at] === SAMPLE) {
@@ -180,7 +180,7 @@ export class EmitterV1 {
       const start = i;
       const at = (first + i) & mask;
       i++;
-      if (skip[at] === 1) continue;
+      if (skip[at] !== 0) continue;
       const id = series[at]!;
       const size = groups[start]!;
 
@@ -274,7 +274,7 @@ export class EmitterV1 {
         else this.#putBytes(stamp, 0, stampLength);
         tailAt = this.#at - stampLength;
         // The next row of the same series goes into the same TimeSeries; `#measure` counted it.
-        while (i < count && skip[(first + i) & mask] === 1) i++;
+        while (i < count && skip[(first + i) & mask] !== 0) i++;
         if (i >= count) break;
         const next = (first + i) & mask;
         if (series[next] !== id || kind[next] !== SAMPLE) break;

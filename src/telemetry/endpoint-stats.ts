@@ -11,7 +11,6 @@ const scalars = [
   'shards',
   'shardsDesired',
   'pendingRows',
-  'waitingRows',
   'highestSentMs',
   'oldestWaitingMs',
   'segment',
@@ -24,6 +23,7 @@ const scalars = [
   'holdingLoops',
   'resentRows',
   'splits',
+  'returnedRows',
 ] as const;
 
 export type EndpointScalar = (typeof scalars)[number];
@@ -35,9 +35,9 @@ const reasonAt: Readonly<Record<EndpointReason, number>> = Object.fromEntries(
   endpointReasonNames.map((name, i) => [name, i]),
 ) as Record<EndpointReason, number>;
 
-const DELIVERED_AT = scalars.length;
-const RETRIED_AT = DELIVERED_AT + KINDS;
-const LOST_AT = RETRIED_AT + KINDS;
+const RETRIED_AT = scalars.length;
+const DELIVERED_AT = RETRIED_AT + KINDS;
+const LOST_AT = DELIVERED_AT + KINDS;
 const REQUEST_SECONDS_AT = LOST_AT + endpointReasonNames.length * KINDS;
 const HISTOGRAM_SIZE = durationBuckets.length + 2;
 const DELAY_SECONDS_AT = REQUEST_SECONDS_AT + HISTOGRAM_SIZE;
@@ -57,11 +57,14 @@ export interface HistogramReading {
  */
 export class EndpointStats {
   readonly buffer: SharedArrayBuffer;
+  /** Rows that are settled: by kind delivered, then by kind for each reason. They are saved, and go on after a restart. */
+  readonly counts: Float64Array;
   readonly #numbers: Float64Array;
 
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(8 * SIZE)) {
     this.buffer = buffer;
     this.#numbers = new Float64Array(buffer);
+    this.counts = this.#numbers.subarray(DELIVERED_AT, REQUEST_SECONDS_AT);
   }
 
   get(name: EndpointScalar): number {
@@ -112,6 +115,19 @@ export class EndpointStats {
     for (const reason of endpointReasonNames) {
       for (let kind = 0; kind < KINDS; kind++) rows += this.lost(reason, kind);
     }
+    return rows;
+  }
+
+  /** Goes on from saved counts; reasons that they do not have yet begin at 0. */
+  load(counts: Float64Array, returnedRows: number): void {
+    this.counts.set(counts.subarray(0, this.counts.length));
+    this.set('returnedRows', returnedRows);
+  }
+
+  /** Rows that are settled, in whatever way. */
+  get settledRows(): number {
+    let rows = 0;
+    for (const count of this.counts) rows += count;
     return rows;
   }
 

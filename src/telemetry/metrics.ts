@@ -13,6 +13,9 @@ export interface EndpointReading {
   readonly maxShards: number;
   readonly maxSamplesPerSend: number;
   readonly stats: EndpointStats;
+  /** Rows that the queue had for it, and what the counts and its positions differ by. */
+  readonly received: number;
+  readonly unaccounted: number;
   /** Rows and bytes that wait for it on disk, and the age of the oldest, in seconds. */
   readonly backlog: { readonly rows: number; readonly bytes: number; readonly seconds: number };
 }
@@ -191,6 +194,21 @@ export class Metrics {
       'backlog_seconds',
       'Age of the oldest row that waits for the endpoint.',
       (e) => e.backlog.seconds,
+    );
+    each(
+      'counter',
+      'received_rows_total',
+      'Rows that the queue had for the endpoint since it is there.',
+      (e) => e.received,
+    );
+    each('counter', 'returned_rows_total', 'Rows that were settled and wait again.', (e) =>
+      e.stats.get('returnedRows'),
+    );
+    each(
+      'gauge',
+      'unaccounted_rows',
+      'received + returned - delivered - dropped - waiting, where waiting is counted in the queue: anything but 0 is a defect.',
+      (e) => e.unaccounted,
     );
     each('gauge', 'loops', 'Network loops that run.', (e) => e.stats.get('shards'));
     each('gauge', 'loops_failing', 'Network loops whose request has failed and is tried again.', (e) =>

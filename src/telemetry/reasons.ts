@@ -14,6 +14,7 @@ export const doorReasons = {
   invalid_metadata: 'A metadata entry has no family name, or text that is not UTF-8.',
 } as const;
 
+/** Counts are saved by the place of their reason here: append only, at most 32 (network/progress.ts). */
 export const endpointReasons = {
   expired: 'Older than the `ttl` of the endpoint when it was queued or about to be sent.',
   rejected: 'Refused for good by the receiver (a 4xx that is not retried); its words are in the log.',

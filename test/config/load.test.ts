@@ -49,6 +49,7 @@ remote_write:
       max_backoff: 1s
       sample_age_limit: 2h
       retry_on_http_429: false
+    replies: {profile: strict, retry_on_http_408: true}
     metadata_config: {send: false, send_interval: 5m, max_samples_per_send: 7}
     start_at: now
     max_backlog_bytes: 2MiB
@@ -103,6 +104,7 @@ remote_write:
             retryOnHttp429: false,
           },
           metadataConfig: { send: false, sendIntervalMs: 300_000, maxSamplesPerSend: 7 },
+          replies: { retryOn408: true, holdOn4xx: false, splitRefused: false },
           ttlMs: 7_200_000,
           startAt: 'now',
           maxBacklogBytes: 2_097_152,
@@ -119,6 +121,7 @@ remote_write:
           headers: {},
           queueConfig: defaults.queueConfig,
           metadataConfig,
+          replies: { retryOn408: true, holdOn4xx: true, splitRefused: true },
           ttlMs: 0,
           startAt: 'oldest',
           maxBacklogBytes: undefined,

@@ -5,6 +5,7 @@ import { Feeder } from '../../src/endpoint/feeder.ts';
 import { SegmentContext } from '../../src/endpoint/segment-context.ts';
 import { type Damage, type ReadLimit, SegmentStore } from '../../src/endpoint/wal-reader.ts';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
+import type { DeadLetters } from '../../src/network/dead-letter.ts';
 import type { Destination } from '../../src/network/destination.ts';
 import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
 import { Manager, type ManagerOptions } from '../../src/network/manager.ts';
@@ -70,12 +71,12 @@ export class Delivery {
   readonly stats: EndpointStats = new EndpointStats();
   readonly damage: Damage[] = [];
   readonly failures: LoopFailure[] = [];
+  readonly letters: DeadLetters[] = [];
   readonly errors: unknown[] = [];
   /** Orders to drop that were done, and how many rows the reader gave up for each. */
   readonly drops: { readonly before: number; readonly rows: number }[] = [];
   /** Rows that were not settled when it started. */
   readonly waitingAtStart: number;
-  settledRows = 0;
   now = noon;
   /** Segments that are open now, and the most there were. */
   openSegments = 0;
@@ -84,6 +85,8 @@ export class Delivery {
   readonly #block: ProgressBlock;
   readonly #queue: FileQueue;
   readonly #rowsAtStart: number;
+  readonly #receivedAtStart: number;
+  readonly #settledBefore: number;
   readonly #progress = new Progress();
   #noted: Uint8Array | undefined;
   #stopped: Promise<void> | undefined;
@@ -102,6 +105,12 @@ export class Delivery {
             behindStart,
             progress.unsettled + queue.rowsFrom(progress.front.segment, progress.front.row),
           );
+    if (progress !== undefined) this.stats.load(progress.counts, progress.returned);
+    this.#settledBefore = this.stats.settledRows;
+    this.#receivedAtStart =
+      progress === undefined
+        ? behindStart
+        : progress.received + queue.rowsFrom(progress.known.segment, progress.known.row);
     this.#queue = queue;
     this.#rowsAtStart = queue.rowsFrom(0, 0);
     const rewrite = externalLabels && new ExternalLabels(externalLabels);
@@ -118,7 +127,9 @@ export class Delivery {
       random: () => 0.5,
       onProgress: () => this.#note(),
       onRoom: () => this.feeder.pump(),
-      onSettled: (rows) => this.#settled(rows),
+      onLetters: async (letters) => {
+        this.letters.push(letters);
+      },
       onFailure: (_, failure) => this.failures.push(failure),
       onRecovery: () => undefined,
     });
@@ -136,6 +147,7 @@ export class Delivery {
       manager: this.manager,
       stats: this.stats,
       start,
+      counted: progress?.counted ?? start,
       settledAhead: behindStart - this.waitingAtStart,
       ttlMs: settings.ttlMs,
       metadata,
@@ -144,10 +156,9 @@ export class Delivery {
       onDamage: (damage) => {
         this.damage.push(damage);
         this.stats.addLost('damaged', 0, damage.rows);
-        this.#settled(damage.rows);
       },
       onError: (error) => this.errors.push(error),
-      onSettled: (rows) => this.#settled(rows),
+      onReturned: (rows) => this.stats.add('returnedRows', rows),
       onDropped: ({ before }, rows) => {
         this.drops.push({ before, rows });
         setImmediate(() => this.#progress.made());
@@ -158,9 +169,25 @@ export class Delivery {
     this.feeder.pump();
   }
 
+  /** Rows that were settled in this process. */
+  get settledRows(): number {
+    return this.stats.settledRows - this.#settledBefore;
+  }
+
   /** Rows that are durable and not settled, by the count of what was settled. */
   get waitingRows(): number {
-    return this.waitingAtStart + this.#queue.rowsFrom(0, 0) - this.#rowsAtStart - this.settledRows;
+    return this.received + this.stats.get('returnedRows') - this.stats.settledRows;
+  }
+
+  /** Rows that the queue had for the endpoint since it is there. */
+  get received(): number {
+    return this.#receivedAtStart + this.#queue.rowsFrom(0, 0) - this.#rowsAtStart;
+  }
+
+  /** Rows that are not settled, by the positions of the last block. */
+  get waitingByPosition(): number {
+    const { unsettled, front } = decodeProgress(this.#noted!)!;
+    return unsettled + this.#queue.rowsFrom(front.segment, front.row);
   }
 
   /** The block that a process started now would find. */
@@ -219,12 +246,17 @@ export class Delivery {
 
   #note(): void {
     this.mostPending = Math.max(this.mostPending, this.manager.pendingRows);
-    this.#noted = this.#block.seal(this.feeder.unsettled, this.feeder.front).slice();
-    setImmediate(() => this.#progress.made());
-  }
-
-  #settled(rows: number): void {
-    this.settledRows += rows;
+    const { unsettled, front, counted } = this.feeder;
+    const { segment, rows } = this.#queue.watermark;
+    const standing = {
+      unsettled,
+      front,
+      counted,
+      received: this.received,
+      known: { segment, row: rows },
+      returned: this.stats.get('returnedRows'),
+    };
+    this.#noted = this.#block.seal(standing, this.stats.counts).slice();
     setImmediate(() => this.#progress.made());
   }
 }

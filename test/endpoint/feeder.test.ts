@@ -227,6 +227,8 @@ test('killed at any moment: the next process sends what is not settled, in order
         arrivals.add(destination.delivered.slice(begin));
         assert.equal(delivery.feeder.unsettled, 0);
         assert.equal(delivery.waitingRows, 0);
+        assert.equal(delivery.stats.get('returnedRows'), 0);
+        assert.equal(delivery.stats.settledRows, delivery.received, 'the counts balance over all its lives');
         break;
       }
       await delivery.until('its death, or the end', () => {
@@ -296,17 +298,20 @@ test('rows that the process before had settled are not counted twice, also those
   ]);
   const options = { loops: 2, settings: { ttlMs: 1000, maxSamplesPerSend: 1 } };
   const before = start(options);
-  await before.until('all but one', () => before.waitingRows === 1);
-  assert.equal(before.stats.lost('expired', SAMPLE), 2);
+  await before.until('all but two', () => before.waitingRows === 2);
+  assert.equal(before.stats.lost('expired', SAMPLE), 1, 'the other one waits for its turn');
   await before.stop();
   open = true;
   const after = start({ ...options, block: before.block });
-  assert.equal(after.waitingAtStart, 1);
+  assert.equal(after.waitingAtStart, 2);
   await after.until('the row that was pending', () => destination.delivered.length === 3);
   await after.until('the end', () => after.feeder.dry && after.manager.idle);
   assert.equal(after.waitingRows, 0);
   assert.equal(after.feeder.unsettled, 0);
   assert.equal(destination.delivered.length, 3);
+  assert.equal(after.stats.lost('expired', SAMPLE), 2);
+  assert.equal(after.stats.get('returnedRows'), 0);
+  assert.equal(after.waitingByPosition, 0);
 });
 
 test('rows that are too old when they are read are counted, of all kinds but metadata, and not sent', async (t) => {

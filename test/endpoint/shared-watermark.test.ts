@@ -1,21 +1,20 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { Worker } from 'node:worker_threads';
 import { SharedWatermark } from '../../src/endpoint/shared-watermark.ts';
 
-test('what one thread publishes the other reads, to the limits of both numbers', () => {
+test('what one thread publishes the other reads, to the limits of the numbers', () => {
   const main = new SharedWatermark();
   const worker = new SharedWatermark(main.buffer);
-  assert.deepEqual(worker.read(), { segment: 0, offset: 0 });
-  assert.equal(worker.committedRows, 0);
+  assert.deepEqual(worker.read(), { segment: 0, offset: 0, rows: 0, committedRows: 0 });
   for (const { segment, offset, rows } of [
     { segment: 1, offset: 0, rows: 0 },
     { segment: 1, offset: 1, rows: 1 },
     { segment: 2, offset: 2 ** 33 + 5, rows: 2 ** 40 },
     { segment: 2 ** 29 - 1, offset: 2 ** 34 - 1, rows: Number.MAX_SAFE_INTEGER },
   ]) {
-    main.publish({ segment, offset, rows: 7 }, rows);
-    assert.deepEqual(worker.read(), { segment, offset });
-    assert.equal(worker.committedRows, rows);
+    main.publish({ segment, offset, rows: rows % 1000 }, rows);
+    assert.deepEqual(worker.read(), { segment, offset, rows: rows % 1000, committedRows: rows });
   }
 });
 
@@ -30,4 +29,17 @@ test('a worker is woken once, and only when it has said that it sleeps', () => {
   assert.equal(publish(), false, 'one message is under way, another would tell nothing');
   worker.sleep();
   assert.equal(publish(), true);
+});
+
+test('all numbers are of one moment, however often they change', async (t) => {
+  const main = new SharedWatermark();
+  const writer = new Worker(new URL('./watermark-writer.js', import.meta.url), { workerData: main.buffer });
+  t.after(() => writer.terminate());
+  const seen = new Set<number>();
+  while (seen.size < 1000) {
+    const { segment, offset, rows, committedRows } = main.read();
+    assert.deepEqual([offset, rows, committedRows], [segment, segment, segment]);
+    seen.add(segment);
+    if (seen.size < 3) await new Promise((resolve) => setImmediate(resolve));
+  }
 });

@@ -63,7 +63,7 @@ for (const [statuses, decision, strictly] of byStatus) {
 
 test('429 is rejected where it must not be retried (RW1-S-19)', () => {
   const decision = decide(response(429, 'slow down'), fresh, { ...settings, retryOn429: false }, random, now);
-  assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words: 'slow down', split: false });
+  assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words: 'slow down', fault: 'unclear' });
 });
 
 const byCode: [decision: string, ...codes: string[]][] = [
@@ -169,12 +169,12 @@ const duplicates: [status: number, words: string][] = [
 ];
 
 for (const [status, words] of duplicates) {
-  test(`a duplicate when resent, split when fresh: ${status} ${words} (RLY-13)`, () => {
+  test(`a duplicate when resent, old when fresh: ${status} ${words} (RLY-13)`, () => {
     const loss = decide(response(status, words), fresh, settings, random, now);
-    assert.deepEqual(loss, { action: 'reject', reason: 'rejected', words, split: true });
-    assert.deepEqual(decide(response(status, words), fresh, strict, random, now), { ...loss, split: false });
+    assert.deepEqual(loss, { action: 'reject', reason: 'rejected', words, fault: 'old' });
+    assert.deepEqual(decide(response(status, words), fresh, strict, random, now), loss);
     const duplicate = decide(response(status, words), resent, settings, random, now);
-    assert.deepEqual(duplicate, { action: 'reject', reason: 'duplicate', words, split: false });
+    assert.deepEqual(duplicate, { action: 'reject', reason: 'duplicate', words, fault: 'old' });
   });
 }
 
@@ -193,6 +193,11 @@ const losses = [
 for (const words of losses) {
   test(`a loss, even when resent: "${words}"`, () => {
     const decision = decide(response(400, words), resent, settings, random, now);
-    assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words, split: false });
+    assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words, fault: 'unclear' });
   });
 }
+
+test('413 says that the request is too large, whatever its words', () => {
+  const decision = decide(response(413, 'no'), fresh, settings, random, now);
+  assert.deepEqual(decision, { action: 'reject', fault: 'size', reason: 'rejected', words: 'no' });
+});

@@ -8,6 +8,7 @@ import { atEnd } from '../support/cleanup.ts';
 import { Random } from '../support/random.ts';
 import { ok, type PostScript, response, ScriptedDestination } from './support/scripted.ts';
 import { push, TestSegment } from './support/segment.ts';
+import { noCounts, standing } from './support/standing.ts';
 
 /**
  * A manager with a reader that is a plain model of the real one: each shard has `perShard` rows, which are queued
@@ -23,7 +24,6 @@ class Rig {
   /** Rows that each shard has queued so far. */
   readonly queued: Uint32Array = new Uint32Array(SHARDS);
   readonly perShard: number;
-  settled = 0;
   notes = 0;
   #pumping = false;
 
@@ -56,13 +56,15 @@ class Rig {
         this.notes++;
       },
       onRoom: () => this.pump(),
-      onSettled: (rows) => {
-        this.settled += rows;
-      },
+      onLetters: async () => undefined,
       onFailure: () => undefined,
       onRecovery: () => undefined,
     });
     atEnd(t, () => this.manager.stop());
+  }
+
+  get settled(): number {
+    return this.stats.settledRows;
   }
 
   pump(): void {
@@ -188,7 +190,7 @@ test('fewer loops: those that are left over are stopped, and nothing of theirs i
 
 test('after a restart the loops are those of the progress block, whatever number is asked for', async (t) => {
   const before = new Rig(t, () => undefined, 1, 5);
-  const block = before.block.seal(0, { segment: 1, row: 0 }).slice();
+  const block = before.block.seal(standing(0, { segment: 1, row: 0 }), noCounts).slice();
   const after = new Rig(t, () => ok, 1, 1, block);
   assert.equal(after.manager.wanted, 5);
   assert.equal(after.manager.loops.length, 5);

@@ -13,8 +13,10 @@ import {
   progressPath,
   readProgressFile,
   SHARDS,
+  settledRows,
 } from '../../src/network/progress.ts';
 import { tempDir } from '../support/temp.ts';
+import { noCounts, standing } from './support/standing.ts';
 
 /** A block in which every number is another. */
 function sampleBlock(sequence: number): ProgressBlock {
@@ -31,55 +33,78 @@ function sampleBlock(sequence: number): ProgressBlock {
 
 const front = { segment: 2 ** 42 + 1, row: 0xf200_0001 };
 
+/** Counts in which every number is another: 33 outcomes of 4 kinds. */
+const counts = Float64Array.from({ length: 132 }, (_, i) => 2 ** 40 + i);
+const full = {
+  unsettled: 1234,
+  front,
+  received: 2 ** 50 + 1,
+  returned: 77,
+  known: { segment: 9, row: 0xf300_0003 },
+  counted: { segment: 8, row: 0xf400_0004 },
+};
+
 test('the layout of a block, byte by byte', () => {
-  const bytes = sampleBlock(6).seal(1234, front);
+  const bytes = sampleBlock(6).seal(full, counts);
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  assert.equal(bytes.length, 6444);
-  assert.equal(PROGRESS_BYTES, 6444);
-  assert.equal(
-    Buffer.from(bytes.subarray(0, 36)).toString('hex'),
-    `${Buffer.from('SPWPROG1').toString('hex')}0000000000001c4000000000004893400004000000009042010000f2`,
+  assert.equal(bytes.length, 7540);
+  assert.equal(PROGRESS_BYTES, 7540);
+  assert.equal(Buffer.from(bytes.subarray(0, 8)).toString(), 'SPWPROG2');
+  assert.deepEqual(
+    [8, 16, 24, 40, 48, 56, 68].map((at) => view.getFloat64(at, true)),
+    [7, 1234, front.segment, 2 ** 50 + 1, 77, 9, 8],
   );
-  assert.equal(view.getFloat64(8, true), 7);
-  assert.equal(view.getFloat64(24, true), front.segment);
+  assert.deepEqual(
+    [32, 36, 64, 76].map((at) => view.getUint32(at, true)),
+    [front.row, 0, 0xf300_0003, 0xf400_0004],
+  );
+  for (const i of [0, 1, 130, 131]) assert.equal(view.getFloat64(80 + 8 * i, true), counts[i]);
   for (const s of [0, 1, 254, 255]) {
-    assert.equal(bytes[40 + s], s >>> 4);
-    assert.equal(view.getFloat64(296 + 8 * s, true), 2 ** 40 + s);
-    assert.equal(view.getUint32(2344 + 4 * s, true), 0xf000_0000 + s);
-    assert.equal(view.getFloat64(3368 + 8 * s, true), 2 ** 41 + s);
-    assert.equal(view.getUint32(5416 + 4 * s, true), 0xf100_0000 + s);
+    assert.equal(bytes[1136 + s], s >>> 4);
+    assert.equal(view.getFloat64(1392 + 8 * s, true), 2 ** 40 + s);
+    assert.equal(view.getUint32(3440 + 4 * s, true), 0xf000_0000 + s);
+    assert.equal(view.getFloat64(4464 + 8 * s, true), 2 ** 41 + s);
+    assert.equal(view.getUint32(6512 + 4 * s, true), 0xf100_0000 + s);
   }
-  assert.equal(view.getUint32(6440, true), crc32(bytes.subarray(0, 6440)));
-  // All of it at once: whoever changes the layout has to change the magic, and says so here.
-  assert.equal(view.getUint32(6440, true), 0x7b03c175);
+  assert.equal(view.getUint32(7536, true), crc32(bytes.subarray(0, 7536)));
 });
 
 test('what is sealed is what is read', () => {
   const block = sampleBlock(41);
-  const progress = decodeProgress(block.seal(77, front));
+  const progress = decodeProgress(block.seal(full, counts));
   assert.ok(progress !== undefined);
   assert.equal(progress.sequence, 42);
-  assert.equal(progress.unsettled, 77);
-  assert.deepEqual(progress.front, front);
+  for (const key of ['unsettled', 'front', 'counted', 'received', 'returned', 'known'] as const) {
+    assert.deepEqual(progress[key], full[key]);
+  }
+  assert.deepEqual(progress.counts, counts);
+  assert.equal(
+    settledRows(progress),
+    counts.reduce((a, b) => a + b, 0),
+  );
   assert.deepEqual([...progress.loops], [...block.loop]);
   assert.deepEqual(progress.low[255], { segment: 2 ** 40 + 255, row: 0xf000_00ff });
   assert.deepEqual(progress.sent[255], { segment: 2 ** 41 + 255, row: 0xf100_00ff });
   assert.deepEqual(lowest(progress), { segment: 2 ** 40, row: 0xf000_0000 });
-  assert.equal(decodeProgress(block.seal(77, front))?.sequence, 43, 'each seal has a number of its own');
+  assert.equal(
+    decodeProgress(block.seal(standing(77, front), noCounts))?.sequence,
+    43,
+    'each seal has a number of its own',
+  );
   block.loop.fill(9);
   assert.equal(progress.loops[0], 0, 'what was read is a copy');
 });
 
 test('a block that was read in the middle of a larger buffer is the same', () => {
-  const bytes = sampleBlock(1).seal(1, front);
+  const bytes = sampleBlock(1).seal(standing(1, front), noCounts);
   const large = new Uint8Array(PROGRESS_BYTES + 13);
   large.set(bytes, 13);
   assert.deepEqual(decodeProgress(large.subarray(13)), decodeProgress(bytes));
 });
 
 test('any changed byte makes a block no block', () => {
-  const bytes = sampleBlock(1).seal(1, front);
-  for (let at = 0; at < bytes.length; at += at < 64 || at > 6400 ? 1 : 97) {
+  const bytes = sampleBlock(1).seal(standing(1, front), noCounts);
+  for (let at = 0; at < bytes.length; at += at < 160 || at > 7500 ? 1 : 97) {
     const broken = bytes.slice();
     broken[at]! ^= 0x10;
     assert.equal(decodeProgress(broken), undefined, `byte ${at}`);
@@ -91,10 +116,10 @@ test('any changed byte makes a block no block', () => {
 
 test('changed: once for each difference, not for a number of its own', () => {
   const block = sampleBlock(1);
-  assert.equal(block.changed(1, front), true);
-  assert.equal(block.changed(1, front), false);
-  block.seal(1, front);
-  assert.equal(block.changed(1, front), false);
+  assert.equal(block.changed(standing(1, front), noCounts), true);
+  assert.equal(block.changed(standing(1, front), noCounts), false);
+  block.seal(standing(1, front), noCounts);
+  assert.equal(block.changed(standing(1, front), noCounts), false);
   for (const change of [
     () => block.loop.fill(3),
     () => {
@@ -111,16 +136,20 @@ test('changed: once for each difference, not for a number of its own', () => {
     },
   ]) {
     change();
-    assert.equal(block.changed(1, front), true);
-    assert.equal(block.changed(1, front), false);
+    assert.equal(block.changed(standing(1, front), noCounts), true);
+    assert.equal(block.changed(standing(1, front), noCounts), false);
   }
-  assert.equal(block.changed(2, front), true);
-  assert.equal(block.changed(2, { ...front, row: 1 }), true);
-  assert.equal(block.changed(2, { segment: 1, row: 1 }), true);
+  assert.equal(block.changed(standing(2, front), noCounts), true);
+  assert.equal(block.changed(standing(2, { ...front, row: 1 }), noCounts), true);
+  assert.equal(block.changed(standing(2, { segment: 1, row: 1 }), noCounts), true);
+  assert.equal(block.changed(standing(2, { segment: 1, row: 1 }), Float64Array.of(1)), true);
+  assert.equal(block.changed(full, Float64Array.of(1)), true);
+  assert.equal(block.changed({ ...full, received: 3 }, Float64Array.of(1)), true);
 });
 
 test('newest: the highest number of those that are whole', () => {
-  const of = (sequence: number) => decodeProgress(sampleBlock(sequence - 1).seal(0, front));
+  const of = (sequence: number) =>
+    decodeProgress(sampleBlock(sequence - 1).seal(standing(0, front), noCounts));
   assert.equal(newestProgress([]), undefined);
   assert.equal(newestProgress([undefined, undefined]), undefined);
   assert.equal(newestProgress([undefined, of(3)])?.sequence, 3);
@@ -132,14 +161,14 @@ test('a file has two slots that are written in turn, over the older one', async 
   const block = sampleBlock(0);
   const progress = new ProgressFile(file);
   assert.deepEqual(sequences(), []);
-  progress.write(block.seal(0, front));
-  progress.write(block.seal(0, front));
-  progress.write(block.seal(0, front));
+  progress.write(block.seal(standing(0, front), noCounts));
+  progress.write(block.seal(standing(0, front), noCounts));
+  progress.write(block.seal(standing(0, front), noCounts));
   assert.deepEqual(sequences().sort(), [2, 3]);
   progress.close();
   for (let last = 3; last < 8; last++) {
     const again = new ProgressFile(file);
-    again.write(block.seal(0, front));
+    again.write(block.seal(standing(0, front), noCounts));
     again.close();
     assert.deepEqual(
       sequences().sort(),
@@ -155,15 +184,15 @@ test('a slot that was torn in the middle leaves the other, and is the next to be
     const { file, sequences } = await newFile(t);
     const block = sampleBlock(0);
     const progress = new ProgressFile(file);
-    progress.write(block.seal(0, front));
-    progress.write(block.seal(0, front));
+    progress.write(block.seal(standing(0, front), noCounts));
+    progress.write(block.seal(standing(0, front), noCounts));
     const bytes = fs.readFileSync(file);
     bytes.fill(0xee, torn * PROGRESS_BYTES + 3000, (torn + 1) * PROGRESS_BYTES);
     fs.writeFileSync(file, bytes);
     progress.close();
     const [left] = sequences();
     const again = new ProgressFile(file);
-    again.write(sampleBlock(9).seal(0, front));
+    again.write(sampleBlock(9).seal(standing(0, front), noCounts));
     again.close();
     assert.deepEqual(
       sequences().sort((a, b) => a - b),
@@ -175,7 +204,7 @@ test('a slot that was torn in the middle leaves the other, and is the next to be
 for (const { what, content } of [
   { what: 'an empty file', content: new Uint8Array(0) },
   { what: 'garbage', content: new Uint8Array(20_000).fill(0xa5) },
-  { what: 'half a slot', content: sampleBlock(1).seal(0, front).slice(0, 3000) },
+  { what: 'half a slot', content: sampleBlock(1).seal(standing(0, front), noCounts).slice(0, 3000) },
 ]) {
   test(`${what} is no progress, and can be written over`, async (t) => {
     const { file, sequences } = await newFile(t);
@@ -183,9 +212,9 @@ for (const { what, content } of [
     fs.writeFileSync(file, content);
     assert.deepEqual(sequences(), []);
     const progress = new ProgressFile(file);
-    progress.write(sampleBlock(4).seal(0, front));
+    progress.write(sampleBlock(4).seal(standing(0, front), noCounts));
     assert.deepEqual(sequences(), [5]);
-    progress.write(sampleBlock(5).seal(0, front));
+    progress.write(sampleBlock(5).seal(standing(0, front), noCounts));
     assert.deepEqual(sequences().sort(), [5, 6]);
     progress.close();
   });
@@ -194,10 +223,10 @@ for (const { what, content } of [
 test('a file with one slot only is read', async (t) => {
   const { file, sequences } = await newFile(t);
   fs.mkdirSync(path.dirname(file), { recursive: true });
-  fs.writeFileSync(file, sampleBlock(1).seal(0, front));
+  fs.writeFileSync(file, sampleBlock(1).seal(standing(0, front), noCounts));
   assert.deepEqual(sequences(), [2]);
   const progress = new ProgressFile(file);
-  progress.write(sampleBlock(2).seal(0, front));
+  progress.write(sampleBlock(2).seal(standing(0, front), noCounts));
   progress.close();
   assert.deepEqual(sequences().sort(), [2, 3]);
 });

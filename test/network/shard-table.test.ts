@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { decodeProgress, lowest, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
 import { CATCH_UP, FRONT, loopOf, ShardTable, WAITING } from '../../src/network/shard-table.ts';
 import type { Position } from '../../src/serialization/position.ts';
+import { noCounts, standing } from './support/standing.ts';
 
 const start: Position = { segment: 3, row: 10 };
 
@@ -21,7 +22,7 @@ function next(table: ShardTable, s: number): Position {
 
 /** The table of the process that comes next. */
 function restarted(block: ProgressBlock, front: Position): ShardTable {
-  const progress = decodeProgress(block.seal(0, front).slice());
+  const progress = decodeProgress(block.seal(standing(0, front), noCounts).slice());
   assert.ok(progress !== undefined);
   return new ShardTable(new ProgressBlock(progress.sequence), progress, lowest(progress), 1);
 }

@@ -36,6 +36,8 @@ function endpoint(name: string): EndpointReading {
     maxShards: 50,
     maxSamplesPerSend: 2000,
     stats: new EndpointStats(),
+    received: 17,
+    unaccounted: 0,
     backlog: { rows: 11, bytes: 222, seconds: 3.5 },
   };
 }
@@ -196,6 +198,8 @@ describe('Metrics', () => {
     assert.equal(value(`${prefix}highest_timestamp_in_seconds`, {}), 1_700_000_000.5);
     assert.equal(value('prometheus_tsdb_wal_segment_current', {}), 7);
     assert.equal(value('spillway_endpoint_backlog_rows', { endpoint: 'a' }), 11);
+    assert.equal(value('spillway_endpoint_received_rows_total', { endpoint: 'a' }), 17);
+    assert.equal(value('spillway_endpoint_unaccounted_rows', { endpoint: 'a' }), 0);
     assert.equal(value('spillway_endpoint_backlog_bytes', { endpoint: 'a' }), 222);
     assert.equal(value('spillway_endpoint_backlog_seconds', { endpoint: 'a' }), 3.5);
     for (const [i, reason] of endpointReasonNames.entries()) {

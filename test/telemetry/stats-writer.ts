@@ -8,7 +8,6 @@ const scalars: Readonly<Record<EndpointScalar, true>> = {
   shards: true,
   shardsDesired: true,
   pendingRows: true,
-  waitingRows: true,
   highestSentMs: true,
   oldestWaitingMs: true,
   segment: true,
@@ -21,6 +20,7 @@ const scalars: Readonly<Record<EndpointScalar, true>> = {
   holdingLoops: true,
   resentRows: true,
   splits: true,
+  returnedRows: true,
 };
 
 /** All of them: the type sees to it. */

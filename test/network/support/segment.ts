@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import type { RowContext, RowQueue } from '../../../src/network/row-queue.ts';
+import { FRESH, LIVE, type RowContext, type RowQueue, UNKNOWN } from '../../../src/network/row-queue.ts';
 import { encodeWriteRequestV1 } from '../../../src/protocol/schema.ts';
 import { METADATA, type Payload, SAMPLE } from '../../../src/serialization/rows.ts';
 import type { SegmentDictionary } from '../../../src/serialization/segment-dictionary.ts';
@@ -59,7 +59,8 @@ export function push(queue: RowQueue, context: RowContext, row: TestRow): void {
     context,
     row.row,
     shard,
-    resent ? 1 : 0,
+    resent ? UNKNOWN : FRESH,
+    LIVE,
     kind,
     series,
     kind === METADATA ? 0 : at | 0,
