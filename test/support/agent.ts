@@ -62,23 +62,39 @@ export class Agent {
   readonly dataDir: string;
   readonly #t: TestContext;
   readonly #configFile: string;
+  readonly #through: readonly string[];
   #child: Child | undefined;
 
-  private constructor(t: TestContext, url: string, dataDir: string, configFile: string) {
+  private constructor(
+    t: TestContext,
+    url: string,
+    dataDir: string,
+    configFile: string,
+    through: readonly string[],
+  ) {
+    this.#through = through;
     this.#t = t;
     this.url = url;
     this.dataDir = dataDir;
     this.#configFile = configFile;
   }
 
-  /** Returns when the agent is ready. Its data is in `dataDir`, or beside its configuration. */
-  static async start(t: TestContext, config: AgentConfig, place?: string): Promise<Agent> {
+  /**
+   * Returns when the agent is ready. Its data is in `place`, or beside its configuration; `through` is a command that
+   * runs the command behind it.
+   */
+  static async start(
+    t: TestContext,
+    config: AgentConfig,
+    place?: string,
+    through: readonly string[] = [],
+  ): Promise<Agent> {
     const folder = await tempDir(t, 'agent');
     const listen = `127.0.0.1:${await freePort()}`;
     const dataDir = place ?? join(folder, 'data');
     const configFile = join(folder, 'spillway.yaml');
     await writeFile(configFile, stringify({ listen, data_dir: dataDir, ...config }));
-    const agent = new Agent(t, `http://${listen}`, dataDir, configFile);
+    const agent = new Agent(t, `http://${listen}`, dataDir, configFile, through);
     await agent.start();
     return agent;
   }
@@ -97,8 +113,8 @@ export class Agent {
 
   /** A process on the same file, with `options` of the command line; it is the caller's, and not waited for. */
   startAnother(...options: string[]): Child {
-    const args = [spillway, 'run', '--config', this.#configFile, ...options];
-    return Child.spawn(this.#t, 'agent', process.execPath, args, { cwd: projectDir });
+    const command = [...this.#through, process.execPath, spillway, 'run', '--config', this.#configFile];
+    return Child.spawn(this.#t, 'agent', command[0]!, [...command.slice(1), ...options], { cwd: projectDir });
   }
 
   /** Status and text of the readiness page. */
