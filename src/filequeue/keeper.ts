@@ -65,6 +65,8 @@ export class Keeper {
   readonly #options: KeeperOptions;
   readonly #repetition: Repetition;
   #decision: Decision | undefined;
+  /** With so many bytes it is looked at before the second is over. */
+  #lookBytes = Number.POSITIVE_INFINITY;
   #disk: DiskSpace | undefined;
   #noSpace = false;
   #timer: NodeJS.Timeout | undefined;
@@ -95,12 +97,9 @@ export class Keeper {
     };
   }
 
-  /** To be called after each commit: the cap holds between two looks, too. */
+  /** To be called after each commit: the cap holds between two looks, too, and dropping begins in time. */
   committed(): void {
-    const { queue } = this.#options;
-    if (this.full === undefined && queue.bytes >= (this.#decision?.capBytes ?? Number.POSITIVE_INFINITY)) {
-      void this.look();
-    }
+    if (this.#decision !== undefined && this.#options.queue.bytes >= this.#lookBytes) void this.look();
   }
 
   /** To be called when something could not be stored, whatever it was. */
@@ -180,6 +179,9 @@ export class Keeper {
       nowMs: now(),
     });
     this.#decision = decision;
+    const { capBytes, dropBytes } = decision;
+    this.#lookBytes =
+      queue.bytes < dropBytes ? dropBytes : Math.min(capBytes, queue.bytes + (capBytes - dropBytes) / 8);
     queue.refuse(decision.full);
     this.#tellFull(before, decision.full);
     for (const { endpoint: name, before: segment, reason } of decision.drops) {

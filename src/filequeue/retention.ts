@@ -67,6 +67,8 @@ export interface Decision {
   readonly endSegment: boolean;
   /** Bytes that the segments may have at this moment: `max_bytes`, or less when the disk has less. */
   readonly capBytes: number;
+  /** From this many bytes on the oldest rows are given up, where that is allowed. */
+  readonly dropBytes: number;
 }
 
 /** Once full, writes are taken again below this share of a cap, so that they are not let in a request at a time. */
@@ -120,6 +122,7 @@ export function decideRetention(state: RetentionState): Decision {
     drops,
     endSegment: openBytes > 0 && (full !== undefined || openBytes >= smallestCap * SEGMENT_SHARE),
     capBytes,
+    dropBytes: capBytes - roomToDrop,
   };
 }
 

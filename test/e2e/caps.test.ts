@@ -74,7 +74,7 @@ test('drop_oldest: writes go on, the oldest rows are given up, counted to the ro
     { max_bytes: '256KiB', when_full: 'drop_oldest' },
     remote(sink.url, { name: 'down' }),
   );
-  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 10 });
+  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 20 });
   const sending = load.run();
   await agent.metricUntil(
     'spillway_endpoint_dropped_rows_total',
@@ -106,7 +106,7 @@ test('an endpoint that may fall behind drops within its own share; its neighbour
     remote(up.url, { name: 'up' }),
     remote(down.url, { name: 'down', when_full: 'drop_oldest', max_backlog_bytes: '256KiB' }),
   );
-  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 10 });
+  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 20 });
   const sending = load.run();
   await agent.metricUntil(
     'spillway_endpoint_dropped_rows_total',
@@ -135,11 +135,11 @@ test('at max_bytes an endpoint that may fall behind makes room for the rest', as
   const down = await downSink(t);
   const agent = await start(
     t,
-    { max_bytes: '256KiB' },
+    { max_bytes: '512KiB' },
     remote(up.url, { name: 'up' }),
     remote(down.url, { name: 'down', when_full: 'drop_oldest' }),
   );
-  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 10 });
+  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 20 });
   const sending = load.run();
   await agent.metricUntil('spillway_endpoint_dropped_rows_total', { endpoint: 'down' }, (rows) => rows > 0);
   load.stop();
@@ -152,7 +152,7 @@ test('at max_bytes an endpoint that may fall behind makes room for the rest', as
 test('the share of an endpoint that must get all refuses writes when it is used up', async (t) => {
   const down = await downSink(t);
   const agent = await start(t, {}, remote(down.url, { name: 'must', max_backlog_bytes: '128KiB' }));
-  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 10 });
+  const load = new Load(t, agent.url, { connections: 2, seriesEach: 100, everyMs: 20 });
   await sendUntilFull(load);
   assert.match((await agent.readiness()).text, /wait for endpoint must, whose max_backlog_bytes is 131072/);
   await down.restart();
