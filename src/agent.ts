@@ -14,10 +14,11 @@ import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts'
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
-import { diskSpace } from './runtime/disk-space.ts';
+import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
+import { wait } from './runtime/wait.ts';
 import { comparePositions } from './serialization/position.ts';
 import { kindNames } from './serialization/rows.ts';
 import { statusRoutes } from './status/routes.ts';
@@ -218,49 +219,54 @@ export class Agent {
       reserveBytes((await diskSpace(dataDir)).totalBytes),
     );
     await reserve.giveUp();
-    this.#ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
-      this.logger.log(
-        'error',
-        'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
-        {
-          file: aside,
-          error: describeError(cause),
-        },
-      );
-    });
-    this.#queue = await FileQueue.open({
-      files: nodeFileSystem,
-      dir: walDirectory(dataDir),
-      codec: wal.codec,
-      roll: {
-        bytes: wal.segmentBytes,
-        ageMs: wal.segmentAgeMs,
-        series: wal.segmentSeries,
-        dictionaryBytes: wal.segmentDictionaryBytes,
-      },
-      minNextId: this.#ledger.minNextSegment,
-      now: Date.now,
-      randomSeed: () => Math.floor(Math.random() * 2 ** 32),
-      onCommit: (facts) => this.#committed(facts),
-      onTrouble: ({ message, file, error }) => {
-        if (this.#repetition.tell(message) === undefined) return;
-        this.logger.log('error', message, { file, error: describeError(error) });
-      },
-      onFailure: (error) => {
-        this.#metrics.commitFailures.inc();
-        void this.#keeper?.failed(error);
-        const before = this.#repetition.tell('commit');
-        if (before === undefined) return;
+    this.#ledger = await this.#whenRoom(() =>
+      Ledger.open(dataDir, Date.now(), (aside, cause) => {
         this.logger.log(
           'error',
-          'rows could not be written to disk; their senders were told to send them again',
+          'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
           {
-            error: describeError(error),
-            ...(before > 0 ? { repeated: before } : {}),
+            file: aside,
+            error: describeError(cause),
           },
         );
-      },
-    });
+      }),
+    );
+    const { minNextSegment } = this.#ledger;
+    this.#queue = await this.#whenRoom(() =>
+      FileQueue.open({
+        files: nodeFileSystem,
+        dir: walDirectory(dataDir),
+        codec: wal.codec,
+        roll: {
+          bytes: wal.segmentBytes,
+          ageMs: wal.segmentAgeMs,
+          series: wal.segmentSeries,
+          dictionaryBytes: wal.segmentDictionaryBytes,
+        },
+        minNextId: minNextSegment,
+        now: Date.now,
+        randomSeed: () => Math.floor(Math.random() * 2 ** 32),
+        onCommit: (facts) => this.#committed(facts),
+        onTrouble: ({ message, file, error }) => {
+          if (this.#repetition.tell(message) === undefined) return;
+          this.logger.log('error', message, { file, error: describeError(error) });
+        },
+        onFailure: (error) => {
+          this.#metrics.commitFailures.inc();
+          void this.#keeper?.failed(error);
+          const before = this.#repetition.tell('commit');
+          if (before === undefined) return;
+          this.logger.log(
+            'error',
+            'rows could not be written to disk; their senders were told to send them again',
+            {
+              error: describeError(error),
+              ...(before > 0 ? { repeated: before } : {}),
+            },
+          );
+        },
+      }),
+    );
     for (const { kind, ...facts } of this.#queue.recovery) {
       this.logger.log(kind === 'recovered' ? 'info' : 'warn', facts.message, {
         what: kind,
@@ -315,6 +321,33 @@ export class Agent {
     });
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.start()));
     await this.#keeper.start();
+  }
+
+  /**
+   * What `open` returns, tried again as long as the disk has no room even for that. Senders are told 503 meanwhile;
+   * nothing that is on disk is touched. Throws anything else, and when the agent is stopped.
+   */
+  async #whenRoom<T>(open: () => T | Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        const opened = await open();
+        this.#repetition.over('room');
+        return opened;
+      } catch (error) {
+        if (!isOutOfSpace(error) || this.#stopped !== undefined) throw error;
+        if (this.#repetition.tell('room') !== undefined) {
+          this.logger.log(
+            'error',
+            'the disk is full, not even the start has room; it is tried again until there is some',
+            {
+              data_dir: this.config.dataDir,
+              error: describeError(error),
+            },
+          );
+        }
+      }
+      await wait(START_AGAIN_MS, new AbortController().signal);
+    }
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -449,6 +482,9 @@ export class Agent {
     });
   }
 }
+
+/** How long a start on a full disk waits before it looks again. */
+const START_AGAIN_MS = 1000;
 
 /** 4 MiB, less on a disk that is itself small. */
 function reserveBytes(diskBytes: number): number {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Agent, type AgentConfig, remote } from '../support/agent.ts';
@@ -11,7 +12,7 @@ import { assertNoLoss } from '../support/verdict.ts';
  * A real file system that is really full. Where a test may not mount one, test/filequeue/keeper.test.ts, which does
  * the same on the file system port, has to do.
  */
-async function disk(t: TestContext, bytes = 8 * 2 ** 20): Promise<SmallDisk | undefined> {
+async function disk(t: TestContext, bytes = 4 * 2 ** 20): Promise<SmallDisk | undefined> {
   const mounted = await SmallDisk.mount(t, bytes);
   if (mounted === undefined)
     t.diagnostic('not on a real disk: mounting takes root (run the tests under sudo)');
@@ -69,10 +70,8 @@ test('a disk that the queue fills while the endpoint is down; it starts on the f
   await load.run();
   assert.ok(load.refused.length > 0);
   await agent.line(/the queue is full/);
-  // What the reserve gave back goes too: nothing at all is left.
-  place.fill();
   await agent.kill9();
-  // Not ready, for it is full; but it runs.
+  // Not ready, for it is full; but it runs, in the space that the reserve gave back.
   const child = agent.startAnother();
   await child.line(/listening on/);
   await child.line(/the queue is full/);
@@ -130,4 +129,26 @@ test('on a read-only disk it does not start, says which directory, and loses not
   await load.send(5);
   await sink.waitForRows(load.acknowledged);
   assertNoLoss(load, sink.arrivals);
+});
+
+test('a start for which there is no room at all waits, and goes on when there is', async (t) => {
+  const place = await disk(t);
+  if (place === undefined) return;
+  const sink = await Sink.start(t);
+  await sink.stop();
+  const agent = await start(t, place, sink.url);
+  const load = new Load(t, agent.url, { connections: 1 });
+  await load.send(5);
+  await agent.kill9();
+  // Also what the reserve of the process before will give back.
+  rmSync(join(agent.dataDir, 'wal', 'reserve'));
+  place.fill();
+  const child = agent.startAnother();
+  await child.line(/the disk is full, not even the start has room/);
+  await place.empty();
+  await child.line(/listening on/);
+  await sink.restart();
+  await sink.waitForRows(load.acknowledged);
+  assertNoLoss(load, sink.arrivals);
+  assert.equal((await child.kill('SIGTERM')).code, 0);
 });
