@@ -2,7 +2,10 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { Agent, type AgentConfig, type Remote, remote } from '../support/agent.ts';
 import { poll } from '../support/deadline.ts';
+import { Exporter } from '../support/exporter.ts';
 import { Load } from '../support/load.ts';
+import { needs } from '../support/programs.ts';
+import { Prometheus } from '../support/prometheus.ts';
 import { Sink } from '../support/sink.ts';
 import { assertNoLoss } from '../support/verdict.ts';
 
@@ -178,4 +181,39 @@ test('what is too old goes, on a queue to which nothing comes any more', async (
   await down.restart();
   await load.send(5);
   await down.waitForRows(load.acknowledged.slice(rows));
+});
+
+test('a real Prometheus whose writes are refused loses nothing', needs('prometheus'), async (t) => {
+  const sink = await downSink(t);
+  const agent = await start(t, { max_bytes: '128KiB' }, remote(sink.url, { name: 'down' }));
+  const filler = new Load(t, agent.url, { connections: 1, seriesEach: 200 });
+  const exporter = await Exporter.start(t);
+  const sender = await Prometheus.start(t, {
+    scrape: { demo: exporter.url },
+    remoteWrite: `${agent.url}/api/v1/write`,
+  });
+  await exporter.scraped(5);
+  await sendUntilFull(filler);
+  await agent.metricUntil('spillway_queue_full', {}, (value) => value === 1);
+  await exporter.scraped(15);
+  await agent.metricUntil('spillway_received_requests_total', { code: '503' }, (refused) => refused >= 2);
+  await sink.restart();
+  await exporter.scraped(5);
+  const sent = await sender.samples('{job="demo"}');
+  assert.ok(sent.size > 0);
+  const missing = (): string[] => {
+    const arrived = new Map<string, Set<bigint>>();
+    for (const { series, at } of sink.arrivals.rows()) {
+      arrived.set(series, (arrived.get(series) ?? new Set()).add(at));
+    }
+    return [...sent].flatMap(([key, samples]) => {
+      const times = arrived.get(key) ?? new Set();
+      return samples.filter(({ at }) => !times.has(at)).map(({ at }) => `${key} @${at}`);
+    });
+  };
+  await poll(
+    () => `${missing().length} samples are missing, among them ${missing().slice(0, 3).join(' ')}`,
+    async () => (missing().length === 0 ? true : undefined),
+  );
+  assert.deepEqual(sink.arrivals.inversions, []);
 });
