@@ -1,11 +1,14 @@
+import { randomInt } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { Appender } from './appender/appender.ts';
 import type { ListenAddress } from './config/addresses.ts';
 import { type Config, parseConfig } from './config/load.ts';
 import { Endpoint } from './endpoint/endpoint.ts';
 import type { WorkerStart } from './endpoint/messages.ts';
-import { FileQueue, walDirectory } from './filequeue/file-queue.ts';
+import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
+import { Keeper } from './filequeue/keeper.ts';
+import { Reserve } from './filequeue/reserve.ts';
 import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import { nextSegmentAfter, progressPath } from './network/progress.ts';
@@ -19,9 +22,11 @@ import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { lockDirectory } from './runtime/directory-lock.ts';
+import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
+import { wait } from './runtime/wait.ts';
 import { comparePositions } from './serialization/position.ts';
 import { kindNames } from './serialization/rows.ts';
 import { statusRoutes } from './status/routes.ts';
@@ -96,6 +101,7 @@ export class Agent {
   readonly #repetition: Repetition = new Repetition(Date.now);
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #queue: FileQueue | undefined;
+  #keeper: Keeper | undefined;
   #ledger: Ledger | undefined;
   #trimTimer: NodeJS.Timeout | undefined;
   #lock: { release(): void } | undefined;
@@ -174,7 +180,7 @@ export class Agent {
       config,
       version,
       registry: this.#metrics.registry,
-      ready: () => (this.#state === 'running' ? undefined : this.#state),
+      ready: () => this.#notReady(),
       summary: () => this.summary(),
       deadLetters: () => this.#ledger?.deadLetters,
     });
@@ -266,48 +272,65 @@ export class Agent {
     mkdirSync(dataDir, { recursive: true });
     // Before anything in it is touched: the ledger of a running agent is not to be opened, let alone set aside.
     this.#lock = lockDirectory(dataDir);
+    // A start on a full disk needs what was kept for it: the ledger is opened, and segments are ended.
+    const reserve = new Reserve(
+      nodeFileSystem,
+      walDirectory(dataDir),
+      reserveBytes((await diskSpace(dataDir)).totalBytes),
+    );
+    await reserve.giveUp();
     const { maxRows, maxAgeMs } = this.config.deadLetters;
-    this.#ledger = Ledger.open(
-      dataDir,
-      Date.now(),
-      (aside, cause, remains) => {
-        this.logger.log('error', ledgerDamage[remains], { file: aside, error: describeError(cause) });
-      },
-      { maxRows, maxAgeMs },
+    this.#ledger = await this.#whenRoom(() =>
+      Ledger.open(
+        dataDir,
+        Date.now(),
+        (aside, cause, remains) => {
+          this.logger.log('error', ledgerDamage[remains], { file: aside, error: describeError(cause) });
+        },
+        { maxRows, maxAgeMs },
+      ),
     );
     this.#trimTimer = setInterval(() => this.#trimLetters(), TRIM_EVERY_MS);
-    this.#queue = await FileQueue.open({
-      files: nodeFileSystem,
-      dir: walDirectory(dataDir),
-      codec: wal.codec,
-      roll: {
-        bytes: wal.segmentBytes,
-        ageMs: wal.segmentAgeMs,
-        series: wal.segmentSeries,
-        dictionaryBytes: wal.segmentDictionaryBytes,
-      },
-      // The ledger may be new, or as old as its last sync, while all segments were delivered and are gone.
-      minNextId: Math.max(
-        this.#ledger.minNextSegment,
-        ...remoteWrite.map(({ name }) => nextSegmentAfter(progressPath(dataDir, name))),
-      ),
-      now: Date.now,
-      randomSeed: () => Math.floor(Math.random() * 2 ** 32),
-      onCommit: (facts) => this.#committed(facts),
-      onFailure: (error) => {
-        this.#metrics.commitFailures.inc();
-        const before = this.#repetition.tell('commit');
-        if (before === undefined) return;
-        this.logger.log(
-          'error',
-          'rows could not be written to disk; their senders were told to send them again',
-          {
-            error: describeError(error),
-            ...(before > 0 ? { repeated: before } : {}),
-          },
-        );
-      },
-    });
+    // The ledger may be new, or as old as its last sync, while all segments were delivered and are gone.
+    const minNextId = Math.max(
+      this.#ledger.minNextSegment,
+      ...remoteWrite.map(({ name }) => nextSegmentAfter(progressPath(dataDir, name))),
+    );
+    this.#queue = await this.#whenRoom(() =>
+      FileQueue.open({
+        files: nodeFileSystem,
+        dir: walDirectory(dataDir),
+        codec: wal.codec,
+        roll: {
+          bytes: wal.segmentBytes,
+          ageMs: wal.segmentAgeMs,
+          series: wal.segmentSeries,
+          dictionaryBytes: wal.segmentDictionaryBytes,
+        },
+        minNextId,
+        now: Date.now,
+        randomSeed: () => randomInt(2 ** 32),
+        onCommit: (facts) => this.#committed(facts),
+        onTrouble: ({ message, file, error }) => {
+          if (this.#repetition.tell(message) === undefined) return;
+          this.logger.log('error', message, { file, error: describeError(error) });
+        },
+        onFailure: (error) => {
+          this.#metrics.commitFailures.inc();
+          void this.#keeper?.failed(error);
+          const before = this.#repetition.tell('commit');
+          if (before === undefined) return;
+          this.logger.log(
+            'error',
+            'rows could not be written to disk; their senders were told to send them again',
+            {
+              error: describeError(error),
+              ...(before > 0 ? { repeated: before } : {}),
+            },
+          );
+        },
+      }),
+    );
     for (const { kind, ...facts } of this.#queue.recovery) {
       this.logger.log(kind === 'recovered' ? 'info' : 'warn', facts.message, {
         what: kind,
@@ -334,10 +357,60 @@ export class Agent {
         userAgent: `Spillway/${packageVersion()}`,
         now: Date.now,
         onReleased: () => this.#release(),
+        onSaveFailed: (error) => void this.#keeper?.failed(error),
+        limits: {
+          whenFull: config.whenFull ?? wal.whenFull,
+          maxBytes: config.maxBacklogBytes ?? Number.POSITIVE_INFINITY,
+          maxAgeMs: config.maxBacklogAgeMs ?? Number.POSITIVE_INFINITY,
+        },
       });
       this.#endpoints.push(endpoint);
     }
+    this.#keeper = new Keeper({
+      queue: this.#queue,
+      reserve,
+      endpoints: this.#endpoints,
+      limits: {
+        maxBytes: wal.maxBytes ?? Number.POSITIVE_INFINITY,
+        maxAgeMs: wal.maxAgeMs ?? Number.POSITIVE_INFINITY,
+        segmentBytes: wal.segmentBytes,
+      },
+      minFreeBytes: wal.minFreeBytes,
+      space: () => diskSpace(dataDir),
+      now: Date.now,
+      logger: this.logger,
+      onRest: () => this.#publish(0),
+      onRelease: () => this.#release(),
+    });
     await Promise.all(this.#endpoints.map((endpoint) => endpoint.start()));
+    await this.#keeper.start();
+  }
+
+  /**
+   * What `open` returns, tried again as long as the disk has no room even for that. Senders are told 503 meanwhile;
+   * nothing that is on disk is touched. Throws anything else, and when the agent is stopped.
+   */
+  async #whenRoom<T>(open: () => T | Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        const opened = await open();
+        this.#repetition.over('room');
+        return opened;
+      } catch (error) {
+        if (!isOutOfSpace(error) || this.#stopped !== undefined) throw error;
+        if (this.#repetition.tell('room') !== undefined) {
+          this.logger.log(
+            'error',
+            'the disk is full, not even the start has room; it is tried again until there is some',
+            {
+              data_dir: this.config.dataDir,
+              error: describeError(error),
+            },
+          );
+        }
+      }
+      await wait(START_AGAIN_MS, new AbortController().signal);
+    }
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -350,6 +423,7 @@ export class Agent {
         errors.push(error);
       }
     };
+    await step(() => this.#keeper?.stop());
     // The queue still commits what was taken before this moment, and its senders get their answer.
     await step(() => this.#queue?.finish());
     await step(async () => {
@@ -384,7 +458,20 @@ export class Agent {
       if (rows > 0) this.#metrics.committedRows.inc({ kind: kindNames[kind]! }, rows);
     });
     this.#repetition.over('commit');
-    for (const endpoint of this.#endpoints) endpoint.publish(facts.watermark, facts.rows);
+    this.#publish(facts.rows);
+    this.#keeper?.committed();
+  }
+
+  /** Tells the endpoints how far they may read; `rows` more rows were committed. */
+  #publish(rows: number): void {
+    for (const endpoint of this.#endpoints) endpoint.publish(this.#queue!.watermark, rows);
+  }
+
+  /** What keeps the agent from taking writes, for readiness; undefined when nothing does. */
+  #notReady(): string | undefined {
+    if (this.#state !== 'running') return this.#state;
+    const full = this.#keeper?.full;
+    return full && `not ready: ${fullText(full)}; writes are refused with 503 until there is room`;
   }
 
   #reported(report: IngestReport): void {
@@ -468,6 +555,9 @@ export class Agent {
         inFlightBytes: this.#writes.inFlightBytes,
         connections: this.#connections.open,
         newestMs: this.#newestMs,
+        full: this.#keeper?.full !== undefined,
+        oldestMs: queue.segments[0]?.firstMs,
+        ...(this.#keeper?.reading ?? { capBytes: Number.POSITIVE_INFINITY, freeBytes: undefined }),
       }
     );
   }
@@ -496,4 +586,12 @@ export class Agent {
       };
     });
   }
+}
+
+/** How long a start on a full disk waits before it looks again. */
+const START_AGAIN_MS = 1000;
+
+/** 4 MiB, less on a disk that is itself small. */
+function reserveBytes(diskBytes: number): number {
+  return Math.min(4 * 2 ** 20, Math.floor(diskBytes / 16));
 }

@@ -7,6 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { LineCounter } from 'yaml';
 import { SpillwayError } from '../runtime/errors.ts';
+import { formatDuration } from './durations.ts';
 import { type EndpointConfig, endpointsOf } from './endpoints.ts';
 import { type FileSettings, options } from './options.ts';
 import { Problems } from './problems.ts';
@@ -57,6 +58,7 @@ export function parseConfig(text: string, { file, baseDir, dataDir }: ConfigOrig
   const problems = new Problems(file, lines);
   const settings = readSettings({ options }, parseYaml(text, lines, problems), problems, baseDir);
   checkReceiver(settings.receiver, problems);
+  checkAges(settings, problems);
   const dataDirInUse = dataDir ?? settings.dataDir;
   const remoteWrite = endpointsOf(settings.remoteWrite, dataDirInUse, problems);
   problems.throwIfAny();
@@ -89,6 +91,23 @@ function checkReceiver(receiver: FileSettings['receiver'], problems: Problems): 
       );
       break;
     }
+  }
+}
+
+/** A segment goes as a whole, so no age below that of a segment could be kept to. */
+function checkAges({ wal, remoteWrite }: FileSettings, problems: Problems): void {
+  const check = (key: string, ageMs: number | undefined): void => {
+    if (ageMs === undefined || ageMs >= wal.segmentAgeMs) return;
+    const name = key.slice(key.lastIndexOf('.') + 1);
+    problems.addAcross(
+      [key, 'wal.segment_age'],
+      `\`${name}\` (${formatDuration(ageMs)}) is below \`segment_age\` (${formatDuration(wal.segmentAgeMs)}), ` +
+        'and segments are dropped as a whole: lower `segment_age` too',
+    );
+  };
+  check('wal.max_age', wal.maxAgeMs);
+  for (const [i, endpoint] of remoteWrite.entries()) {
+    check(`remote_write[${i}].max_backlog_age`, endpoint.maxBacklogAgeMs);
   }
 }
 

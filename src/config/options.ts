@@ -234,7 +234,7 @@ export const options = {
       segment_bytes: {
         type: 'size',
         default: '32MiB',
-        min: '1MiB',
+        min: '64KiB',
         max: '1GiB',
         why: 'Large enough to make its dictionary worth its bytes, small enough to give disk space back soon.',
         about: 'The size of a segment.',
@@ -245,7 +245,7 @@ export const options = {
         min: '1ms',
         max: '7d',
         why: 'Delivered data is gone within the hour, also where little arrives.',
-        about: 'The age of a segment, looked at when something is committed.',
+        about: 'The age of a segment, also of one to which nothing is added any more.',
       },
       segment_series: {
         type: 'integer',
@@ -270,6 +270,43 @@ export const options = {
         default: 'snappy',
         why: 'Disk space is what an outage uses up; `none` saves CPU time where there is plenty of it.',
         about: 'How frames are compressed.',
+      },
+      max_bytes: {
+        type: 'size',
+        default: null,
+        example: '100GiB',
+        min: '64KiB',
+        max: '1024TiB',
+        why: 'Unset: the disk is the bound (`min_free_bytes`). How long an outage may last is worth more than a number that we could guess.',
+        about:
+          'The most bytes that the segments may have together. What is being written when it is reached comes on top of it.',
+      },
+      min_free_bytes: {
+        type: 'size',
+        default: null,
+        example: '1GiB',
+        min: '0B',
+        max: '1024TiB',
+        why: 'Unset: 5 % of the file system, at most 1GiB. Whatever else is on the disk goes on working, and so do we.',
+        about: 'With less than this free on its file system the queue counts as full.',
+      },
+      max_age: {
+        type: 'duration',
+        default: null,
+        example: '7d',
+        min: '1ms',
+        max: '100y',
+        why: 'Unset: no limit. Only you know when data is too old to be of use.',
+        about:
+          'Segments whose newest row came in longer ago are dropped for every endpoint, whatever `when_full` says: counted as `dropped_age`. At least `segment_age`.',
+      },
+      when_full: {
+        type: 'enum',
+        values: ['reject', 'drop_oldest'],
+        default: 'reject',
+        why: 'Loses nothing: senders that are told 503 keep their data and come again.',
+        about:
+          'At a cap: refuse writes with a 503 and Retry-After, or give up the oldest rows that are not delivered, counted as `dropped_full`. An endpoint may differ.',
       },
     },
   },
@@ -617,6 +654,35 @@ export const options = {
         default: 'oldest',
         why: 'What is on disk was accepted to be delivered.',
         about: 'Where an endpoint that is seen for the first time starts in the queue.',
+      },
+      max_backlog_bytes: {
+        type: 'size',
+        default: null,
+        example: '10GiB',
+        min: '64KiB',
+        max: '1024TiB',
+        why: 'Unset: the whole queue.',
+        about:
+          'The share of the queue that this endpoint may hold back, in bytes of segments, looked at every second.',
+      },
+      max_backlog_age: {
+        type: 'duration',
+        default: null,
+        example: '1d',
+        min: '1ms',
+        max: '100y',
+        why: 'Unset: as `wal.max_age`.',
+        about:
+          'Segments whose newest row came in longer ago are dropped for this endpoint, counted as `dropped_age`. Unlike `ttl` it goes by the time of arrival. At least `wal.segment_age`.',
+      },
+      when_full: {
+        type: 'enum',
+        values: ['reject', 'drop_oldest'],
+        default: null,
+        example: 'drop_oldest',
+        why: 'Unset: as `wal.when_full`.',
+        about:
+          'What happens when the share of this endpoint, or the queue, is full. With `drop_oldest` the endpoint never stops the rest: it gives up its own oldest rows instead.',
       },
       keep: {
         type: 'duration',

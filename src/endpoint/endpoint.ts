@@ -1,6 +1,8 @@
 import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
 import type { FileQueue } from '../filequeue/file-queue.ts';
+import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
+import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
@@ -17,6 +19,7 @@ import { describeError } from '../runtime/errors.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 
@@ -32,6 +35,9 @@ export interface EndpointOptions {
   readonly now: () => number;
   /** The endpoint needs nothing before its `low` any more, and that is saved. */
   readonly onReleased: () => void;
+  /** Its position could not be saved. */
+  readonly onSaveFailed: (error: unknown) => void;
+  readonly limits: EndpointLimits;
 }
 
 /** After the thread of an endpoint died, it is started again after this time. */
@@ -44,9 +50,10 @@ const STOP_MARGIN_MS = 5000;
  *
  * A thread that dies is started again where its progress says; its neighbours and the receiver do not notice.
  */
-export class Endpoint {
+export class Endpoint implements KeptEndpoint {
   readonly name: string;
   readonly config: EndpointConfig;
+  readonly limits: EndpointLimits;
   readonly stats: EndpointStats = new EndpointStats();
   readonly #options: EndpointOptions;
   readonly #watermark: SharedWatermark = new SharedWatermark();
@@ -55,6 +62,8 @@ export class Endpoint {
   #low: Position;
   /** No position of this queue is behind it. */
   #end: Position;
+  /** The newest position that could not be saved. */
+  #unsaved: Uint8Array | undefined;
   #committedRows = 0;
   /** Rows received, when `#committedRows` was 0. */
   #receivedBefore = 0;
@@ -67,6 +76,7 @@ export class Endpoint {
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.config = options.config;
+    this.limits = options.limits;
     this.name = options.config.name;
     this.#repetition = new Repetition(options.now);
     const newest = options.queue.segments.at(-1)?.id ?? 0;
@@ -111,15 +121,23 @@ export class Endpoint {
 
   /** Starts the thread; resolves when it reads, or has failed to start for the first time. */
   start(): Promise<void> {
-    this.publish(this.#options.queue.watermark, 0);
+    this.#watermark.publish(this.#options.queue.watermark, 0);
     return this.#startWorker();
   }
 
   /** Tells the worker how far it may read; `rows` more rows were committed. */
   publish(watermark: Watermark, rows: number): void {
     this.#committedRows += rows;
-    if (rows > 0) this.#end = { segment: watermark.segment, row: watermark.rows };
+    this.#end = { segment: watermark.segment, row: watermark.rows };
     if (this.#watermark.publish(watermark, this.#committedRows)) this.#post({ type: 'wake' });
+  }
+
+  dropBefore(segment: number, reason: EndpointReason, passed: readonly PassedSegment[]): void {
+    if (!this.#stopping) this.#post({ type: 'drop', before: segment, reason, passed });
+  }
+
+  saveAgain(): void {
+    if (this.#unsaved !== undefined) this.#save(this.#unsaved);
   }
 
   /** Delivers for at most `graceMs`, then stops; what is unsent stays on disk. Idempotent. */
@@ -286,6 +304,32 @@ export class Endpoint {
     this.#options.logger.log('error', message, { endpoint: this.name, error: describeError(error) });
   }
 
+  /** Saves a progress block; if that fails it is kept, segments too, until it can be. */
+  #save(block: Uint8Array): void {
+    const { ledger, queue, now, onReleased, onSaveFailed } = this.#options;
+    const progress = decodeProgress(block);
+    if (progress === undefined) return;
+    const low = lowest(progress);
+    try {
+      ledger.saveProgress(this.name, block, low, queue.watermark.segment + 1, now());
+    } catch (error) {
+      this.#unsaved = block;
+      this.#tell('ledger', 'positions cannot be saved; segments are kept until they can be', error);
+      onSaveFailed(error);
+      return;
+    }
+    this.#unsaved = undefined;
+    this.#repetition.over('ledger');
+    this.#low = low;
+    this.#unaccounted =
+      this.#receivedBefore +
+      this.#committedRows +
+      progress.returned -
+      settledRows(progress) -
+      this.#waitingBehind(progress);
+    onReleased();
+  }
+
   #keep(letters: DeadLetters): void {
     const { deadLetters } = this.#options.ledger;
     try {
@@ -302,31 +346,14 @@ export class Endpoint {
   }
 
   #heard(message: FromWorker): void {
-    const { logger, ledger, queue, now, onReleased } = this.#options;
+    const { logger } = this.#options;
     switch (message.type) {
       case 'log':
         logger.log(message.level, message.message, message.facts);
         return;
-      case 'progress': {
-        const progress = decodeProgress(message.block);
-        if (progress === undefined) return;
-        const low = lowest(progress);
-        try {
-          ledger.saveProgress(this.name, message.block, low, queue.watermark.segment + 1, now());
-        } catch (error) {
-          this.#tell('ledger', 'positions cannot be saved; segments are kept until they can be', error);
-          return;
-        }
-        this.#low = low;
-        this.#unaccounted =
-          this.#receivedBefore +
-          this.#committedRows +
-          progress.returned -
-          settledRows(progress) -
-          this.#waitingBehind(progress);
-        onReleased();
+      case 'progress':
+        this.#save(message.block);
         return;
-      }
       case 'letters':
         this.#keep(message.letters);
         this.#post({ type: 'kept', id: message.id });

@@ -3,13 +3,13 @@ import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
 import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
-import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { ProtoReader } from '../protocol/proto-reader.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
-import { EXEMPLAR, HISTOGRAM, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
+import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import { encodeMetadata, MetadataFilter } from './metadata.ts';
+import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
+import { encodeMetadata, familyShard, MetadataFilter } from './metadata.ts';
 import type { SegmentContext } from './segment-context.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
@@ -32,6 +32,8 @@ export interface FeederOptions {
   readonly onError: (error: unknown) => void;
   /** Rows that were settled once and wait again. */
   readonly onReturned: (rows: number) => void;
+  /** An order to drop is done: so many rows were given up that no loop had. */
+  readonly onDropped: (order: DropOrder, rows: number) => void;
 }
 
 /** Frames that a reader hands out before the other one, and the sockets, have their turn. */
@@ -66,6 +68,8 @@ export class Feeder {
   /** No row behind this was settled by the processes before. */
   readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
+  #drop: DropOrder | undefined;
+  #droppedRows = 0;
   #again = false;
   #running: Promise<void> | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -114,6 +118,15 @@ export class Feeder {
     this.#table.letGo(s, this.#table.lane[s] === CATCH_UP ? this.catchUp : this.front);
   }
 
+  /**
+   * Gives up all rows before segment `order.before` that no loop has. What a loop has is the manager's. Each is
+   * counted once, under the reason of the order; reading goes on behind them.
+   */
+  dropBefore(order: DropOrder): void {
+    if (order.before > (this.#drop?.before ?? 0)) this.#drop = order;
+    this.pump();
+  }
+
   /** Reads on, as far as there is data and room. To be called when there is more of either. */
   pump(): void {
     this.#again = true;
@@ -142,6 +155,7 @@ export class Feeder {
     this.#retryTimer = undefined;
     while (this.#again && !this.#stopped) {
       this.#again = false;
+      if (this.#drop !== undefined) await this.#dropAll(this.#drop);
       const front = await this.#serveFront();
       this.#endAhead();
       const behind = await this.#serveCatchUp();
@@ -151,6 +165,106 @@ export class Feeder {
         await new Promise((resolve) => setImmediate(resolve));
       }
     }
+  }
+
+  /** Carries out an order. What is given up is passed by all shards at once, also when reading fails in the middle. */
+  async #dropAll(order: DropOrder): Promise<void> {
+    const end: Position = { segment: order.before, row: 0 };
+    if (this.#catchUp !== undefined) {
+      for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === CATCH_UP) this.letGo(s);
+      this.#endCatchUp();
+    }
+    await this.#dropWaiting(order.reason, comparePositions(this.front, end) < 0 ? this.front : end);
+    try {
+      await this.#dropFront(order);
+    } finally {
+      this.#passWaiting(comparePositions(this.front, end) < 0 ? this.front : end);
+    }
+    if (this.#stopped && comparePositions(this.front, end) < 0) return;
+    if (this.#drop === order) this.#drop = undefined;
+    const rows = this.#droppedRows;
+    this.#droppedRows = 0;
+    this.#options.onDropped(order, rows);
+  }
+
+  /** Gives up what waiting shards have passed over before `end`, which is not behind the front. */
+  async #dropWaiting(reason: EndpointReason, end: Position): Promise<void> {
+    const start = firstWaiting(this.#table, end);
+    if (start === undefined) return;
+    // What is damaged there was counted when the front came by.
+    const reader = new WalReader(this.#options.store, start, () => undefined);
+    try {
+      for (let frames = 1; comparePositions(reader.position, end) < 0; frames++) {
+        if (!(await reader.advance(this.#options.watermark()))) break;
+        const { segment } = reader.context;
+        if (segment > end.segment || (segment === end.segment && reader.position.row >= end.row)) break;
+        const limit = segment === end.segment ? end.row : Number.POSITIVE_INFINITY;
+        const { dropped } = countUnread(reader, this.#table, limit, true, () => undefined);
+        this.#passedOver -= this.#settleDropped(dropped, reason);
+        // Row by row with the counts: a stop or an error in the middle must not count them again.
+        this.#passWaiting(reader.position);
+        if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+      }
+    } finally {
+      reader.close();
+    }
+    this.#passWaiting(end);
+  }
+
+  /** Gives up what lies between the front and the end of the order. */
+  async #dropFront({ before, reason, passed }: DropOrder): Promise<void> {
+    const front = this.#front;
+    for (let frames = 1; front.position.segment < before && !this.#stopped; frames++) {
+      this.#endAhead();
+      const { segment, row } = front.position;
+      const known = passed.get(segment);
+      if (
+        known !== undefined &&
+        row === 0 &&
+        (this.#settledAhead === 0 || segment > this.#settledEnd.segment)
+      ) {
+        front.skipTo(segment + 1);
+        this.#frontLoaded = false;
+        // What recovery could not read of it counts by its rows alone.
+        const unread = known.rows - this.#settleDropped(known.counts, reason);
+        this.#options.stats.addLost('damaged', SAMPLE, Math.max(0, unread));
+        continue;
+      }
+      if (!this.#frontLoaded) {
+        if (!(await front.advance(this.#options.watermark()))) break;
+        this.#frontLoaded = true;
+        continue;
+      }
+      const { dropped, settledBefore } = countUnread(
+        front,
+        this.#table,
+        Number.POSITIVE_INFINITY,
+        false,
+        (kind, at, row) => this.#damagedRow(kind, at, row),
+      );
+      this.#frontLoaded = false;
+      this.#settledAhead -= Math.min(this.#settledAhead, settledBefore);
+      this.#settleDropped(dropped, reason);
+      if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    this.#endAhead();
+  }
+
+  /** Counts rows that are given up; returns how many there are. */
+  #settleDropped(counts: readonly number[], reason: EndpointReason): number {
+    let sum = 0;
+    for (let kind = 0; kind < KINDS; kind++) {
+      const rows = counts[kind] ?? 0;
+      if (rows === 0) continue;
+      this.#options.stats.addLost(reason, kind, rows);
+      sum += rows;
+    }
+    this.#droppedRows += sum;
+    return sum;
+  }
+
+  #passWaiting(at: Position): void {
+    for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === WAITING) this.#table.passTo(s, at);
   }
 
   /** A turn of the reader at the front; true when it could go on. */
@@ -290,7 +404,7 @@ export class Feeder {
     const s =
       series >= 0
         ? dictionary.seriesHash[2 * series]! & (SHARDS - 1)
-        : this.#familyShard(reader, dictionary, i);
+        : familyShard(dictionary.string(rows.metadataFamily[i]!));
     if (table.isBehind(s, segment, row)) {
       if (lane === FRONT && this.#settledAhead > 0) this.#settledAhead--;
       return true;
@@ -369,12 +483,6 @@ export class Feeder {
     const family = context.dictionary.string(rows.metadataFamily[i]!);
     if (bytes === undefined || family === undefined) return 'damaged';
     return this.#metadata.passes(family, bytes, reader.head.at) ? { bytes } : 'metadata_unchanged';
-  }
-
-  #familyShard(reader: WalReader, dictionary: SegmentContext['dictionary'], i: number): number {
-    const family = dictionary.string(reader.rows.metadataFamily[i]!) ?? new Uint8Array(0);
-    murmur3(new DataView(family.buffer, family.byteOffset, family.byteLength), 0, family.length, 0);
-    return digest[0]! & (SHARDS - 1);
   }
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */

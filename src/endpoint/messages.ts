@@ -1,6 +1,8 @@
 import type { ConfigOrigin } from '../config/load.ts';
+import type { PassedSegment } from '../filequeue/keeper.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
 import type { LogLevel } from '../telemetry/log.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
 
 /** What a worker is started with. Everything in it can be cloned; secrets come by the file that names them. */
 export interface WorkerStart {
@@ -29,6 +31,13 @@ export interface WorkerStart {
 export type ToWorker =
   /** There is more to read. */
   | { readonly type: 'wake' }
+  /** Give up what is not delivered of the segments below `before`; it may be said again. */
+  | {
+      readonly type: 'drop';
+      readonly before: number;
+      readonly reason: EndpointReason;
+      readonly passed: readonly PassedSegment[];
+    }
   /** Deliver what can be delivered in this time, then stop. */
   | { readonly type: 'stop'; readonly graceMs: number }
   /** The letters with this number are kept, or cannot be. */

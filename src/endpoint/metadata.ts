@@ -1,3 +1,5 @@
+import { SHARDS } from '../network/progress.ts';
+import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { Column } from '../serialization/columns.ts';
 import type { FrameRows } from '../serialization/frame.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
@@ -32,6 +34,13 @@ export function encodeMetadata(
     out.putBytes(text, 0, text.length);
   }
   return out.used;
+}
+
+/** The shard of the metadata of a family: it has no series to go by. */
+export function familyShard(family: Uint8Array | undefined): number {
+  const name = family ?? new Uint8Array(0);
+  murmur3(new DataView(name.buffer, name.byteOffset, name.byteLength), 0, name.length, 0);
+  return digest[0]! & (SHARDS - 1);
 }
 
 /** Families that are remembered; beyond it all are forgotten, which costs a repetition. */

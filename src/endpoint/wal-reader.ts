@@ -153,6 +153,11 @@ export class WalReader {
     this.#row = row + 1;
   }
 
+  /** Moves the position to the start of a later segment, without reading what lies between. */
+  skipTo(segment: number): void {
+    this.#leaveSegment(segment);
+  }
+
   /** Moves on to the next frame. False when nothing more is durable; then call again after the next commit. */
   async advance(watermark: ReadLimit): Promise<boolean> {
     for (;;) {

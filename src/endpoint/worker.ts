@@ -17,8 +17,11 @@ import { ShardTable } from '../network/shard-table.ts';
 import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
 import { wait } from '../runtime/wait.ts';
+import { kindNames } from '../serialization/rows.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type LogFacts, type LogLevel, Repetition } from '../telemetry/log.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
+import type { DropOrder } from './dropper.ts';
 import { ExternalLabels } from './external-labels.ts';
 import { Feeder } from './feeder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
@@ -36,6 +39,13 @@ import { SegmentStore } from './wal-reader.ts';
  * message about once a second.
  */
 const TICK_MS = 1000;
+const dropMessages: readonly [EndpointReason, string][] = [
+  ['dropped_full', 'the oldest rows were given up to make room; they are counted as dropped_full'],
+  [
+    'dropped_age',
+    'rows that are older than the configured age were given up; they are counted as dropped_age',
+  ],
+];
 const RESHARD_TICKS = 10;
 /** How long a row may wait for a fuller request when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
@@ -51,6 +61,7 @@ class EndpointWorker {
   readonly #manager: Manager;
   readonly #feeder: Feeder;
   readonly #repetition: Repetition = new Repetition(Date.now);
+  readonly #toldDropped = new Map<EndpointReason, number>();
   readonly #ticker: NodeJS.Timeout;
   readonly #send: (message: FromWorker) => void;
   /** Who waits for letters to be kept, by their number. */
@@ -140,12 +151,15 @@ class EndpointWorker {
         });
       },
       onReturned: (rows) => this.#stats.add('returnedRows', rows),
+      // At once: segments are deleted when this is saved.
+      onDropped: () => this.#report(),
     });
     this.#last = {
       committed: start.committedRows,
       delivered: this.#stats.deliveredRows,
       atMs: performance.now(),
     };
+    for (const [reason] of dropMessages) this.#toldDropped.set(reason, this.#lost(reason));
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#tick();
     this.#feeder.pump();
@@ -153,6 +167,12 @@ class EndpointWorker {
 
   wake(): void {
     this.#feeder.pump();
+  }
+
+  /** Gives up what is not delivered of the segments below `order.before`; what is on the wire is awaited. */
+  drop(order: DropOrder): void {
+    this.#manager.dropBefore(order.before, order.reason);
+    this.#feeder.dropBefore(order);
   }
 
   /** Delivers what can be delivered within `graceMs`, stops, and says where it stands. */
@@ -203,6 +223,25 @@ class EndpointWorker {
     }
   }
 
+  /** Says what was given up since it was last said, in loops and before them. */
+  #tellDropped(): void {
+    for (const [reason, message] of dropMessages) {
+      const lost = this.#lost(reason);
+      const rows = lost - (this.#toldDropped.get(reason) ?? 0);
+      if (rows === 0 || this.#repetition.tell(`drop ${reason}`) === undefined) continue;
+      this.#toldDropped.set(reason, lost);
+      this.#log('warn', message, {
+        rows,
+        from_segment: this.#feeder.front.segment,
+        waiting_rows: this.#waitingRows(),
+      });
+    }
+  }
+
+  #lost(reason: EndpointReason): number {
+    return kindNames.reduce((sum, _, kind) => sum + this.#stats.lost(reason, kind), 0);
+  }
+
   #standing(): Standing {
     const { segment, rows, committedRows } = this.#watermark.read();
     return {
@@ -232,12 +271,17 @@ class EndpointWorker {
     stats.set('segment', this.#feeder.front.segment);
     stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
     stats.set('holdingLoops', this.#manager.loops.filter((loop) => loop.holding).length);
-    this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
-    if (this.#block.changed(this.#standing(), stats.counts)) {
-      this.#note();
-      this.#send({ type: 'progress', block: this.#block.bytes.slice() });
-    }
+    this.#report();
+    this.#tellDropped();
     if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
+  }
+
+  /** Tells main how far it has come, if that has changed. */
+  #report(): void {
+    this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
+    if (!this.#block.changed(this.#standing(), this.#stats.counts)) return;
+    this.#note();
+    this.#send({ type: 'progress', block: this.#block.bytes.slice() });
   }
 
   /** Rows that are durable and not settled for this endpoint. */
@@ -328,6 +372,11 @@ port.on('message', (message: ToWorker) => {
     case 'wake':
       worker.wake();
       break;
+    case 'drop': {
+      const { before, reason, passed } = message;
+      worker.drop({ before, reason, passed: new Map(passed.map((segment) => [segment.id, segment])) });
+      break;
+    }
     case 'kept':
       worker.kept(message.id);
       break;

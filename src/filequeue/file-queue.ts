@@ -1,5 +1,6 @@
 import * as path from 'node:path';
 import { lockDirectory } from '../runtime/directory-lock.ts';
+import { SpillwayError } from '../runtime/errors.ts';
 import type { FileSystem } from '../runtime/fs.ts';
 import type { Dictionary } from '../serialization/dictionary.ts';
 import type { Codec } from '../serialization/frame.ts';
@@ -7,8 +8,15 @@ import { KINDS, type RowBatch } from '../serialization/rows.ts';
 import { type CommitError, type CommitFacts, GroupCommit, type RollLimits } from './group-commit.ts';
 import { type RecoveredDirectory, recoverDirectory } from './recovery.ts';
 import type { RecoveryEvent } from './recovery-event.ts';
+import type { Full } from './retention.ts';
 import { type SegmentEnd, type SegmentInfo, segmentPath } from './segment-file.ts';
-import { SegmentLog, type Watermark } from './segment-log.ts';
+import { type LogTrouble, SegmentLog, type Watermark } from './segment-log.ts';
+
+/** A cap is reached: nothing more is taken until there is room. The sender keeps its rows and comes again. */
+export class QueueFullError extends SpillwayError {
+  readonly code = 'QUEUE_FULL';
+  override readonly retryable = true;
+}
 
 /**
  * The file queue: one writer, many readers, on numbered segment files in one directory.
@@ -17,6 +25,7 @@ import { SegmentLog, type Watermark } from './segment-log.ts';
  *     <wal>/<id>.open                being written
  *     <wal>/<id>.committed           ended
  *     <wal>/quarantine/...           what recovery cut or stepped over
+ *     <wal>/reserve                  space that is given up when the disk is full (reserve.ts)
  *
  * What must hold:
  *  - `append` resolves only after fdatasync of the data, and of the directory for a new file.
@@ -35,6 +44,8 @@ export class FileQueue {
   readonly #log: SegmentLog;
   readonly #commits: GroupCommit;
   #watermark: Watermark;
+  #endedBytes: number;
+  #full: Full | undefined;
   #closing: Promise<void> | undefined;
 
   private constructor(options: FileQueueOptions, lock: { release(): void }, recovered: RecoveredDirectory) {
@@ -44,6 +55,7 @@ export class FileQueue {
     this.#lock = lock;
     this.#segments = recovered.segments;
     this.#gone = recovered.gone;
+    this.#endedBytes = recovered.segments.reduce((sum, { bytes }) => sum + bytes, 0);
     const newest = recovered.segments.at(-1);
     const nextId = Math.max(recovered.nextId, options.minNextId);
     this.#watermark = { segment: nextId, offset: 0, rows: 0 };
@@ -54,7 +66,11 @@ export class FileQueue {
       nextId,
       previous: newest && { segment: newest.id, bytes: newest.bytes, rows: newest.rows },
       randomSalt: options.randomSeed,
-      onSealed: (info) => this.#segments.push(info),
+      onSealed: (info) => {
+        this.#segments.push(info);
+        this.#endedBytes += info.bytes;
+      },
+      onTrouble: options.onTrouble,
     });
     this.#commits = new GroupCommit({
       log: this.#log,
@@ -98,9 +114,12 @@ export class FileQueue {
 
   /** Bytes on disk. */
   get bytes(): number {
-    let sum = this.#log.bytes;
-    for (const segment of this.#segments) sum += segment.bytes;
-    return sum;
+    return this.#endedBytes + this.#log.bytes;
+  }
+
+  /** True when the last of `segments` is being written. */
+  get hasOpen(): boolean {
+    return (this.#log.open?.bytes ?? 0) > 0;
   }
 
   /** Series in the dictionary of the open segment. */
@@ -108,12 +127,35 @@ export class FileQueue {
     return this.#commits.series;
   }
 
-  /** Applies one transaction; see `GroupCommit.append`. */
+  /** Takes no more from now on, or again with undefined. What was taken before is still written. */
+  refuse(full: Full | undefined): void {
+    this.#full = full;
+  }
+
+  /** Ends the open segment, behind what is being written: only then can what is in it be deleted. */
+  endSegment(): void {
+    this.#commits.endSegment();
+  }
+
+  /**
+   * To be called about once a second: ends a segment that is old though nothing comes, and lets readers leave an
+   * ended one. True when the watermark has moved, to the start of the segment that comes next.
+   */
+  rest(): boolean {
+    this.#commits.endOldSegment();
+    const next = this.#commits.idle ? this.#log.nextSegment : undefined;
+    if (next === undefined || next <= this.#watermark.segment) return false;
+    this.#watermark = { segment: next, offset: 0, rows: 0 };
+    return true;
+  }
+
+  /** Applies one transaction; see `GroupCommit.append`. Throws `QueueFullError` too. */
   append<T>(fill: (dictionary: Dictionary, batch: RowBatch) => T): {
     readonly result: T;
     readonly durable: Promise<void>;
   } {
     if (this.#closing !== undefined) throw new Error('append after close');
+    if (this.#full !== undefined) throw new QueueFullError(fullText(this.#full));
     return this.#commits.append(fill);
   }
 
@@ -155,6 +197,7 @@ export class FileQueue {
       await this.#remove(info.id);
       if (this.#segments[0] !== info) continue;
       this.#segments.shift();
+      this.#endedBytes -= info.bytes;
       for (let kind = 0; kind < KINDS; kind++) counts[kind] = counts[kind]! + (info.counts[kind] ?? 0);
     }
     this.#gone = this.#gone.filter((end) => end.segment >= segment);
@@ -198,6 +241,24 @@ export interface FileQueueOptions {
   readonly randomSeed: () => number;
   readonly onCommit: (facts: CommitFacts) => void;
   readonly onFailure: (error: CommitError) => void;
+  readonly onTrouble: (trouble: LogTrouble) => void;
+}
+
+/** Which cap is reached, for senders, readiness and the log. */
+export function fullText({ limit, endpoint, usedBytes, limitBytes }: Full): string {
+  switch (limit) {
+    case 'disk':
+      return 'the queue is full: its disk has no room left';
+    case 'max_bytes':
+      return `the queue is full: it has ${usedBytes} of the ${limitBytes} bytes that wal.max_bytes allows`;
+    case 'max_backlog_bytes':
+      return (
+        `the queue is full: ${usedBytes} bytes wait for endpoint ${endpoint}, ` +
+        `whose max_backlog_bytes is ${limitBytes}`
+      );
+    default:
+      return limit satisfies never;
+  }
 }
 
 /** Where the segments of a data directory are. */

@@ -10,7 +10,7 @@ export class CommitError extends SpillwayError {
   override readonly retryable = true;
 }
 
-/** When a segment has grown enough. Each is looked at between commits only. */
+/** When a segment has grown enough. Each is looked at between commits, age also while there are none. */
 export interface RollLimits {
   readonly bytes: number;
   readonly ageMs: number;
@@ -53,6 +53,7 @@ export class GroupCommit {
   readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
   #next: Deferred = new Deferred();
   #running: Promise<void> | undefined;
+  #endAsked = false;
 
   constructor(options: {
     log: SegmentLog;
@@ -106,13 +107,35 @@ export class GroupCommit {
     return { result, durable: this.#next.promise };
   }
 
+  /** True while nothing waits and nothing is being written. */
+  get idle(): boolean {
+    return this.#running === undefined;
+  }
+
+  /** Ends the open segment, behind what is being written. */
+  endSegment(): void {
+    this.#endAsked = true;
+    this.#running ??= this.#run();
+  }
+
+  /** Ends the open segment if it is old: for a queue to which nothing comes, since commits see to it by themselves. */
+  endOldSegment(): void {
+    if (this.idle && this.#isOld(this.#now())) this.endSegment();
+  }
+
   /** Resolves when everything appended before is durable or has failed. */
   async drained(): Promise<void> {
     while (this.#running !== undefined) await this.#running;
   }
 
   async #run(): Promise<void> {
-    while (this.#batch.rows > 0) await this.#commit();
+    for (;;) {
+      while (this.#batch.rows > 0) await this.#commit();
+      if (!this.#endAsked) break;
+      this.#endAsked = false;
+      this.#newDictionary();
+      await this.#log.seal();
+    }
     this.#running = undefined;
   }
 
@@ -145,7 +168,10 @@ export class GroupCommit {
     }
     const last = this.#endsSegment(record.length, atMs);
     this.#batch.clear();
-    if (last) this.#newDictionary();
+    if (last) {
+      this.#endAsked = false;
+      this.#newDictionary();
+    }
     let watermark: Watermark;
     try {
       watermark = await this.#log.append(record, { rows, counts, atMs }, last);
@@ -172,10 +198,15 @@ export class GroupCommit {
     const log = this.#log;
     const limits = this.#limits;
     return (
+      this.#endAsked ||
       log.bytes + recordBytes >= limits.bytes ||
-      (log.bytes > 0 && nowMs - log.openedMs >= limits.ageMs) ||
+      this.#isOld(nowMs) ||
       this.#isDictionaryFull()
     );
+  }
+
+  #isOld(nowMs: number): boolean {
+    return this.#log.bytes > 0 && nowMs - this.#log.openedMs >= this.#limits.ageMs;
   }
 
   #isDictionaryFull(): boolean {
@@ -191,13 +222,7 @@ export class GroupCommit {
   #shedLabels(): void {
     if (!this.#isDictionaryFull()) return;
     if (this.#batch.rows === 0 && this.#written.strings === 0) this.#newDictionary();
-    else this.#running ??= this.#roll();
-  }
-
-  async #roll(): Promise<void> {
-    this.#newDictionary();
-    await this.#log.seal();
-    await this.#run();
+    else if (this.idle) this.endSegment();
   }
 
   #newDictionary(): void {

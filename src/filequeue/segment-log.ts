@@ -18,6 +18,13 @@ export interface Watermark {
   readonly rows: number;
 }
 
+/** Something went wrong with a file, and no sender was told of it: its frames are durable, or nobody waits for them. */
+export interface LogTrouble {
+  readonly message: string;
+  readonly file: string;
+  readonly error: unknown;
+}
+
 /**
  * The file that is being written. One append at a time; the caller (GroupCommit) sees to it.
  *
@@ -36,6 +43,7 @@ export class SegmentLog {
   readonly #codec: Codec;
   readonly #randomSalt: () => number;
   readonly #onSealed: (info: SegmentInfo) => void;
+  readonly #onTrouble: (trouble: LogTrouble) => void;
   #file: WritableFile | undefined;
   #id = 0;
   #nextId: number;
@@ -43,6 +51,8 @@ export class SegmentLog {
   #salt = 0;
   /** A file without a durable frame that is still to be removed. */
   #debris: string | undefined;
+  /** Nothing lies behind the durable end of the segment before, but its end record. */
+  #endedWhole = true;
   #bytes = 0;
   #counts: number[] = [];
   #frames = 0;
@@ -61,6 +71,7 @@ export class SegmentLog {
     /** A number of 32 bits that nobody can guess. */
     randomSalt: () => number;
     onSealed: (info: SegmentInfo) => void;
+    onTrouble: (trouble: LogTrouble) => void;
   }) {
     this.#files = options.files;
     this.#dir = options.dir;
@@ -69,6 +80,18 @@ export class SegmentLog {
     this.#previous = options.previous;
     this.#randomSalt = options.randomSalt;
     this.#onSealed = options.onSealed;
+    this.#onTrouble = options.onTrouble;
+  }
+
+  /**
+   * The id of the next segment, when none is open and readers may go to the end of every file there is: what
+   * lies there is durable. Undefined else; after a failed sync the header of the next segment has to say first
+   * how far the last one counts.
+   */
+  get nextSegment(): number | undefined {
+    return this.#file === undefined && this.#debris === undefined && this.#endedWhole
+      ? this.#nextId
+      : undefined;
   }
 
   /** Durable bytes of the open segment; 0 when none is open. */
@@ -122,19 +145,23 @@ export class SegmentLog {
     const file = this.#file;
     if (file === undefined) return;
     const info = this.#info();
+    const name = segmentPath(this.#dir, info.id, 'open');
+    let written = false;
     try {
       await file.append(encodeEnd(info, { segment: info.id, salt: this.#salt }, info.bytes));
       await file.sync();
-      await this.#files.rename(
-        segmentPath(this.#dir, info.id, 'open'),
-        segmentPath(this.#dir, info.id, 'committed'),
-      );
+      written = true;
+      await this.#files.rename(name, segmentPath(this.#dir, info.id, 'committed'));
       await this.#files.syncDir(this.#dir);
-    } catch {
-      // Its frames are durable, which is what counts. Recovery ends the file at the next start.
+    } catch (error) {
+      this.#trouble(
+        'a segment could not be ended; its frames are durable, the next start ends it',
+        name,
+        error,
+      );
     }
-    await file.close().catch(() => undefined);
-    this.#end(info);
+    await this.#close(file, name);
+    this.#end(info, written || (await this.#cut(name, info.bytes)));
   }
 
   async #create(nowMs: number): Promise<WritableFile> {
@@ -160,16 +187,47 @@ export class SegmentLog {
     if (file === undefined) return;
     const info = this.#info();
     const name = segmentPath(this.#dir, info.id, 'open');
-    await file.close().catch(() => undefined);
+    await this.#close(file, name);
     if (info.frames === 0) {
       this.#debris = name;
       this.#forget();
-      await this.#removeDebris().catch(() => undefined);
+      await this.#removeDebris().catch((error: unknown) => {
+        this.#trouble(
+          'a file without a durable frame could not be removed; nothing is written until it can be',
+          name,
+          error,
+        );
+      });
       return;
     }
-    // Best effort: the offset in the successor's header holds, also when the disk refuses this.
-    await this.#files.truncate(name, info.bytes).catch(() => undefined);
-    this.#end(info);
+    this.#end(info, await this.#cut(name, info.bytes));
+  }
+
+  /** Cuts what was never durable; false when the disk refuses: then the offset in the successor's header holds. */
+  async #cut(name: string, bytes: number): Promise<boolean> {
+    try {
+      await this.#files.truncate(name, bytes);
+      return true;
+    } catch (error) {
+      this.#trouble(
+        'what was not durable could not be cut off; the next segment says where this one ends',
+        name,
+        error,
+      );
+      return false;
+    }
+  }
+
+  async #close(file: WritableFile, name: string): Promise<void> {
+    try {
+      await file.close();
+    } catch (error) {
+      this.#trouble('a segment could not be closed', name, error);
+    }
+  }
+
+  #trouble(message: string, file: string, error: unknown): void {
+    this.#onTrouble({ message, file, error });
   }
 
   /** Throws what the file system throws: nothing may be acknowledged while the file is there. */
@@ -183,7 +241,8 @@ export class SegmentLog {
     this.#debris = undefined;
   }
 
-  #end(info: SegmentInfo): void {
+  #end(info: SegmentInfo, whole: boolean): void {
+    this.#endedWhole = whole;
     this.#previous = { segment: info.id, bytes: info.bytes, rows: info.rows };
     this.#forget();
     this.#onSealed(info);

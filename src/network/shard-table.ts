@@ -83,6 +83,11 @@ export class ShardTable {
     this.lane[s] = lane;
   }
 
+  /** Whatever of shard `s` lies before `at` is done with: no reader hands it out any more. */
+  passTo(s: number, at: Position): void {
+    this.#raiseNext(s, at);
+  }
+
   /** True when the row at `row` of `segment` has been queued before, by whichever reader. */
   isBehind(s: number, segment: number, row: number): boolean {
     const next = this.nextSegment[s]!;

@@ -1,3 +1,4 @@
+import { accessSync, constants } from 'node:fs';
 import * as path from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { SpillwayError } from './errors.ts';
@@ -8,6 +9,11 @@ export class DirectoryLockedError extends SpillwayError {
   readonly code = 'DIRECTORY_LOCKED';
 }
 
+/** The directory cannot be written: it is read-only, belongs to somebody else, or is damaged. */
+export class DirectoryUnusableError extends SpillwayError {
+  readonly code = 'DIRECTORY_UNUSABLE';
+}
+
 /** A database that nobody refers to is closed by the garbage collector, and its lock is gone. */
 const held = new Set<BetterSqlite3.Database>();
 
@@ -16,17 +22,24 @@ const held = new Set<BetterSqlite3.Database>();
  *
  * Node has no flock; an exclusive SQLite transaction on an empty database holds the same kind of kernel lock,
  * which, unlike a file with a process id in it, is gone the moment the process is. Throws
- * `DirectoryLockedError`, and what SQLite throws when the file cannot be opened or is no database.
+ * `DirectoryLockedError`, and `DirectoryUnusableError` when the file cannot be opened or is no database.
  */
 export function lockDirectory(dir: string): { release(): void } {
   const file = path.join(dir, 'lock');
-  const database = new Database(file, { timeout: 0 });
+  let database: BetterSqlite3.Database;
+  try {
+    // SQLite is content to lock a file that it cannot write.
+    accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
+    database = new Database(file, { timeout: 0 });
+  } catch (cause) {
+    throw unusable(dir, cause);
+  }
   try {
     database.pragma('journal_mode = MEMORY');
     database.exec('BEGIN EXCLUSIVE');
   } catch (cause) {
     database.close();
-    if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw cause;
+    if ((cause as { code?: string }).code !== 'SQLITE_BUSY') throw unusable(dir, cause);
     throw new DirectoryLockedError(`${dir} is in use by another Spillway process`, { dir }, cause);
   }
   held.add(database);
@@ -36,4 +49,12 @@ export function lockDirectory(dir: string): { release(): void } {
       database.close();
     },
   };
+}
+
+function unusable(dir: string, cause: unknown): DirectoryUnusableError {
+  return new DirectoryUnusableError(
+    `the directory ${dir} cannot be used: nothing can be written to it. Is it read-only, or does it belong to another user?`,
+    { dir },
+    cause,
+  );
 }

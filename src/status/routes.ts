@@ -11,7 +11,7 @@ export interface StatusOptions {
   readonly config: Config;
   readonly version: string;
   readonly registry: Registry;
-  /** Undefined when the agent is ready, else what it is doing. */
+  /** Undefined when the agent is ready, else what it is: `starting`, `not ready: ...`. */
   readonly ready: () => string | undefined;
   readonly summary: () => object;
   /** Undefined while the ledger is not open. */

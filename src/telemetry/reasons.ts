@@ -30,6 +30,9 @@ export const endpointReasons = {
   custom_buckets: 'A native histogram with custom buckets, which remote write 1.0 cannot carry (HIST-10).',
   damaged:
     'In a part of a segment that could not be read (a copy is in `quarantine/`), or in a segment that is not there.',
+  dropped_full:
+    'Given up to make room: the queue, the disk or the share of the endpoint was full, and `when_full` is `drop_oldest`.',
+  dropped_age: 'Committed longer ago than `wal.max_age` or `max_backlog_age` of the endpoint.',
 } as const;
 
 /** Why the listener did not let a request in. No row was seen, so none is counted. */

@@ -37,7 +37,8 @@ receiver:
    max_rows_per_request: 2000, max_labels_per_series: 30, max_label_name_bytes: 1KiB, max_label_value_bytes: 2KiB,
    request_timeout: 5s, header_timeout: 1s, body_idle_timeout: 2s, idle_timeout: 1m, max_connections: 100,
    per_sender: {samples_per_second: 500, burst: 3s, in_flight_bytes: 2500000, header: X-Scope-OrgID}}
-wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictionary_bytes: 1MiB, codec: none}
+wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictionary_bytes: 1MiB, codec: none,
+  max_bytes: 5MiB, min_free_bytes: 1KiB, max_age: 1d, when_full: drop_oldest}
 remote_write:
   - name: mimir
     url: https://mimir/push?tenant=a
@@ -57,6 +58,9 @@ remote_write:
     replies: {profile: strict, retry_on_http_408: true}
     metadata_config: {send: false, send_interval: 5m, max_samples_per_send: 7}
     start_at: now
+    max_backlog_bytes: 2MiB
+    max_backlog_age: 1h
+    when_full: reject
   - name: local
     url: sqlite:recent.db
     keep: 1d
@@ -99,6 +103,10 @@ remote_write:
         segmentSeries: 10,
         segmentDictionaryBytes: 1048576,
         codec: 'none',
+        maxBytes: 5_242_880,
+        minFreeBytes: 1024,
+        maxAgeMs: 86_400_000,
+        whenFull: 'drop_oldest',
       },
       deadLetters: { maxRows: 100_000, maxAgeMs: 30 * 86_400_000 },
       remoteWrite: [
@@ -131,6 +139,9 @@ remote_write:
           replies: { retryOn408: true, holdOn4xx: false, splitRefused: false },
           ttlMs: 7_200_000,
           startAt: 'now',
+          maxBacklogBytes: 2_097_152,
+          maxBacklogAgeMs: 3_600_000,
+          whenFull: 'reject',
           keepMs: 3_600_000,
           keepSamples: 1_000_000,
         },
@@ -146,6 +157,9 @@ remote_write:
           replies: { retryOn408: true, holdOn4xx: true, splitRefused: true },
           ttlMs: 0,
           startAt: 'oldest',
+          maxBacklogBytes: undefined,
+          maxBacklogAgeMs: undefined,
+          whenFull: undefined,
           keepMs: 86_400_000,
           keepSamples: 5,
         },

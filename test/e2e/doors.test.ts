@@ -43,7 +43,11 @@ test(
     await writeFile(web, users('s3cret'));
     const sink = await Sink.start(t);
     const access = { client, authorization: basic('reader', 'look') };
-    const agent = await Agent.start(t, { web_config_file: web, remote_write: [remote(sink.url)] }, access);
+    const agent = await Agent.start(
+      t,
+      { web_config_file: web, remote_write: [remote(sink.url)] },
+      { access },
+    );
     const exporter = await Exporter.start(t);
     const passwordFile = join(folder, 'password');
     await writeFile(passwordFile, 's3cret');
@@ -78,7 +82,7 @@ test('an agent delivers to another over TLS with certificates on both sides', as
   await writeFile(web, stringify({ tls_server_config, basic_auth_users: { a: hashSync('s3cret', 4) } }));
   const sink = await Sink.start(t);
   const access = { client, authorization: basic('a', 's3cret') };
-  const far = await Agent.start(t, { web_config_file: web, remote_write: [remote(sink.url)] }, access);
+  const far = await Agent.start(t, { web_config_file: web, remote_write: [remote(sink.url)] }, { access });
   const near = await Agent.start(t, {
     remote_write: [
       {

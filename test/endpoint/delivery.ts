@@ -14,6 +14,7 @@ import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
 import { type FileSystem, nodeFileSystem } from '../../src/runtime/fs.ts';
 import type { Position } from '../../src/serialization/position.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
+import type { EndpointReason } from '../../src/telemetry/reasons.ts';
 import { noon } from '../filequeue/queue.ts';
 import { seriesHash } from '../reference/series-hash.ts';
 import { atEnd } from '../support/cleanup.ts';
@@ -74,6 +75,8 @@ export class Delivery {
   readonly failures: LoopFailure[] = [];
   readonly letters: DeadLetters[] = [];
   readonly errors: unknown[] = [];
+  /** Orders to drop that were done, and how many rows the reader gave up for each. */
+  readonly drops: { readonly before: number; readonly rows: number }[] = [];
   /** Rows that were not settled when it started. */
   readonly waitingAtStart: number;
   now = noon;
@@ -164,6 +167,10 @@ export class Delivery {
       },
       onError: (error) => this.errors.push(error),
       onReturned: (rows) => this.stats.add('returnedRows', rows),
+      onDropped: ({ before }, rows) => {
+        this.drops.push({ before, rows });
+        setImmediate(() => this.#progress.made());
+      },
     });
     if (t !== undefined) atEnd(t, () => this.stop());
     this.tick();
@@ -218,6 +225,18 @@ export class Delivery {
   tick(): void {
     this.table.raise(this.feeder.front, this.feeder.catchUp);
     this.#note();
+  }
+
+  /** Gives up what is not delivered of the segments below `before`. */
+  drop(before: number, reason: EndpointReason = 'dropped_full'): void {
+    const passed = new Map(this.#queue.segments.map((segment) => [segment.id, segment]));
+    this.manager.dropBefore(before, reason);
+    this.feeder.dropBefore({ before, reason, passed });
+  }
+
+  /** Rows of all kinds that were given up for `reason`. */
+  lost(reason: EndpointReason): number {
+    return [0, 1, 2, 3].reduce((sum, kind) => sum + this.stats.lost(reason, kind), 0);
   }
 
   resize(loops: number): void {

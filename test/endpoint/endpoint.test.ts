@@ -65,6 +65,12 @@ class Rig {
         userAgent: 'spillway/0',
         now: Date.now,
         onReleased: () => this.progress.made(),
+        onSaveFailed: (error) => assert.fail(String(error)),
+        limits: {
+          whenFull: 'reject',
+          maxBytes: Number.POSITIVE_INFINITY,
+          maxAgeMs: Number.POSITIVE_INFINITY,
+        },
       });
     this.endpoint = this.#make();
     atEnd(t, () => this.endpoint.stop(0));

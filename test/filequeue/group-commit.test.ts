@@ -320,6 +320,7 @@ async function newGroup(
       previous: undefined,
       randomSalt: () => 1,
       onSealed: () => undefined,
+      onTrouble: () => undefined,
     }),
     codec,
     limits: { ...wide, ...limits },

@@ -1,6 +1,7 @@
 import type { TestContext } from 'node:test';
 import { FileQueue, type FileQueueOptions } from '../../src/filequeue/file-queue.ts';
 import type { CommitError, CommitFacts, RollLimits } from '../../src/filequeue/group-commit.ts';
+import type { LogTrouble } from '../../src/filequeue/segment-log.ts';
 import { ingestV1 } from '../../src/protocol/ingest-v1.ts';
 import { encodeWriteRequestV1 } from '../../src/protocol/schema.ts';
 import { nodeFileSystem } from '../../src/runtime/fs.ts';
@@ -29,12 +30,14 @@ export interface TestQueue {
   readonly queue: FileQueue;
   readonly commits: CommitFacts[];
   readonly failures: CommitError[];
+  readonly troubles: LogTrouble[];
 }
 
 /** Options with a fixed clock and seed for all that `options` leaves out. */
 export async function openQueue(dir: string, options: OpenOptions = {}): Promise<TestQueue> {
   const commits: CommitFacts[] = [];
   const failures: CommitError[] = [];
+  const troubles: LogTrouble[] = [];
   const queue = await FileQueue.open({
     files: nodeFileSystem,
     dir,
@@ -44,10 +47,11 @@ export async function openQueue(dir: string, options: OpenOptions = {}): Promise
     randomSeed: () => 1,
     onCommit: (facts) => commits.push(facts),
     onFailure: (error) => failures.push(error),
+    onTrouble: (trouble) => troubles.push(trouble),
     ...options,
     roll: { ...wide, ...options.roll },
   });
-  return { queue, commits, failures };
+  return { queue, commits, failures, troubles };
 }
 
 /** A queue that is closed when the test ends. */

@@ -8,7 +8,7 @@ import {
   type SegmentInfo,
   segmentPath,
 } from '../../src/filequeue/segment-file.ts';
-import { type FrameFacts, SegmentLog } from '../../src/filequeue/segment-log.ts';
+import { type FrameFacts, type LogTrouble, SegmentLog } from '../../src/filequeue/segment-log.ts';
 import { nodeFileSystem } from '../../src/runtime/fs.ts';
 import { END, RECORD_HEAD } from '../../src/serialization/record.ts';
 import { tempDir } from '../support/temp.ts';
@@ -107,10 +107,14 @@ test('at every moment a segment is known either as open or as ended', async (t) 
 
 for (const operation of ['append 1.open', 'sync 1.open', 'rename', 'syncDir']) {
   test(`a segment that cannot be ended (${operation} fails) keeps its frames, and the next one says so`, async (t) => {
-    const { log, files, sealed, dir } = await newLog(t);
+    const { log, files, sealed, troubles, dir } = await newLog(t);
     const { offset, rows } = await log.append(frame, facts(3), false);
     files.fail(new RegExp(`^${operation}`));
     await log.seal();
+    assert.equal(troubles.length, 1);
+    assert.match(troubles[0]!.message, /could not be ended/);
+    assert.match(String(troubles[0]!.error), new RegExp(`EIO: ${operation}`));
+    assert.equal(log.nextSegment, 2, 'readers may go to its end: what is not durable was cut');
     assert.deepEqual(
       sealed.map(({ id, bytes, rows }) => ({ id, bytes, rows })),
       [{ id: 1, bytes: offset, rows: 3 }],
@@ -141,11 +145,14 @@ for (const operation of ['append', 'sync']) {
 }
 
 test('where the disk refuses to cut the file, the next header still says where it ends', async (t) => {
-  const { log, files, dir } = await newLog(t);
+  const { log, files, troubles, dir } = await newLog(t);
   const { offset, rows } = await log.append(frame, facts(3), false);
+  assert.equal(log.nextSegment, undefined, 'one is open');
   files.fail(/^sync 1/);
   files.fail(/^truncate/);
   await assert.rejects(log.append(frame, facts(2), false), { code: 'EIO' });
+  assert.match(troubles.map(({ message }) => message).join(), /could not be cut off/);
+  assert.equal(log.nextSegment, undefined, 'a reader must not go to the end of the file');
   assert.equal(sizeOf(dir, 1), offset + frame.length);
   await log.append(frame, facts(4), false);
   assert.deepEqual(headerOf(dir, 2)?.previous, { segment: 1, bytes: offset, rows });
@@ -171,7 +178,7 @@ for (const operation of ['create', 'syncDir', 'append', 'sync']) {
 }
 
 test('as long as its remains cannot be removed, nothing is appended', async (t) => {
-  const { log, files, dir } = await newLog(t);
+  const { log, files, troubles, dir } = await newLog(t);
   const { offset, rows } = await log.append(frame, facts(3), false);
   // The end of segment 1 must be stated by the next header: at no time may a durable one lack it.
   files.fail(/^sync/, { times: 2 });
@@ -179,6 +186,8 @@ test('as long as its remains cannot be removed, nothing is appended', async (t) 
   await assert.rejects(log.append(frame, facts(2), false), { code: 'EIO' });
   await assert.rejects(log.append(frame, facts(2), false), { code: 'EIO' });
   assert.deepEqual(await segmentsIn(dir), ['1.open', '2.open']);
+  assert.match(troubles.map(({ message }) => message).join(), /nothing is written until it can be/);
+  assert.equal(log.nextSegment, undefined, 'rows that were never acknowledged may be in it');
   files.taken();
   await assert.rejects(log.append(frame, facts(2), false), { code: 'EIO' });
   assert.deepEqual(files.taken(), ['remove 2.open']);
@@ -191,10 +200,17 @@ test('as long as its remains cannot be removed, nothing is appended', async (t) 
 async function newLog(
   t: TestContext,
   options: { nextId?: number; previous?: SegmentEnd } = {},
-): Promise<{ log: SegmentLog; files: WatchedFs; sealed: SegmentInfo[]; dir: string }> {
+): Promise<{
+  log: SegmentLog;
+  files: WatchedFs;
+  sealed: SegmentInfo[];
+  troubles: LogTrouble[];
+  dir: string;
+}> {
   const dir = await tempDir(t, 'log');
   const files = new WatchedFs();
   const sealed: SegmentInfo[] = [];
+  const troubles: LogTrouble[] = [];
   const log = new SegmentLog({
     files,
     dir,
@@ -203,8 +219,9 @@ async function newLog(
     previous: options.previous,
     randomSalt: () => 1,
     onSealed: (info) => sealed.push(info),
+    onTrouble: (trouble) => troubles.push(trouble),
   });
-  return { log, files, sealed, dir };
+  return { log, files, sealed, troubles, dir };
 }
 
 /** Facts of a frame of samples. */

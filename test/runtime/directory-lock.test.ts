@@ -3,7 +3,11 @@ import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { DirectoryLockedError, lockDirectory } from '../../src/runtime/directory-lock.ts';
+import {
+  DirectoryLockedError,
+  DirectoryUnusableError,
+  lockDirectory,
+} from '../../src/runtime/directory-lock.ts';
 import { Child } from '../support/child.ts';
 import { projectDir } from '../support/paths.ts';
 import { tempDir } from '../support/temp.ts';
@@ -50,7 +54,7 @@ test('what is not a lock is not said to be in use', async (t) => {
   for (const dir of [missing, strange, folder]) {
     assert.throws(
       () => lockDirectory(dir),
-      (error: Error) => !(error instanceof DirectoryLockedError),
+      (error: Error) => error instanceof DirectoryUnusableError && error.message.includes(dir),
     );
   }
 });

@@ -20,7 +20,12 @@ export interface AgentConfig {
   readonly wal?: {
     readonly segment_age?: string;
     readonly segment_series?: number;
+    readonly segment_bytes?: string;
     readonly codec?: 'snappy' | 'none';
+    readonly max_bytes?: string;
+    readonly max_age?: string;
+    readonly min_free_bytes?: string;
+    readonly when_full?: 'reject' | 'drop_oldest';
   };
   readonly receiver?: Record<string, string | number | Record<string, string | number>>;
   readonly remote_write: readonly Remote[];
@@ -31,6 +36,9 @@ export interface Remote {
   readonly url: string;
   readonly remote_timeout?: string;
   readonly ttl?: string;
+  readonly max_backlog_bytes?: string;
+  readonly max_backlog_age?: string;
+  readonly when_full?: 'reject' | 'drop_oldest';
   readonly queue_config?: {
     readonly capacity?: number;
     readonly min_shards?: number;
@@ -61,6 +69,15 @@ export interface Access {
   readonly authorization: string;
 }
 
+export interface StartOptions {
+  /** With it the agent listens with TLS. */
+  readonly access?: Access;
+  /** Where its data is; beside its configuration by default. */
+  readonly place?: string;
+  /** A command that runs the command behind it. */
+  readonly through?: readonly string[];
+}
+
 /** The real agent, in a process of its own, that can be ended and started again on the same data and port. */
 export class Agent {
   readonly url: string;
@@ -69,21 +86,28 @@ export class Agent {
   readonly #configFile: string;
   readonly #listen: string;
   readonly #access: Access | undefined;
+  readonly #through: readonly string[];
   #child: Child | undefined;
 
-  private constructor(t: TestContext, listen: string, folder: string, access?: Access) {
+  private constructor(
+    t: TestContext,
+    listen: string,
+    folder: string,
+    { access, place, through = [] }: StartOptions,
+  ) {
+    this.#through = through;
     this.#t = t;
     this.#listen = listen;
     this.url = `${access === undefined ? 'http' : 'https'}://${listen}`;
-    this.dataDir = join(folder, 'data');
+    this.dataDir = place ?? join(folder, 'data');
     this.#configFile = join(folder, 'spillway.yaml');
     this.#access = access;
   }
 
-  /** Returns when the agent is ready. With `access` it listens with TLS. */
-  static async start(t: TestContext, config: AgentConfig, access?: Access): Promise<Agent> {
+  /** Returns when the agent is ready. */
+  static async start(t: TestContext, config: AgentConfig, options: StartOptions = {}): Promise<Agent> {
     const listen = `127.0.0.1:${await freePort()}`;
-    const agent = new Agent(t, listen, await tempDir(t, 'agent'), access);
+    const agent = new Agent(t, listen, await tempDir(t, 'agent'), options);
     await agent.configure(config);
     await agent.start();
     return agent;
@@ -114,8 +138,30 @@ export class Agent {
 
   /** A process on the same file, with `options` of the command line; it is the caller's, and not waited for. */
   startAnother(...options: string[]): Child {
-    const args = [spillway, 'run', '--config', this.#configFile, ...options];
-    return Child.spawn(this.#t, 'agent', process.execPath, args, { cwd: projectDir });
+    const command = [...this.#through, process.execPath, spillway, 'run', '--config', this.#configFile];
+    return Child.spawn(this.#t, 'agent', command[0]!, [...command.slice(1), ...options], { cwd: projectDir });
+  }
+
+  /** Status and text of the readiness page. */
+  async readiness(): Promise<{ readonly status: number; readonly text: string }> {
+    const { status, body } = await this.#get('/-/ready');
+    return { status, text: body };
+  }
+
+  /** Waits until the metric is as `reached` wants it. */
+  async metricUntil(
+    name: string,
+    labels: Record<string, string>,
+    reached: (value: number) => boolean,
+  ): Promise<number> {
+    let last: number | undefined;
+    return await poll(
+      () => `${name} ${JSON.stringify(labels)} is ${last}`,
+      async () => {
+        last = await this.metric(name, labels);
+        return last !== undefined && reached(last) ? last : undefined;
+      },
+    );
   }
 
   /**

@@ -16,6 +16,10 @@ const queue: QueueReading = {
   inFlightBytes: 5,
   connections: 3,
   newestMs: 1_700_000_000_500,
+  full: true,
+  oldestMs: undefined,
+  capBytes: 5000,
+  freeBytes: 777,
 };
 
 const samples = (endpoint: string): Record<string, string> => ({

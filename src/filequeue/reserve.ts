@@ -1,0 +1,68 @@
+import * as path from 'node:path';
+import { type FileSystem, writeDurably } from '../runtime/fs.ts';
+
+/**
+ * Disk space put aside for the worst moment: `<wal>/reserve`, a file of real bytes.
+ *
+ * When the file system is full it is given up, so that the ledger can save positions and a segment can be ended:
+ * without these nothing could be deleted, and a full disk would stay full. Writes are refused until it could be
+ * made again, which also is what shows that the disk stores bytes again.
+ */
+export class Reserve {
+  readonly #files: FileSystem;
+  readonly #dir: string;
+  #bytes: number;
+  #held = false;
+
+  /** `bytes` is its size. Nothing is there before `make`. */
+  constructor(files: FileSystem, dir: string, bytes: number) {
+    this.#files = files;
+    this.#dir = dir;
+    this.#bytes = bytes;
+  }
+
+  get held(): boolean {
+    return this.#held;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Makes it, or makes it again. Throws what the file system throws; then nothing of it is left, if that is possible. */
+  async make(): Promise<void> {
+    if (this.#held) return;
+    await this.#remove();
+    try {
+      // Not zeros: a file system that compresses would keep nothing free.
+      const bytes = new Uint8Array(this.#bytes);
+      for (let i = 0, x = 1; i < bytes.length; i++) {
+        x = (Math.imul(x, 1103515245) + 12345) >>> 0;
+        bytes[i] = x >>> 24;
+      }
+      await writeDurably(this.#files, reservePath(this.#dir), bytes);
+      this.#held = true;
+    } catch (error) {
+      await this.#remove();
+      throw error;
+    }
+  }
+
+  /** Gives the space up. Throws what the file system throws, unless there is no such file. */
+  async giveUp(): Promise<void> {
+    this.#held = false;
+    await this.#remove();
+  }
+
+  async #remove(): Promise<void> {
+    try {
+      await this.#files.remove(reservePath(this.#dir));
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
+    }
+  }
+}
+
+export function reservePath(dir: string): string {
+  return path.join(dir, 'reserve');
+}
