@@ -1,5 +1,5 @@
 import type { EmitterV1 } from '../protocol/emit-v1.ts';
-import { Scratch } from '../protocol/snappy.ts';
+import type { Scratch } from '../protocol/snappy.ts';
 import { wait } from '../runtime/wait.ts';
 import { KINDS, METADATA } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
@@ -36,6 +36,8 @@ export interface LoopHost {
   readonly stats: EndpointStats;
   now(): number;
   random(): number;
+  /** Where bodies are put together; shared, since that is done in one go. */
+  readonly scratch: Scratch;
   /** Rows that are queued in all loops. */
   readonly pendingRows: number;
   /** Requests that were taken, by all loops. */
@@ -109,7 +111,8 @@ export class Loop {
   readonly queue: RowQueue;
   readonly #host: LoopHost;
   readonly #emitter: EmitterV1;
-  readonly #body: Scratch = new Scratch();
+  /** The body of the request under way: built anew only when its rows change. */
+  #body: Uint8Array = new Uint8Array(0);
   readonly #abort: AbortController = new AbortController();
   /** Rows of the request under way; 0 while there is none. */
   #inFlight = 0;
@@ -441,9 +444,14 @@ export class Loop {
   #build(from: number, rows: number): Uint8Array {
     const { queue } = this;
     const first = (queue.head + from) & queue.mask;
-    return queue.kind[first] === METADATA
-      ? this.#emitter.emitMetadata(queue, first, rows, this.#body).bytes
-      : this.#emitter.emit(queue, first, rows, queue.context.dictionary, this.#body).bytes;
+    // Emission needs room for the worst case. One such buffer serves all loops; what a loop keeps fits its body.
+    const { bytes } =
+      queue.kind[first] === METADATA
+        ? this.#emitter.emitMetadata(queue, first, rows, this.#host.scratch)
+        : this.#emitter.emit(queue, first, rows, queue.context.dictionary, this.#host.scratch);
+    if (this.#body.length < bytes.length) this.#body = new Uint8Array(bytes.length + (bytes.length >> 2));
+    this.#body.set(bytes);
+    return this.#body.subarray(0, bytes.length);
   }
 
   /** What is known of rows that were sent, and not taken. */

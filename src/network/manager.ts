@@ -1,4 +1,5 @@
 import { EmitterV1 } from '../protocol/emit-v1.ts';
+import { Scratch } from '../protocol/snappy.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { desiredShards } from './autoshard.ts';
@@ -40,6 +41,7 @@ export class Manager implements LoopHost {
   readonly settings: LoopSettings;
   readonly destination: Destination;
   readonly stats: EndpointStats;
+  readonly scratch: Scratch = new Scratch();
   readonly loops: Loop[] = [];
   taken = 0;
   patience = 0;

@@ -13,13 +13,18 @@ import { Sender } from '../support/sender.ts';
 // RLY-13 against a receiver that means it: a real Prometheus refuses a request whole for one old duplicate in it.
 
 const seriesCount = 60;
-/** Rows of a series are so far apart: 200 of them are 50 minutes. Prometheus takes nothing that is an hour old. */
-const stepMs = 15_000;
+/** The most scrapes of a test. */
+const mostScrapes = 280;
+/**
+ * Rows of a series are so far apart: all of them are 50 minutes. They end before the present, or no query would show
+ * the last of them, and Prometheus takes nothing that is an hour older than what it has.
+ */
+const stepMs = 10_700;
 
 /** Scrapes of sixty series; each has one row of all of them, the next ones are a step later. */
 class Scrapes {
   readonly sender: Sender;
-  readonly #start = Date.now() - 200 * stepMs;
+  readonly #start = Date.now() - mostScrapes * stepMs;
   #next = 0;
 
   constructor(t: test.TestContext, agent: Agent) {
