@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Agent } from './agent.ts';
+import { AgentClient } from './cli/agent-client.ts';
 import { readConfig } from './cli/config-text.ts';
 import { deadLetters, deadLettersUsage } from './cli/dead-letters.ts';
 import { CommandError, UsageError } from './cli/errors.ts';
@@ -33,7 +34,7 @@ Usage:
       Check a configuration file.
   spillway config --defaults
       Print every setting with its default.
-  spillway recent SELECTOR [--url URL]
+  spillway recent SELECTOR [--url URL] [--http-config-file FILE]
       Look up recent samples of a running agent, for example: spillway recent 'up{job="node"}'
 ${deadLettersUsage}  spillway inspect FILE [--v2]
       Print what is in a segment (*.open, *.committed) or in a captured request body.
@@ -74,7 +75,7 @@ async function main(args: string[]): Promise<number> {
       else throw new UsageError('spillway config needs --defaults');
       return 0;
     case 'recent':
-      return recent(one(rest, 'a selector'), values.url ?? DEFAULT_URL);
+      return recent(one(rest, 'a selector'), values.url ?? DEFAULT_URL, values['http-config-file']);
     case 'inspect':
       return inspect(one(rest, 'a file'), values.v2 === true);
     case 'queue':
@@ -100,6 +101,7 @@ function parse(args: string[]) {
         defaults: { type: 'boolean' },
         'write-docs': { type: 'boolean' },
         url: { type: 'string' },
+        'http-config-file': { type: 'string' },
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
@@ -181,15 +183,11 @@ function showProgress(agent: Agent): () => void {
   return () => clearInterval(timer);
 }
 
-async function recent(selector: string, url: string): Promise<number> {
-  let response: Response;
-  try {
-    response = await fetch(`${url}/api/v1/recent?match=${encodeURIComponent(selector)}`);
-  } catch (cause) {
-    throw new CommandError(`no agent answers at ${url}`, { url }, cause);
-  }
-  process.stdout.write(await response.text());
-  return response.ok ? 0 : 1;
+async function recent(selector: string, url: string, httpConfig: string | undefined): Promise<number> {
+  const path = `/api/v1/recent?match=${encodeURIComponent(selector)}`;
+  const { status, text } = await new AgentClient(url, httpConfig).ask('GET', path);
+  process.stdout.write(text);
+  return status < 300 ? 0 : 1;
 }
 
 async function inspect(file: string, v2: boolean): Promise<number> {

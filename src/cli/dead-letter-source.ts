@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ListenAddress } from '../config/addresses.ts';
+import type { Config } from '../config/load.ts';
 import type { LetterCount, LetterCursor, LetterOrder, StoredLetter } from '../ledger/dead-letters.ts';
 import { Ledger } from '../ledger/ledger.ts';
 import { DirectoryLockedError, lockDirectory } from '../runtime/directory-lock.ts';
@@ -21,6 +21,7 @@ import {
   parseCursor,
   queryParams,
 } from '../status/letter-query.ts';
+import { AgentClient, agentUrl } from './agent-client.ts';
 import { CommandError } from './errors.ts';
 
 /** Where `spillway dead-letters` finds the letters: in the ledger, or at the agent that holds it. */
@@ -38,20 +39,22 @@ export interface DeadLetterSource {
 
 /** What the settings say about where the letters are. */
 export interface SourceOptions {
-  readonly dataDir: string;
-  readonly listen: ListenAddress;
-  /** Of the agent, when it is not reached by what `listen` says. */
+  readonly config: Config;
+  /** Of the agent, when it is not reached by what the configuration says. */
   readonly url: string | undefined;
+  /** A file that says how to get in. */
+  readonly httpConfig: string | undefined;
   /** Told when a damaged ledger was set aside. */
   readonly warn: (message: string) => void;
 }
 
 /**
- * The letters of `dataDir`. While an agent holds that directory its files are left alone, and it is asked instead.
+ * The letters in the data directory of `config`. While an agent holds that directory its files are left alone, and it is asked instead.
  * Without one, the directory is held until `close`. Throws `CommandError`.
  */
-export function openSource({ dataDir, listen, url, warn }: SourceOptions): DeadLetterSource {
-  if (url !== undefined) return new AgentSource(url);
+export function openSource({ config, url, httpConfig, warn }: SourceOptions): DeadLetterSource {
+  const { dataDir } = config;
+  if (url !== undefined) return new AgentSource(new AgentClient(url, httpConfig));
   if (!existsSync(join(dataDir, 'state.db'))) {
     throw new CommandError(`there is no ledger in ${dataDir}: no agent has run there`, { dir: dataDir });
   }
@@ -59,8 +62,9 @@ export function openSource({ dataDir, listen, url, warn }: SourceOptions): DeadL
   try {
     lock = lockDirectory(dataDir);
   } catch (error) {
-    if (error instanceof DirectoryLockedError)
-      return new AgentSource(urlOf(listen), `${dataDir} is in use, and `);
+    if (error instanceof DirectoryLockedError) {
+      return new AgentSource(new AgentClient(agentUrl(config), httpConfig, `${dataDir} is in use, and `));
+    }
     throw error;
   }
   try {
@@ -86,12 +90,6 @@ export async function* lettersOf(
     if (page.next === undefined) return;
     page = await source.page(query, order, page.next);
   }
-}
-
-/** Where this machine reaches a listener. */
-function urlOf({ host, port }: ListenAddress): string {
-  const here = host === '' || host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
-  return `http://${here.includes(':') ? `[${here}]` : here}:${port}`;
 }
 
 class LedgerSource implements DeadLetterSource {
@@ -138,20 +136,12 @@ class LedgerSource implements DeadLetterSource {
   }
 }
 
-/** By HTTP; user and password in the URL are sent as basic authentication. */
+/** By HTTP. */
 class AgentSource implements DeadLetterSource {
-  readonly #base: string;
-  readonly #headers: Record<string, string>;
-  readonly #because: string;
+  readonly #agent: AgentClient;
 
-  /** `because` comes before what is said when nobody answers. */
-  constructor(text: string, because = '') {
-    this.#because = because;
-    if (!URL.canParse(text)) throw new CommandError(`${text} is not a URL`);
-    const url = new URL(text);
-    const pair = `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
-    this.#headers = pair === ':' ? {} : { Authorization: `Basic ${Buffer.from(pair).toString('base64')}` };
-    this.#base = `${url.origin}${url.pathname.replace(/\/$/, '')}${deadLettersPath}`;
+  constructor(agent: AgentClient) {
+    this.#agent = agent;
   }
 
   async page(query: LetterQuery, order: LetterOrder, after: LetterCursor | undefined): Promise<LetterPage> {
@@ -189,22 +179,8 @@ class AgentSource implements DeadLetterSource {
   close(): void {}
 
   async #ask<T>(method: string, path: string, body?: object): Promise<T> {
-    let response: Response;
-    try {
-      response = await fetch(this.#base + path, {
-        method,
-        headers: { ...this.#headers, ...(body && { 'Content-Type': 'application/json' }) },
-        ...(body && { body: JSON.stringify(body) }),
-      });
-    } catch (cause) {
-      throw new CommandError(
-        `${this.#because}no agent answers at ${this.#base}: name its address by --url`,
-        {},
-        cause,
-      );
-    }
-    const text = await response.text();
-    if (!response.ok) throw new CommandError(`${this.#base} answers ${response.status}: ${text.trim()}`);
+    const { status, text } = await this.#agent.ask(method, deadLettersPath + path, body);
+    if (status >= 300) throw new CommandError(`${this.#agent.base} answers ${status}: ${text.trim()}`);
     return JSON.parse(text) as T;
   }
 }

@@ -14,7 +14,7 @@ import { Output } from './output.ts';
 import { resendLetters } from './resend-letters.ts';
 
 export const deadLettersUsage = `  spillway dead-letters list|export|resend|purge [--config FILE] [--data-dir DIR] [--url URL]
-        [--endpoint NAME] [--selector '{...}'] [--reason REASON] [--since 1h] [--before 1d]
+        [--http-config-file FILE] [--endpoint NAME] [--selector '{...}'] [--reason REASON] [--since 1h] [--before 1d]
       Rows that an endpoint refused for good: look at them (list [--limit N] [--json]), write
       all of them as JSON lines (export), send them again to their endpoint (resend
       [--keep-going]), or delete them (purge, with a filter or --all). Also while the agent runs.
@@ -34,9 +34,9 @@ export async function deadLetters(args: readonly string[]): Promise<number> {
   const dataDir = values['data-dir'] === undefined ? {} : { dataDir: resolve(values['data-dir']) };
   const config = parseConfig(text.text, { ...text, ...dataDir });
   const source = openSource({
-    dataDir: config.dataDir,
-    listen: config.listen,
+    config,
     url: values.url,
+    httpConfig: values['http-config-file'],
     warn: (message) => process.stderr.write(`spillway: ${message}\n`),
   });
   try {
@@ -131,6 +131,7 @@ function parse(args: readonly string[]) {
         config: { type: 'string', short: 'c' },
         'data-dir': { type: 'string' },
         url: { type: 'string' },
+        'http-config-file': { type: 'string' },
         endpoint: { type: 'string' },
         selector: { type: 'string' },
         reason: { type: 'string' },

@@ -13,16 +13,20 @@ export type Auth =
     };
 
 /**
- * The one way to authenticate that the settings of the endpoint at `path` come to, if any. Userinfo in the URL
- * counts only when nothing else is given, as in Prometheus.
+ * The one way to authenticate that settings come to, if any; `prefix` is what stands before their keys. Userinfo in
+ * the URL counts only when nothing else is given, as in Prometheus.
  */
-export function authOf(settings: EndpointSettings, path: string, problems: Problems): Auth | undefined {
+export function authOf(
+  settings: Pick<EndpointSettings, 'basicAuth' | 'authorization' | 'url'>,
+  prefix: string,
+  problems: Problems,
+): Auth | undefined {
   const { basicAuth, authorization, url } = settings;
   if (basicAuth !== undefined && authorization !== undefined) {
-    refuseBoth(`${path}.authorization`, `${path}.basic_auth`, problems);
+    refuseBoth(`${prefix}authorization`, `${prefix}basic_auth`, problems);
   }
-  if (basicAuth !== undefined) return basicAuthOf(basicAuth, `${path}.basic_auth`, problems);
-  if (authorization !== undefined) return tokenAuthOf(authorization, `${path}.authorization`, problems);
+  if (basicAuth !== undefined) return basicAuthOf(basicAuth, `${prefix}basic_auth`, problems);
+  if (authorization !== undefined) return tokenAuthOf(authorization, `${prefix}authorization`, problems);
   return url?.kind === 'http' && url.userinfo !== undefined ? { kind: 'basic', ...url.userinfo } : undefined;
 }
 
@@ -31,8 +35,20 @@ function basicAuthOf(
   path: string,
   problems: Problems,
 ): Auth | undefined {
-  const username = secretOf(settings.username, settings.usernameFile, `${path}.username`, problems);
-  const password = secretOf(settings.password, settings.passwordFile, `${path}.password`, problems);
+  const username = secretOf(
+    settings.username,
+    settings.usernameFile,
+    undefined,
+    `${path}.username`,
+    problems,
+  );
+  const password = secretOf(
+    settings.password,
+    settings.passwordFile,
+    settings.passwordEnv,
+    `${path}.password`,
+    problems,
+  );
   if (username === undefined) requireOne(path, 'username', problems);
   return username && { kind: 'basic', username, password: password ?? new Secret({ text: '' }) };
 }
@@ -46,6 +62,7 @@ function tokenAuthOf(
   const credentials = secretOf(
     settings.credentials,
     settings.credentialsFile,
+    settings.credentialsEnv,
     `${path}.credentials`,
     problems,
   );
@@ -59,15 +76,25 @@ function tokenAuthOf(
   return credentials && { kind: 'token', type, credentials };
 }
 
-/** The secret at `path`, or in the file that `path` with `_file` names; both are one too many. */
+/**
+ * The secret at `path`, or in the file that `path` with `_file` names, or in the variable that `path` with `_env` names;
+ * two of them are one too many.
+ */
 function secretOf(
   inline: Secret | undefined,
   file: string | undefined,
+  variable: string | undefined,
   path: string,
   problems: Problems,
 ): Secret | undefined {
   if (inline !== undefined && file !== undefined) refuseBoth(`${path}_file`, path, problems);
-  return file === undefined ? inline : new Secret({ file });
+  if (variable === undefined) return file === undefined ? inline : new Secret({ file });
+  if (inline !== undefined || file !== undefined) {
+    refuseBoth(`${path}_env`, file === undefined ? path : `${path}_file`, problems);
+  }
+  const text = process.env[variable];
+  if (text === undefined) problems.add(`${path}_env`, `the environment has no variable ${variable}`);
+  return text === undefined ? undefined : new Secret({ text });
 }
 
 function refuseBoth(path: string, other: string, problems: Problems): void {
@@ -79,7 +106,7 @@ function refuseBoth(path: string, other: string, problems: Problems): void {
 
 function requireOne(path: string, key: string, problems: Problems): void {
   problems.addAcross(
-    [path, `${path}.${key}`, `${path}.${key}_file`],
+    [path, `${path}.${key}`, `${path}.${key}_file`, `${path}.${key}_env`],
     `expected \`${key}\` or \`${key}_file\`, got neither`,
   );
 }

@@ -58,7 +58,7 @@ function endpointOf(
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
-  const auth = authOf(settings, path, problems);
+  const auth = authOf(settings, `${path}.`, problems);
   checkClientTls(settings.tlsConfig, `${path}.tls_config`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);

@@ -411,6 +411,12 @@ export const options = {
             example: './password',
             about: 'A file with the password, read again when it changes.',
           },
+          password_env: {
+            type: 'string',
+            default: null,
+            example: 'SPILLWAY_PASSWORD',
+            about: 'A variable of the environment with the password, read at the start.',
+          },
         },
       },
       authorization: {
@@ -434,6 +440,12 @@ export const options = {
             default: null,
             example: './token',
             about: 'A file with the credentials, read again when it changes.',
+          },
+          credentials_env: {
+            type: 'string',
+            default: null,
+            example: 'SPILLWAY_TOKEN',
+            about: 'A variable of the environment with the credentials, read at the start.',
           },
         },
       },

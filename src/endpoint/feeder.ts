@@ -344,6 +344,11 @@ export class Feeder {
     this.#catchUpLoaded = false;
     const table = this.#table;
     for (let s = 0; s < SHARDS; s++) if (table.lane[s] === CATCH_UP) table.serve(s, FRONT);
+    if (this.#passedOver > 0 && !table.lane.includes(WAITING)) {
+      // Nobody is to come back for them: they could be read when they were passed over, and cannot now.
+      this.#options.stats.addLost('damaged', SAMPLE, this.#passedOver);
+      this.#passedOver = 0;
+    }
     return true;
   }
 

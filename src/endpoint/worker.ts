@@ -68,6 +68,7 @@ class EndpointWorker {
   readonly #letters: Map<number, () => void> = new Map();
   #lastLetters = 0;
   #ticks = 0;
+  #reporting: Promise<void> | undefined;
   #last: { committed: number; delivered: number; atMs: number };
   #secondsPerSample = 0;
   #stopping = false;
@@ -152,7 +153,7 @@ class EndpointWorker {
       },
       onReturned: (rows) => this.#stats.add('returnedRows', rows),
       // At once: segments are deleted when this is saved.
-      onDropped: () => this.#report(),
+      onDropped: () => void this.#report(),
     });
     this.#last = {
       committed: start.committedRows,
@@ -188,7 +189,9 @@ class EndpointWorker {
     clearInterval(this.#ticker);
     await this.#feeder.stop();
     await this.#manager.stop();
+    await this.#reporting;
     this.#tick();
+    await this.#reporting;
     await this.#manager.destination.close();
     this.#file.close();
     this.#send({ type: 'stopped' });
@@ -212,15 +215,17 @@ class EndpointWorker {
       this.#file.write(this.#block.seal(this.#standing(), this.#stats.counts));
       this.#repetition.over('progress');
     } catch (error) {
-      if (this.#repetition.tell('progress') === undefined) return;
-      this.#log(
-        'error',
-        'the progress file cannot be written; a crash now would send again what was delivered since',
-        {
-          error: describeError(error),
-        },
-      );
+      this.#progressFailed(error);
     }
+  }
+
+  #progressFailed(error: unknown): void {
+    if (this.#repetition.tell('progress') === undefined) return;
+    this.#log(
+      'error',
+      'the progress file cannot be written; a crash now would send again what was delivered since',
+      { error: describeError(error) },
+    );
   }
 
   /** Says what was given up since it was last said, in loops and before them. */
@@ -271,17 +276,33 @@ class EndpointWorker {
     stats.set('segment', this.#feeder.front.segment);
     stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
     stats.set('holdingLoops', this.#manager.loops.filter((loop) => loop.holding).length);
-    this.#report();
+    void this.#report();
     this.#tellDropped();
     if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
   }
 
-  /** Tells main how far it has come, if that has changed. */
-  #report(): void {
+  /**
+   * Saves how far it has come, if that has changed, and then tells main, which may delete what lies before. Resolves
+   * when that is done. What changes meanwhile is for the next time.
+   */
+  #report(): Promise<void> {
+    this.#reporting ??= this.#save().finally(() => {
+      this.#reporting = undefined;
+    });
+    return this.#reporting;
+  }
+
+  async #save(): Promise<void> {
     this.#table.raise(this.#feeder.front, this.#feeder.catchUp);
     if (!this.#block.changed(this.#standing(), this.#stats.counts)) return;
-    this.#note();
-    this.#send({ type: 'progress', block: this.#block.bytes.slice() });
+    const block = this.#block.seal(this.#standing(), this.#stats.counts).slice();
+    try {
+      await this.#file.writeDurably(block);
+    } catch (error) {
+      // The ledger still has it; a disk that is full must be able to give segments up.
+      this.#progressFailed(error);
+    }
+    this.#send({ type: 'progress', block });
   }
 
   /** Rows that are durable and not settled for this endpoint. */
@@ -354,8 +375,8 @@ class EndpointWorker {
 
   #recovered(loop: Loop): void {
     if (this.#manager.loops.some((other) => other !== loop && other.failing)) return;
-    this.#repetition.over('retry');
-    this.#repetition.over('hold');
+    // An endpoint that flaps says neither too often.
+    if (this.#repetition.tell('recovered') === undefined) return;
     this.#log('info', 'the endpoint takes requests again', { waiting_rows: this.#waitingRows() });
   }
 

@@ -1,5 +1,5 @@
-import type { Auth } from '../config/auth.ts';
 import type { EndpointConfig } from '../config/endpoints.ts';
+import { authorizationOf } from './authorization.ts';
 import { HttpDestination } from './client.ts';
 import { ClientTls } from './client-tls.ts';
 import type { Destination } from './destination.ts';
@@ -20,16 +20,9 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
   return new HttpDestination({
     href: url.href,
     headers: endpoint.headers,
-    authorization: () => (auth === undefined ? undefined : authorization(auth)),
+    authorization: () => (auth === undefined ? undefined : authorizationOf(auth)),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,
     userAgent,
   });
-}
-
-/** The value of the `Authorization` header. Secrets in files are looked at each time, so they can be rotated. */
-async function authorization(auth: Auth): Promise<string> {
-  if (auth.kind === 'token') return `${auth.type} ${await auth.credentials.reveal()}`;
-  const pair = `${await auth.username.reveal()}:${await auth.password.reveal()}`;
-  return `Basic ${Buffer.from(pair).toString('base64')}`;
 }

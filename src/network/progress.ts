@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { promisify } from 'node:util';
 import { crc32 } from 'node:zlib';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { KINDS } from '../serialization/rows.ts';
@@ -10,14 +11,15 @@ export const SHARDS = 256;
 /**
  * How far an endpoint has come, as one block of bytes.
  *
- * It is saved twice. The ledger has it about once a second, in a transaction: what survives a power cut. A file
- * of the endpoint has it by a plain write before each request leaves and after it is settled: the page cache
+ * A file of the endpoint has it by a plain write before each request leaves and after it is settled: the page cache
  * outlives the process, so after a kill -9 the next process knows to the row what was settled, and which rows
  * were on their way and may have been delivered (RLY-13). With the loop of each shard it forms the same requests
- * from them again.
+ * from them again. About once a second it is written there with a sync, which outlives a power cut; only then may
+ * segments go. The ledger has it too, in case that the file is lost.
  *
- * The file has two slots, written in turn; a block carries a sequence number and a CRC. A kill in the middle of
- * a write leaves the other slot, and the request that the torn block announced had not left.
+ * The file has two slots for plain writes and two for synced ones, each pair written in turn; a block carries a
+ * sequence number and a CRC, and the newest that is whole counts. A kill in the middle of a write leaves the other
+ * slot, and the request that the torn block announced had not left.
  *
  *     0    8     "SPWPROG2"
  *     8    8     sequence, f64
@@ -201,7 +203,7 @@ export function progressPath(dataDir: string, endpoint: string): string {
   return path.join(dataDir, 'endpoints', `${endpoint}.progress`);
 }
 
-/** The two slots of a file as bytes, whole or not; none when there is no such file. */
+/** The slots of a file as bytes, whole or not; none when there is no such file. */
 export function readProgressFile(file: string): Uint8Array[] {
   let bytes: Uint8Array;
   try {
@@ -210,7 +212,7 @@ export function readProgressFile(file: string): Uint8Array[] {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
     throw error;
   }
-  return [bytes.slice(0, PROGRESS_BYTES), bytes.slice(PROGRESS_BYTES)];
+  return Array.from({ length: SLOTS }, (_, i) => bytes.slice(i * PROGRESS_BYTES, (i + 1) * PROGRESS_BYTES));
 }
 
 /**
@@ -222,31 +224,70 @@ export function nextSegmentAfter(file: string): number {
   return newest === undefined ? 1 : newest.front.segment + 1;
 }
 
-/** The two-slot file, open for plain writes. */
+/** Two slots for plain writes, and two for synced ones. */
+const SLOTS = 4;
+
+/** The file, open for writing. In each pair of slots the older one is written over. */
 export class ProgressFile {
   readonly #fd: number;
-  #slot = 0;
+  #plain: number;
+  #synced: number;
 
   constructor(file: string) {
-    fs.mkdirSync(path.dirname(file), { recursive: true });
+    const dir = path.dirname(file);
+    fs.mkdirSync(dir, { recursive: true });
+    const isNew = !fs.existsSync(file);
     this.#fd = fs.openSync(file, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o640);
-    const [first, second] = readProgressFile(file);
+    if (isNew) for (const parent of [dir, path.dirname(dir)]) syncDirectory(parent);
+    const [a = -1, b = -1, c = -1, d = -1] = readProgressFile(file).map(
+      (slot) => decodeProgress(slot)?.sequence ?? -1,
+    );
     // The first write must not go over the newest block.
-    const sequence = (slot: Uint8Array | undefined): number => (slot && decodeProgress(slot)?.sequence) ?? -1;
-    this.#slot = sequence(first) >= sequence(second) ? 1 : 0;
+    this.#plain = a >= b ? 1 : 0;
+    this.#synced = c >= d ? 3 : 2;
   }
 
   /**
-   * Writes a block over the older one. Throws what the file system throws, and when it takes only a part; then the
+   * Writes a block: it outlives the process. Throws what the file system throws, and when it takes only a part; then the
    * newer block is still whole, and the next one goes to the same slot.
    */
   write(block: Uint8Array): void {
-    const written = fs.writeSync(this.#fd, block, 0, PROGRESS_BYTES, this.#slot * PROGRESS_BYTES);
-    if (written < PROGRESS_BYTES) throw new Error(`only ${written} of ${PROGRESS_BYTES} bytes were written`);
-    this.#slot = 1 - this.#slot;
+    const written = fs.writeSync(this.#fd, block, 0, PROGRESS_BYTES, this.#plain * PROGRESS_BYTES);
+    assertWhole(written);
+    this.#plain = 1 - this.#plain;
+  }
+
+  /** Writes a block so that it outlives a power cut: resolves when it does. One at a time. Rejects as `write` throws. */
+  async writeDurably(block: Uint8Array): Promise<void> {
+    assertWhole(await writeAt(this.#fd, block, this.#synced * PROGRESS_BYTES));
+    await syncData(this.#fd);
+    this.#synced = 5 - this.#synced;
   }
 
   close(): void {
     fs.closeSync(this.#fd);
+  }
+}
+
+function writeAt(fd: number, block: Uint8Array, at: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    fs.write(fd, block, 0, PROGRESS_BYTES, at, (error, written) =>
+      error === null ? resolve(written) : reject(error),
+    );
+  });
+}
+
+const syncData = promisify(fs.fdatasync);
+
+function assertWhole(written: number): void {
+  if (written < PROGRESS_BYTES) throw new Error(`only ${written} of ${PROGRESS_BYTES} bytes were written`);
+}
+
+function syncDirectory(dir: string): void {
+  const fd = fs.openSync(dir, 'r');
+  try {
+    fs.fsyncSync(fd);
+  } finally {
+    fs.closeSync(fd);
   }
 }

@@ -30,7 +30,7 @@ test('what is refused while letters are sent again waits for the next time', asy
     remote_write: [{ name: 'a', url: sink.url, queue_config: { max_samples_per_send: 100 } }],
   });
   const config = parseConfig(text, { file: 'test', baseDir: dir });
-  const source = openSource({ ...config, url: undefined, warn: assert.fail });
+  const source = openSource({ config, url: undefined, httpConfig: undefined, warn: assert.fail });
   atEnd(t, () => source.close());
   const done = await resendLetters(source, {}, config.remoteWrite[0]!, false);
   assert.deepEqual(done, { resent: 1500, refused: 0, left: 0, stopped: undefined });

@@ -179,6 +179,30 @@ test('a file has two slots that are written in turn, over the older one', async 
   assert.equal(fs.statSync(file).size, 2 * PROGRESS_BYTES);
 });
 
+test('synced blocks have two slots of their own, and the newest of all counts', async (t) => {
+  const { file, sequences } = await newFile(t);
+  const block = sampleBlock(0);
+  const seal = (): Uint8Array => block.seal(standing(0, front), noCounts).slice();
+  const progress = new ProgressFile(file);
+  await progress.writeDurably(seal());
+  for (let i = 0; i < 3; i++) progress.write(seal());
+  assert.deepEqual(sequences().sort(), [1, 3, 4]);
+  await progress.writeDurably(seal());
+  await progress.writeDurably(seal());
+  assert.deepEqual(sequences().sort(), [3, 4, 5, 6]);
+  progress.close();
+  const again = new ProgressFile(file);
+  await again.writeDurably(seal());
+  assert.deepEqual(sequences().sort(), [3, 4, 6, 7], 'the newest survives the first write after a start');
+  // A power cut may tear both of the plain ones.
+  const bytes = fs.readFileSync(file);
+  bytes.fill(0xee, 100, 2 * PROGRESS_BYTES - 100);
+  fs.writeFileSync(file, bytes);
+  assert.deepEqual(sequences().sort(), [6, 7]);
+  again.close();
+  assert.equal(fs.statSync(file).size, 4 * PROGRESS_BYTES);
+});
+
 test('a slot that was torn in the middle leaves the other, and is the next to be written', async (t) => {
   for (const torn of [0, 1]) {
     const { file, sequences } = await newFile(t);

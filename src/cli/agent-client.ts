@@ -1,0 +1,98 @@
+import { readFileSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { Agent, fetch } from 'undici';
+import { type HttpConfig, parseHttpConfig } from '../config/http-config.ts';
+import type { Config } from '../config/load.ts';
+import { authorizationOf, basicAuthorization } from '../network/authorization.ts';
+import { ClientTls } from '../network/client-tls.ts';
+import { loadWebConfig } from '../receiver/web-config-file.ts';
+import { CommandError } from './errors.ts';
+
+/** An answer of an agent. */
+export interface AgentAnswer {
+  readonly status: number;
+  readonly text: string;
+}
+
+/** Asks a running agent over HTTP, with credentials and certificates where it wants some. */
+export class AgentClient {
+  readonly base: string;
+  readonly #http: HttpConfig;
+  readonly #userinfo: string | undefined;
+  readonly #because: string;
+
+  /**
+   * User and password in `url` are sent as basic authentication, unless the file `httpConfig` says how to get in.
+   * `because` comes before what is said when nobody answers. Throws `CommandError` and `ConfigError`.
+   */
+  constructor(url: string, httpConfig: string | undefined, because = '') {
+    if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL`);
+    const { origin, pathname, username, password } = new URL(url);
+    this.base = `${origin}${pathname.replace(/\/$/, '')}`;
+    this.#userinfo =
+      username === '' && password === ''
+        ? undefined
+        : basicAuthorization(decodeURIComponent(username), decodeURIComponent(password));
+    this.#http = httpConfig === undefined ? { auth: undefined, tls: undefined } : readHttpConfig(httpConfig);
+    this.#because = because;
+  }
+
+  /** The answer to a request for `path`. Throws `CommandError` when there is none. */
+  async ask(method: string, path: string, body?: object): Promise<AgentAnswer> {
+    const { auth, tls } = this.#http;
+    const authorization = auth === undefined ? this.#userinfo : await authorizationOf(auth);
+    const connection = tls && (await new ClientTls(tls).options());
+    const dispatcher =
+      connection &&
+      new Agent({
+        connect: {
+          ...connection.connect,
+          ...(connection.servername === undefined ? {} : { servername: connection.servername }),
+        },
+      });
+    try {
+      const response = await fetch(this.base + path, {
+        method,
+        headers: {
+          ...(authorization === undefined ? {} : { Authorization: authorization }),
+          ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
+        },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+        ...(dispatcher === undefined ? {} : { dispatcher }),
+      });
+      const text = await response.text();
+      if (response.status === 401) {
+        throw new CommandError(
+          `${this.base} wants credentials: name a file with \`basic_auth\` or \`authorization\` by --http-config-file`,
+        );
+      }
+      return { status: response.status, text };
+    } catch (cause) {
+      if (cause instanceof CommandError) throw cause;
+      throw new CommandError(
+        `${this.#because}no agent answers at ${this.base}: name its address by --url, and for TLS its certificates by --http-config-file`,
+        {},
+        cause,
+      );
+    } finally {
+      await dispatcher?.close();
+    }
+  }
+}
+
+/** Where this machine reaches the listener of an agent with this configuration. */
+export function agentUrl({ listen: { host, port }, webConfigFile }: Config): string {
+  const here = host === '' || host === '0.0.0.0' ? '127.0.0.1' : host === '::' ? '::1' : host;
+  const tls = webConfigFile !== undefined && loadWebConfig(webConfigFile).tls !== undefined;
+  return `${tls ? 'https' : 'http'}://${here.includes(':') ? `[${here}]` : here}:${port}`;
+}
+
+function readHttpConfig(file: string): HttpConfig {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (cause) {
+    throw new CommandError(`cannot read ${file}`, { file }, cause);
+  }
+  return parseHttpConfig(text, { file, baseDir: dirname(resolve(file)) });
+}

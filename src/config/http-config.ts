@@ -1,0 +1,26 @@
+import { LineCounter } from 'yaml';
+import { type Auth, authOf } from './auth.ts';
+import type { ConfigOrigin } from './load.ts';
+import { type EndpointSettings, options } from './options.ts';
+import { Problems } from './problems.ts';
+import { readSettings } from './read.ts';
+import { parseYaml } from './syntax.ts';
+
+/** How a command reaches an agent whose doors are closed. */
+export interface HttpConfig {
+  readonly auth: Auth | undefined;
+  readonly tls: EndpointSettings['tlsConfig'];
+}
+
+const { basic_auth, authorization, tls_config } = options.remote_write.options;
+
+/** A file as `promtool --http.config.file` takes it: the keys of an endpoint that say how to get in. Throws `ConfigError`. */
+export function parseHttpConfig(text: string, { file, baseDir }: ConfigOrigin): HttpConfig {
+  const lines = new LineCounter();
+  const problems = new Problems(file, lines);
+  const keys = { options: { basic_auth, authorization, tls_config } };
+  const settings = readSettings(keys, parseYaml(text, lines, problems), problems, baseDir);
+  const auth = authOf({ ...settings, url: undefined }, '', problems);
+  problems.throwIfAny();
+  return { auth, tls: settings.tlsConfig };
+}
