@@ -362,7 +362,6 @@ export class Loop {
       {
         fault: decision.fault,
         rows: this.#liveRows(rows) === 1 ? 1 : rows,
-        unknown: queue.resent[at] === UNKNOWN,
         row: queue.context.segment * 2 ** 32 + queue.row[at]!,
         series: this.#series(at),
       },

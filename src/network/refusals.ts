@@ -5,8 +5,6 @@ export interface Refusal {
   readonly fault: Fault;
   /** Rows that it had, those left out aside. */
   readonly rows: number;
-  /** It was sent before with an unknown outcome. */
-  readonly unknown: boolean;
   /** Its first row, as a number that no other row of the loop has at the same time. */
   readonly row: number;
   /** The series of that row; 0 when it has none. */
@@ -23,11 +21,6 @@ export type Verdict = 'halve' | 'reject' | 'ask';
 
 /** After so many rows alone that were refused as old, with nothing taken between them, requests are given up whole. */
 const MOST_OLD = 10_000;
-/**
- * The same for rows of a request whose outcome is not known. It was usually taken, and then all of it is refused now:
- * enough rows are tried alone to see that none is taken.
- */
-const MOST_KNOWN = 16;
 /** After a series was given up so often with nothing of it taken between, its rows are sent alone, */
 const SUSPECT_AFTER = 2;
 /** and from then on they need no evidence any more. */
@@ -44,7 +37,9 @@ const SIZE_PATIENCE = 64;
  * again, by doubling. A row that stands alone is not given up on one word of an endpoint that may be at fault
  * itself (a proxy with a page of its own, a tenant over its limit): something else has to be taken after the
  * refusal, by any loop, and the row refused again. An endpoint that refuses everything is so held, and
- * nothing is lost. Rows that the receiver's words call old need no such evidence.
+ * nothing is lost. Rows that the receiver's words call old need no such evidence. This goes for requests of unknown
+ * outcome too: usually they were taken, and every row of them is refused now; but they may hold rows that a sender sent
+ * twice, and then they were refused whole, and the rows beside them are nowhere else.
  *
  * The price, in requests for each row that is given up out of requests of `n`: `2 log2 n` to come down to it and up
  * again, the row, at most `MOST_PROBES` others (loop.ts), the row again. A series that keeps being refused is known:
@@ -81,7 +76,7 @@ export class Refusals {
   judge(refusal: Refusal, taken: number): Verdict {
     if (!this.#split) return 'reject';
     const { fault, rows, row, series } = refusal;
-    if (fault === 'old' && this.#oldInARow >= (refusal.unknown ? MOST_KNOWN : MOST_OLD)) {
+    if (fault === 'old' && this.#oldInARow >= MOST_OLD) {
       this.limit = this.#sizeLimit;
       return 'reject';
     }
