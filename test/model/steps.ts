@@ -8,7 +8,7 @@ import type { Death, Transactions, World } from './world.ts';
  *
  * A step that does not apply (an answer, and no request is open) does nothing. `which` counts around what there is.
  *
- * A new kind of step, a cap for instance, is one line here, one in `take`, one in `step`, and what it allows in toy.ts.
+ * A new kind of step is one line here, one in `take`, one in `step`, and what it allows in toy.ts.
  */
 export type Step =
   | { readonly do: 'append'; readonly transactions: Transactions }
@@ -31,6 +31,8 @@ export type Step =
   | { readonly do: 'resize'; readonly endpoint: number; readonly loops: number }
   | { readonly do: 'reload'; readonly endpoint: number; readonly zone: boolean; readonly loops: number }
   | { readonly do: 'threadDies'; readonly endpoint: number; readonly stored: boolean }
+  /** The endpoint gives up what lies before its newest segments, of which it keeps `keep`. */
+  | { readonly do: 'cap'; readonly endpoint: number; readonly keep: number }
   | { readonly do: 'restart'; readonly stored: boolean }
   | { readonly do: 'die'; readonly death: Death };
 
@@ -75,6 +77,9 @@ export async function take(world: World, step: Step): Promise<void> {
       break;
     case 'threadDies':
       await world.threadDies(step.endpoint, step.stored);
+      break;
+    case 'cap':
+      world.cap(step.endpoint, step.keep);
       break;
     case 'restart':
       await world.restart(step.stored);
@@ -142,6 +147,7 @@ export const anyStep: readonly fc.Arbitrary<Step>[] = [
   step('resize', { endpoint, loops: fc.integer({ min: 1, max: 6 }) }),
   step('reload', { endpoint, zone: flag, loops: fc.integer({ min: 1, max: 6 }) }),
   step('threadDies', { endpoint, stored: flag }),
+  step('cap', { endpoint, keep: fc.nat(2) }),
   step('restart', { stored: flag }),
   step('die', {
     death: fc.record({

@@ -57,7 +57,7 @@ export class ToyEndpoint {
   readonly #fates: Fate[] = [];
   /** Rows that its receiver has, by their place. */
   readonly taken = new Set<number>();
-  /** Rows that stood alone in a request that was refused: the sender may count them as lost, by reason. */
+  /** Rows that the sender may count as lost: they stood alone in a request that was refused, or room was needed. */
   readonly refused = new Set<number>();
   /** Rows that may come again without blame. */
   readonly #mayRepeat = new Set<number>();
@@ -139,6 +139,11 @@ export class ToyEndpoint {
       if (rows.length === 1) this.refused.add(row.at);
       if (this.fate(row) === 'fresh') this.#fates[row.at] = 'parted';
     }
+  }
+
+  /** It is to make room: whatever has not been taken by now may be given up. */
+  capped(): void {
+    for (const row of this.#toy.rows) if (!this.taken.has(row.at)) this.refused.add(row.at);
   }
 
   /** A process starts: of a row that was sent it knows no more than that. */

@@ -110,6 +110,16 @@ export class World {
     return this.#endpoints[endpoint]!.receiver;
   }
 
+  /** The endpoint gives up what lies before its newest segments, of which it keeps `keep`. */
+  cap(endpoint: number, keep: number): void {
+    const ids = this.#queue.segments.map(({ id }) => id);
+    const before = [...ids, this.#queue.watermark.segment].at(-1 - keep);
+    if (before === undefined) return;
+    this.#endpoints[endpoint]!.toy.capped();
+    this.#endpoints[endpoint]!.mayReturn = true;
+    this.#endpoints[endpoint]!.delivery.drop(before);
+  }
+
   resize(endpoint: number, loops: number): void {
     this.#endpoints[endpoint]!.delivery.resize(loops);
   }
@@ -226,8 +236,11 @@ class ModelEndpoint {
   /** What a process that starts now finds, and what the ledger has of it. */
   #block: Uint8Array | undefined;
   #saved: Uint8Array | undefined;
-  /** It had to go over rows again that it had settled: no shard was what it had been. */
-  #rerouted = false;
+  /**
+   * It may have had to go over rows again that it had settled: no shard was what it had been, or it gave rows up behind
+   * a request that was on its way, and ended before that did.
+   */
+  mayReturn = false;
   readonly #violated: string[] = [];
 
   constructor(toy: Toy, index: number) {
@@ -288,7 +301,7 @@ class ModelEndpoint {
   setZone(zone: boolean): void {
     if (zone === this.#zone) return;
     this.toy.reroutes();
-    this.#rerouted = true;
+    this.mayReturn = true;
     this.#zone = zone;
   }
 
@@ -304,7 +317,7 @@ class ModelEndpoint {
       this.#violated.push(`${who}: the counts and the positions differ by ${delivery.unaccountedRows}`);
     }
     const returned = delivery.stats.get('returnedRows');
-    if (returned !== 0 && !this.#rerouted) this.#violated.push(`${who}: ${returned} settled rows wait again`);
+    if (returned !== 0 && !this.mayReturn) this.#violated.push(`${who}: ${returned} settled rows wait again`);
     const delivered = this.receiver.deliveredRows;
     if (delivery.deliveredNow !== delivered) {
       this.#violated.push(
