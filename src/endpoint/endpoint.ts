@@ -42,6 +42,8 @@ export interface EndpointOptions {
 
 /** After the thread of an endpoint died, it is started again after this time. */
 const RESTART_MS = 1000;
+/** How long after a failure letters are tried to be kept once more. */
+const KEEP_AGAIN_MS = 200;
 /** Beyond the grace that it was given, a thread gets this long to stop by itself. */
 const STOP_MARGIN_MS = 5000;
 
@@ -128,7 +130,8 @@ export class Endpoint implements KeptEndpoint {
   /** Tells the worker how far it may read; `rows` more rows were committed. */
   publish(watermark: Watermark, rows: number): void {
     this.#committedRows += rows;
-    this.#end = { segment: watermark.segment, row: watermark.rows };
+    // Behind an ended segment a reader stands at the next one, before main says so.
+    this.#end = { segment: watermark.segment + 1, row: 0 };
     if (this.#watermark.publish(watermark, this.#committedRows)) this.#post({ type: 'wake' });
   }
 
@@ -330,10 +333,18 @@ export class Endpoint implements KeptEndpoint {
     onReleased();
   }
 
-  #keep(letters: DeadLetters): void {
+  /** Keeps letters, if that can be done. Never rejects. */
+  async #keep(letters: DeadLetters): Promise<void> {
     const { deadLetters } = this.#options.ledger;
     try {
-      deadLetters.keep(this.name, letters);
+      try {
+        deadLetters.keep(this.name, letters);
+      } catch (error) {
+        // On a full disk the reserve is given up now; then there is room.
+        this.#options.onSaveFailed(error);
+        await new Promise((resolve) => setTimeout(resolve, KEEP_AGAIN_MS));
+        deadLetters.keep(this.name, letters);
+      }
       this.#repetition.over('letters');
     } catch (error) {
       this.#tell(
@@ -355,8 +366,7 @@ export class Endpoint implements KeptEndpoint {
         this.#save(message.block);
         return;
       case 'letters':
-        this.#keep(message.letters);
-        this.#post({ type: 'kept', id: message.id });
+        void this.#keep(message.letters).then(() => this.#post({ type: 'kept', id: message.id }));
         return;
       case 'ready':
       case 'stopped':

@@ -152,6 +152,7 @@ export class Feeder {
   }
 
   async #run(): Promise<void> {
+    clearTimeout(this.#retryTimer);
     this.#retryTimer = undefined;
     while (this.#again && !this.#stopped) {
       this.#again = false;
@@ -159,6 +160,7 @@ export class Feeder {
       const front = await this.#serveFront();
       this.#endAhead();
       const behind = await this.#serveCatchUp();
+      this.#endPassedOver();
       this.#manager.wake();
       if (front || behind) {
         this.#again = true;
@@ -195,7 +197,13 @@ export class Feeder {
     const reader = new WalReader(this.#options.store, start, () => undefined);
     try {
       for (let frames = 1; comparePositions(reader.position, end) < 0; frames++) {
-        if (!(await reader.advance(this.#options.watermark()))) break;
+        try {
+          if (!(await reader.advance(this.#options.watermark()))) break;
+        } catch (error) {
+          // What cannot be read counts as damaged when nobody is to come back for it any more.
+          this.#options.onError(error);
+          break;
+        }
         const { segment } = reader.context;
         if (segment > end.segment || (segment === end.segment && reader.position.row >= end.row)) break;
         const limit = segment === end.segment ? end.row : Number.POSITIVE_INFINITY;
@@ -231,7 +239,15 @@ export class Feeder {
         continue;
       }
       if (!this.#frontLoaded) {
-        if (!(await front.advance(this.#options.watermark()))) break;
+        try {
+          if (!(await front.advance(this.#options.watermark()))) break;
+        } catch (error) {
+          if (known === undefined) throw error;
+          // It cannot be read, and is to go: what is left of it counts by its rows alone.
+          this.#options.onError(error);
+          this.#dropUnread(front, Math.max(0, known.rows - row), reason);
+          continue;
+        }
         this.#frontLoaded = true;
         continue;
       }
@@ -248,6 +264,15 @@ export class Feeder {
       if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     }
     this.#endAhead();
+  }
+
+  /** Passes over the rest of the segment at the front, which has `rows` rows that nobody could read. */
+  #dropUnread(front: WalReader, rows: number, reason: EndpointReason): void {
+    const { segment } = front.position;
+    front.skipTo(segment + 1);
+    this.#frontLoaded = false;
+    if (segment < this.#settledEnd.segment) this.#lostAhead += rows;
+    else this.#settleDropped([rows], reason);
   }
 
   /** Counts rows that are given up; returns how many there are. */
@@ -344,12 +369,15 @@ export class Feeder {
     this.#catchUpLoaded = false;
     const table = this.#table;
     for (let s = 0; s < SHARDS; s++) if (table.lane[s] === CATCH_UP) table.serve(s, FRONT);
-    if (this.#passedOver > 0 && !table.lane.includes(WAITING)) {
-      // Nobody is to come back for them: they could be read when they were passed over, and cannot now.
-      this.#options.stats.addLost('damaged', SAMPLE, this.#passedOver);
-      this.#passedOver = 0;
-    }
     return true;
+  }
+
+  /** Rows that could be read when they were passed over and cannot now: nobody is to come back for them any more. */
+  #endPassedOver(): void {
+    if (this.#passedOver === 0 || this.#catchUp !== undefined) return;
+    if (this.#table.lane.some((lane) => lane !== FRONT)) return;
+    this.#options.stats.addLost('damaged', SAMPLE, this.#passedOver);
+    this.#passedOver = 0;
   }
 
   /**

@@ -69,6 +69,8 @@ export class Keeper {
   #lookBytes = Number.POSITIVE_INFINITY;
   #disk: DiskSpace | undefined;
   #noSpace = false;
+  /** How often something could not be stored. */
+  #failures = 0;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> | undefined;
   #stopped = false;
@@ -106,6 +108,7 @@ export class Keeper {
   async failed(error: unknown): Promise<void> {
     if (!isOutOfSpace(error)) return;
     this.#noSpace = true;
+    this.#failures++;
     // At once: more writes would use up what the reserve gives back.
     this.#decide();
     try {
@@ -154,9 +157,11 @@ export class Keeper {
       this.#noSpace = true;
       return;
     }
+    const failures = this.#failures;
     try {
       await reserve.make();
-      this.#noSpace = false;
+      // Unless something could not be stored meanwhile: then it has been given up again.
+      if (failures === this.#failures) this.#noSpace = false;
       this.#repetition.over('reserve');
     } catch (error) {
       if (isOutOfSpace(error)) this.#noSpace = true;

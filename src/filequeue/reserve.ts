@@ -13,6 +13,8 @@ export class Reserve {
   readonly #dir: string;
   #bytes: number;
   #held = false;
+  /** Making and giving up come one after the other: a file that is being made must not outlive its giving up. */
+  #last: Promise<unknown> = Promise.resolve();
 
   /** `bytes` is its size. Nothing is there before `make`. */
   constructor(files: FileSystem, dir: string, bytes: number) {
@@ -30,7 +32,25 @@ export class Reserve {
   }
 
   /** Makes it, or makes it again. Throws what the file system throws; then nothing of it is left, if that is possible. */
-  async make(): Promise<void> {
+  make(): Promise<void> {
+    return this.#inTurn(() => this.#make());
+  }
+
+  /** Gives the space up. Throws what the file system throws, unless there is no such file. */
+  giveUp(): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#held = false;
+      await this.#remove();
+    });
+  }
+
+  #inTurn(action: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(action, action);
+    this.#last = done.catch(() => undefined);
+    return done;
+  }
+
+  async #make(): Promise<void> {
     if (this.#held) return;
     await this.#remove();
     try {
@@ -46,12 +66,6 @@ export class Reserve {
       await this.#remove();
       throw error;
     }
-  }
-
-  /** Gives the space up. Throws what the file system throws, unless there is no such file. */
-  async giveUp(): Promise<void> {
-    this.#held = false;
-    await this.#remove();
   }
 
   async #remove(): Promise<void> {

@@ -89,6 +89,8 @@ export class SegmentScanner {
   #load(at: number, need: number, limit: number): Uint8Array {
     const from = at - this.#windowAt;
     if (from < 0 || from + need > this.#windowLength) {
+      // A read that fails half-way leaves other bytes there than those that are noted.
+      this.#windowLength = 0;
       const size = Math.max(need, Math.min(WINDOW, limit - at));
       if (size > this.#window.length || (this.#window.length > 4 * WINDOW && need < WINDOW)) {
         this.#window = new Uint8Array(size);

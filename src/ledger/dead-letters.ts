@@ -105,11 +105,13 @@ export class DeadLetterStore {
   readonly #byTime: BetterSqlite3.Statement<unknown[], StoredLetter>;
   readonly #totals: BetterSqlite3.Statement<[], Omit<LetterTotals, 'failed'>>;
   readonly #counts: BetterSqlite3.Statement<[], LetterCount>;
+  readonly #database: BetterSqlite3.Database;
   readonly #failed = new Map<string, number>();
 
   /** On a database that has `deadLetterTables`. `onDamage` is called when a query finds them damaged. */
   constructor(database: BetterSqlite3.Database, limits: LetterLimits, onDamage: () => void) {
     this.limits = limits;
+    this.#database = database;
     this.#onDamage = onDamage;
     const write = writing(database);
     this.#trim = database.transaction((nowMs: number, most: number) => {
@@ -170,11 +172,19 @@ export class DeadLetterStore {
   }
 
   /**
-   * Keeps what one answer refused. On return it is in the ledger as safely as a position saved after it. Throws what
+   * Keeps what one answer refused. On return it outlives a power cut. Throws what
    * SQLite throws: then nothing is kept, and who gives the rows up nevertheless says so by `lost`.
    */
   keep(endpoint: string, batch: DeadLetters): LettersDropped {
-    return this.#guard(() => this.#keep(endpoint, batch));
+    return this.#guard(() => {
+      // The endpoint syncs the position behind these rows by itself: they must not be lost where that is not.
+      this.#database.pragma('synchronous = FULL');
+      try {
+        return this.#keep(endpoint, batch);
+      } finally {
+        this.#database.pragma('synchronous = NORMAL');
+      }
+    });
   }
 
   /** Counts rows that could not be kept. */

@@ -52,8 +52,7 @@ const SUSPECT = 0x7370773f;
  * SQLite in WAL mode with `synchronous = NORMAL`: a kill loses nothing, a power cut at most what was saved since
  * the last checkpoint, and what that costs is duplicates. One writer, the main thread, about once a second; no
  * sample that can be delivered ever passes through it. A file that cannot be read is set aside, not deleted, and an
- * empty one made, with the positions of the old one if they are whole. Dead letters and positions share the file on
- * purpose: what a power cut takes is the end of one log, so never the letters of a row whose position is saved.
+ * empty one made, with the positions of the old one if they are whole. Dead letters are synced one batch at a time.
  */
 export class Ledger {
   /** Rows that were refused for good. */

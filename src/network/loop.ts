@@ -44,7 +44,7 @@ export interface LoopHost {
   taken: number;
   /** Rows that may still be given up without evidence, until the next request is taken. */
   patience: number;
-  /** `rows` rows from row `from` of the loop on are about to leave: to be noted before they do. */
+  /** `rows` rows of one segment, from row `from` of the loop on, are about to leave: to be noted before they do. */
   leaving(loop: Loop, from: number, rows: number): void;
   /** These rows are settled, and marked so or forgotten on return. What is `SETTLED` among them was so before. */
   settled(loop: Loop, from: number, rows: number): void;
@@ -127,6 +127,8 @@ export class Loop {
   readonly #refusals: Refusals;
   /** Rows of segments before this one are given up. */
   #drop: { readonly segment: number; readonly skip: number } = { segment: 0, skip: LIVE };
+  /** Shards whose oldest row was refused when it was asked for evidence. */
+  readonly #silent: Set<number> = new Set();
   /** Ends the wait for the next attempt. */
   #pause: AbortController | undefined;
   /** Attempts that failed for the request under way. */
@@ -198,8 +200,41 @@ export class Loop {
    */
   dropBefore(segment: number, reason: EndpointReason): void {
     this.#drop = { segment, skip: lostFor(reason) };
-    this.#pause?.abort();
+    // What is not in the request under way goes at once: the request may fail for long.
+    const { queue } = this;
+    const kept = this.#shardsOf(this.#inFlight);
+    for (let i = this.#inFlight; i < queue.length; i++) {
+      const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] === SETTLED) continue;
+      if (queue.contextAt(i).segment >= segment) {
+        kept.add(queue.shard[at]!);
+      } else if (!kept.has(queue.shard[at]!)) {
+        if (queue.skip[at] === LIVE) queue.skip[at] = this.#drop.skip;
+        this.#settleBeforeTurn(i);
+      }
+    }
+    if (this.#inFlight > 0 && queue.contextAt(0).segment < segment) this.#pause?.abort();
+    this.#host.moved(this);
     this.wake();
+  }
+
+  /** The shards of which a row that is not settled is among the first `rows`. */
+  #shardsOf(rows: number): Set<number> {
+    const { queue } = this;
+    const shards = new Set<number>();
+    for (let i = 0; i < rows; i++) {
+      const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] !== SETTLED) shards.add(queue.shard[at]!);
+    }
+    return shards;
+  }
+
+  /** Counts and settles row `i`, the oldest of its shard, while others are before it in the queue. */
+  #settleBeforeTurn(i: number): void {
+    const { queue } = this;
+    this.#count(i, 1);
+    this.#host.settled(this, i, 1);
+    queue.skip[(queue.head + i) & queue.mask] = SETTLED;
   }
 
   /** Looks at rows that came since, to see how many fit one request. */
@@ -219,19 +254,20 @@ export class Loop {
       const at = (first + this.#fitting) & queue.mask;
       if ((queue.kind[at] === METADATA) !== metadata || queue.resent[at] !== resent) break;
       if (suspects && this.#fitting > 0) {
-        const alone = this.#refusals.isSuspect(this.#series(first));
-        if (alone || this.#refusals.isSuspect(this.#series(at))) break;
+        const alone = this.#refusals.isSuspect(this.#series(0));
+        if (alone || this.#refusals.isSuspect(this.#series(this.#fitting))) break;
       }
       this.#fitting++;
     }
     this.#cut = this.#fitting >= most || this.#fitting < queue.length || queue.full;
   }
 
-  /** The series of the row at index `at` of the columns as a number; 0 for metadata. */
-  #series(at: number): number {
+  /** The series of row `i` as a number; 0 for metadata. */
+  #series(i: number): number {
     const { queue } = this;
+    const at = (queue.head + i) & queue.mask;
     if (queue.kind[at] === METADATA) return 0;
-    const { seriesHash } = queue.context.dictionary;
+    const { seriesHash } = queue.contextAt(i).dictionary;
     const series = queue.series[at]!;
     return seriesHash[2 * series]! * 2 ** 21 + (seriesHash[2 * series + 1]! >>> 11);
   }
@@ -278,17 +314,22 @@ export class Loop {
           host.stats.add('splits', 1);
           continue;
         }
-        if (verdict === 'reject' || this.#isOutOfPatience()) {
-          await this.#giveUp(rows, decision, answer.cause);
+        if (verdict === 'reject') {
+          await this.#giveUp(rows, decision, answer.cause, true);
           break;
         }
         this.#note(REFUSED, 0, rows);
         body = undefined;
-        if (await this.#takesOthers()) continue;
+        const others = await this.#askOthers();
+        if (others === 'taken') continue;
+        if (this.#isOutOfPatience(others === 'none')) {
+          await this.#giveUp(rows, decision, answer.cause, false);
+          break;
+        }
         const waitMs = backoffMs(this.attempts, host.settings, host.random());
         failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs };
       } else {
-        if (decision.maybeDelivered && resent === FRESH) this.#note(UNKNOWN, 0, rows);
+        if (decision.maybeDelivered && resent !== UNKNOWN) this.#note(UNKNOWN, 0, rows);
         failure = { ...decision, words: answer.words };
       }
       await this.#wait(failure, rows);
@@ -302,6 +343,9 @@ export class Loop {
     const host = this.#host;
     const rows = this.#inFlight;
     const recovered = taken && this.attempts > 0;
+    for (let i = 0; i < rows; i++) {
+      this.#silent.delete(this.queue.shard[(this.queue.head + i) & this.queue.mask]!);
+    }
     this.attempts = 0;
     this.holding = false;
     this.#count(0, rows);
@@ -357,69 +401,78 @@ export class Loop {
 
   #judge(decision: Extract<Decision, { action: 'reject' }>, rows: number): Verdict {
     const { queue } = this;
-    const at = this.#firstLive(rows);
+    const first = this.#firstLive(rows);
     return this.#refusals.judge(
       {
         fault: decision.fault,
         rows: this.#liveRows(rows) === 1 ? 1 : rows,
-        row: queue.context.segment * 2 ** 32 + queue.row[at]!,
-        series: this.#series(at),
+        row: queue.context.segment * 2 ** 32 + queue.row[(queue.head + first) & queue.mask]!,
+        series: this.#series(first),
       },
       this.#host.taken,
     );
   }
 
-  /** Index of the columns of the first row that is sent. */
+  /** The first row that is sent. */
   #firstLive(rows: number): number {
     const { head, mask, skip } = this.queue;
     let i = 0;
-    while (i < rows && skip[(head + i) & mask] !== LIVE) i++;
-    return (head + i) & mask;
+    while (i < rows - 1 && skip[(head + i) & mask] !== LIVE) i++;
+    return i;
   }
 
-  #isOutOfPatience(): boolean {
+  /** `alone`: there is nobody else to ask. */
+  #isOutOfPatience(alone: boolean): boolean {
     const host = this.#host;
-    if (this.attempts < PATIENCE_ATTEMPTS || host.pendingRows > PATIENCE_PENDING || host.patience === 0) {
-      return false;
-    }
+    if (this.attempts < PATIENCE_ATTEMPTS || host.patience === 0) return false;
+    if (!alone && host.pendingRows > PATIENCE_PENDING) return false;
     host.patience--;
     return true;
   }
 
-  /** Tries the oldest rows of other shards, one by one; true when one was taken. */
-  async #takesOthers(): Promise<boolean> {
+  /**
+   * Tries the oldest rows of other shards, one by one, until one is taken. Those that were refused are not tried again
+   * before all others were. `none`: there are no other shards.
+   */
+  async #askOthers(): Promise<'taken' | 'refused' | 'none'> {
     const { queue } = this;
-    const seen = new Set([queue.shard[queue.head]!]);
+    const { ttlMs } = this.#host.settings;
+    const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : this.#host.now() - ttlMs;
+    const seen = this.#shardsOf(this.#inFlight);
+    const own = seen.size;
     let probes = 0;
-    for (let i = this.#inFlight; i < queue.contextRows && probes < MOST_PROBES; i++) {
+    for (let i = this.#inFlight; i < queue.length && probes < MOST_PROBES; i++) {
       const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] === SETTLED || seen.has(queue.shard[at]!)) continue;
-      seen.add(queue.shard[at]!);
-      if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.#series(at))) continue;
+      const shard = queue.shard[at]!;
+      if (queue.skip[at] === SETTLED || seen.has(shard)) continue;
+      seen.add(shard);
+      if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.#series(i))) continue;
+      if (this.#silent.has(shard) || (queue.kind[at] !== METADATA && queue.timeMs(at) < oldest)) continue;
       probes++;
       const answer = await this.#send(i, 1, this.#build(i, 1));
-      if (answer === undefined) return false;
+      if (answer === undefined) return 'refused';
       const { decision } = answer;
       if (decision.action === 'settle') {
-        this.#count(i, 1);
-        this.#host.settled(this, i, 1);
-        queue.skip[at] = SETTLED;
-        return true;
+        this.#settleBeforeTurn(i);
+        return 'taken';
       }
-      if (decision.action === 'reject') this.#note(REFUSED, i, 1);
-      else {
-        if (decision.maybeDelivered && queue.resent[at] === FRESH) this.#note(UNKNOWN, i, 1);
-        return false;
+      if (decision.action !== 'reject') {
+        if (decision.maybeDelivered && queue.resent[at] !== UNKNOWN) this.#note(UNKNOWN, i, 1);
+        return 'refused';
       }
+      this.#note(REFUSED, i, 1);
+      this.#silent.add(shard);
     }
-    return false;
+    if (probes < MOST_PROBES) this.#silent.clear();
+    return seen.size === own ? 'none' : 'refused';
   }
 
-  /** Marks the live ones of the first rows as lost, after they were kept where people find them. */
+  /** Marks the live ones of the first rows as lost, after they were kept where people find them. Without evidence nothing is learned about the series. */
   async #giveUp(
     rows: number,
     decision: Extract<Decision, { action: 'reject' }>,
     cause: string,
+    onEvidence: boolean,
   ): Promise<void> {
     const { queue } = this;
     const host = this.#host;
@@ -436,7 +489,7 @@ export class Loop {
       queue.skip[at] = lostFor(reason);
       refused++;
     }
-    if (refused === 1 && reason === 'rejected') this.#refusals.gaveUp(series);
+    if (refused === 1 && reason === 'rejected' && onEvidence) this.#refusals.gaveUp(series);
     host.failed(this, { action: 'reject', cause, words, rows: refused, reason });
   }
 
@@ -447,7 +500,7 @@ export class Loop {
     const { bytes } =
       queue.kind[first] === METADATA
         ? this.#emitter.emitMetadata(queue, first, rows, this.#host.scratch)
-        : this.#emitter.emit(queue, first, rows, queue.context.dictionary, this.#host.scratch);
+        : this.#emitter.emit(queue, first, rows, queue.contextAt(from).dictionary, this.#host.scratch);
     if (this.#body.length < bytes.length) this.#body = new Uint8Array(bytes.length + (bytes.length >> 2));
     this.#body.set(bytes);
     return this.#body.subarray(0, bytes.length);

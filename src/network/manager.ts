@@ -157,7 +157,7 @@ export class Manager implements LoopHost {
 
   leaving(loop: Loop, from: number, rows: number): void {
     const { queue } = loop;
-    const { segment } = queue.context;
+    const { segment } = queue.contextAt(from);
     for (let i = from; i < from + rows; i++) {
       const at = (queue.head + i) & queue.mask;
       this.#table.sent(queue.shard[at]!, segment, queue.row[at]!);
@@ -167,7 +167,7 @@ export class Manager implements LoopHost {
 
   settled(loop: Loop, from: number, rows: number): void {
     const { queue } = loop;
-    const { segment } = queue.context;
+    const { segment } = queue.contextAt(from);
     for (let i = from; i < from + rows; i++) {
       const at = (queue.head + i) & queue.mask;
       if (queue.skip[at] === SETTLED) continue;

@@ -80,6 +80,16 @@ export class RowQueue implements OutgoingRows {
     this.resent = new Uint8Array(size);
   }
 
+  /** The context of row `i` from the head on. */
+  contextAt(i: number): RowContext {
+    let left = i;
+    for (const { context, rows } of this.#runs) {
+      if (left < rows) return context;
+      left -= rows;
+    }
+    throw new RangeError(`row ${i} of ${this.length}`);
+  }
+
   /** How many rows from the head on are of segments before `segment`. */
   rowsBefore(segment: number): number {
     let rows = 0;

@@ -226,3 +226,32 @@ function file(
     close: () => undefined,
   };
 }
+
+test('a read that fails half-way, once, costs no record', () => {
+  const sizes = [100_000, 100_000, 110_000, 130_000, 100_000, 10];
+  const all = chain(sizes.map((size) => [FRAME, new Uint8Array(size).fill(size)] as const));
+  let bad = false;
+  const file: ReadableFile = {
+    read(into, length, position) {
+      // A sector in the middle of what is asked for: the first read ends before it, the next one fails.
+      if (bad && position >= 420_000) throw Object.assign(new Error('EIO'), { code: 'EIO' });
+      const end = bad ? 420_000 : all.length;
+      const part = all.subarray(position, Math.min(position + length, end));
+      into.set(part);
+      return part.length;
+    },
+    size: () => all.length,
+    close: () => undefined,
+  };
+  const scanner = new SegmentScanner(file, 0, mark);
+  const found: string[] = [];
+  while (found.at(-1) !== 'end') {
+    try {
+      bad = found.length === 2;
+      found.push(scanner.next(all.length).kind);
+    } catch {
+      found.push('EIO');
+    }
+  }
+  assert.deepEqual(found, ['record', 'record', 'EIO', 'record', 'record', 'record', 'record', 'end']);
+});

@@ -600,6 +600,125 @@ test('a series that keeps being refused is sent alone, and costs its neighbours 
   assert.equal(host.destination.posts.length, before + 1);
 });
 
+test('poison rows side by side do not stop what is behind them', async (t) => {
+  for (const bad of [1, 9, 12, 40]) {
+    const host = new Host(t, { capacity: 1000, maxSamplesPerSend: 1000 });
+    poisonous(host, (row) => row < bad, 'label value too long');
+    host.push(
+      new TestSegment(1, 100),
+      ...rows(0, 100).map((row) => ({ ...row, series: row.row, shard: row.row })),
+    );
+    host.loop.flush();
+    await host.destination.until(`all is settled with ${bad}`, () => host.loop.idle);
+    assert.equal(host.stats.deliveredRows, 100 - bad);
+    assert.deepEqual(new Set(lettersOf(host)), new Set(Array.from({ length: bad }, (_, i) => i)));
+  }
+});
+
+test('evidence may come from a later segment', async (t) => {
+  const host = new Host(t, { capacity: 100, maxSamplesPerSend: 50 });
+  poisonous(host, (row) => row === 0);
+  const [one, two] = [new TestSegment(1, 100), new TestSegment(2, 100)];
+  host.push(one, { row: 0, series: 0, shard: 0 });
+  host.push(two, ...rows(1, 61).map((row) => ({ ...row, series: row.row, shard: row.row })));
+  host.loop.flush();
+  await host.destination.until('all is settled', () => host.loop.idle);
+  assert.deepEqual(lettersOf(host), [0]);
+  assert.equal(host.letters[0]!.letters[0]!.segment, 1);
+  assert.deepEqual(
+    deliveredRows(host),
+    Array.from({ length: 60 }, (_, i) => i + 1),
+  );
+  assert.deepEqual([one.held, two.held], [0, 0]);
+});
+
+test('one shard alone: its bad row is given up in the end, and nothing is learned from that', async (t) => {
+  const host = new Host(t, { capacity: 100, maxSamplesPerSend: 50 });
+  host.patience = 4;
+  poisonous(host, (row) => row === 0);
+  host.push(new TestSegment(1), ...rows(0, 40));
+  host.loop.flush();
+  await host.destination.until('all is settled', () => host.loop.idle);
+  assert.deepEqual(lettersOf(host), [0]);
+  assert.equal(host.stats.deliveredRows, 39);
+
+  // All of it refused: few are lost, however long it takes.
+  poisonous(host, () => true);
+  host.push(new TestSegment(1), ...rows(40, 80));
+  host.loop.flush();
+  await host.destination.until('it is held', () => host.failures.length > 120);
+  assert.equal(host.letters.length, 5);
+});
+
+test('a row is not overtaken by one of its own shard that is asked for evidence', async (t) => {
+  const host = new Host(t, { ttlMs: 1000, maxSamplesPerSend: 2 });
+  const at = host.clock;
+  host.push(
+    new TestSegment(1),
+    { row: 0, at: at - 5000 },
+    { row: 1, series: 1, shard: 1, at: at - 10 },
+    { row: 2, series: 1, shard: 1, at: at - 5 },
+    { row: 3, series: 2, shard: 2, at: at - 5 },
+  );
+  let refusals = 0;
+  host.destination.script = ({ rows }) =>
+    rows.some((row) => row.at === BigInt(at - 10)) && ++refusals < 2 ? response(400, 'no') : ok;
+  host.loop.flush();
+  await host.destination.until('all is settled', () => host.loop.idle);
+  const own = host.destination.delivered.filter(({ series }) => series.includes('s1'));
+  assert.deepEqual(
+    own.map((row) => Number(row.at)),
+    [at - 10, at - 5],
+  );
+});
+
+test('a refused row whose next attempt had no clear answer counts as a duplicate', async (t) => {
+  const host = new Host(t, { maxSamplesPerSend: 1000 });
+  host.push(new TestSegment(1), ...rows(0, 2), ...rows(2, 4, { series: 1, shard: 1 }));
+  const answers = [
+    response(400, 'no'),
+    response(503, 'took it all the same'),
+    response(400, 'out of order sample'),
+    response(400, 'out of order sample'),
+    response(400, 'out of order sample'),
+  ];
+  host.destination.script = () => answers.shift() ?? ok;
+  host.loop.flush();
+  await host.destination.until('all is settled', () => host.loop.idle);
+  assert.deepEqual(host.letters, []);
+  assert.equal(host.stats.lost('duplicate', SAMPLE), 2);
+});
+
+test('an order to drop that concerns no row of a loop leaves its wait alone', async (t) => {
+  const host = new Host(t);
+  host.push(new TestSegment(5), ...rows(0, 4));
+  host.destination.script = () => response(429, '', '300');
+  host.loop.wake();
+  await host.destination.until('it waits', () => host.failures.length === 1);
+  for (let i = 0; i < 20; i++) {
+    host.loop.dropBefore(3, 'dropped_full');
+    await quiet();
+  }
+  assert.equal(host.destination.posts.length, 1);
+});
+
+test('rows of an old segment behind newer ones are dropped at once, though the head fails', async (t) => {
+  const host = new Host(t);
+  const [old, recent] = [new TestSegment(3), new TestSegment(20)];
+  host.push(recent, ...rows(0, 4));
+  host.push(old, ...rows(0, 3, { series: 1, shard: 1 }));
+  host.destination.script = () => response(503, '', '300');
+  host.loop.wake();
+  await host.destination.until('it waits', () => host.failures.length === 1);
+  host.loop.dropBefore(5, 'dropped_full');
+  assert.equal(host.stats.lost('dropped_full', SAMPLE), 3);
+  assert.deepEqual(
+    host.events.filter((event) => event.startsWith('settled')),
+    ['settled 0', 'settled 1', 'settled 2'],
+  );
+  assert.equal(host.stats.deliveredRows, 0);
+});
+
 test('413: requests get smaller, and stay so for a while', async (t) => {
   const host = new Host(t, { capacity: 2000, maxSamplesPerSend: 64 });
   host.destination.script = ({ rows }) => (rows.length > 20 ? response(413, 'too large') : ok);
