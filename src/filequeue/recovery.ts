@@ -128,7 +128,8 @@ async function recoverOpen(
     events.push({
       kind: 'tail',
       file,
-      message: 'a torn tail was cut: it was written but never acknowledged; a copy is in quarantine/',
+      message:
+        'a torn tail was cut, which a kill or a power cut leaves of what was not acknowledged yet; a copy is in quarantine/',
       offset: end,
       bytes: size - end,
     });

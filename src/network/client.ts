@@ -162,8 +162,11 @@ const timeoutCodes = {
 class Connection implements Dispatcher.DispatchHandlers {
   readonly tls: ClientTlsOptions | undefined;
   readonly #client: Client;
-  /** Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. */
-  readonly #cut = new AbortController();
+  /**
+   * Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. One for each socket:
+   * a socket holds on to its signal for good.
+   */
+  #cut = new AbortController();
   #socket: Socket | null = null;
   #waitsFor: keyof typeof timeoutCodes = 'connection';
   #complete = false;
@@ -175,10 +178,11 @@ class Connection implements Dispatcher.DispatchHandlers {
 
   constructor(origin: string, tls: ClientTlsOptions | undefined) {
     this.tls = tls;
-    const connect = buildConnector({ ...tls?.connect, timeout: 0, signal: this.#cut.signal });
     this.#client = new Client(origin, {
       connect: (options, callback) => {
         const named = tls?.servername === undefined ? options : { ...options, servername: tls.servername };
+        if (!this.#cut.signal.aborted) this.#cut = new AbortController();
+        const connect = buildConnector({ ...tls?.connect, timeout: 0, signal: this.#cut.signal });
         connect(named, (...result) => {
           this.#socket = result[1];
           callback(...result);

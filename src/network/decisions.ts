@@ -102,12 +102,12 @@ export const maxRetryAfterMs: number = 5 * 60_000;
  *   bounds`, `timestamp too old`. (VictoriaMetrics refuses no sample for its time.)
  * - Mimir: `err-mimir-sample-out-of-order`, `-sample-duplicate-timestamp`, `-sample-timestamp-too-old`,
  *   `-too-far-in-past`.
- * - Thanos: Prometheus's words, or just `conflict`, with a 409.
+ * - Thanos: Prometheus's words. At times it says just `conflict`, with a 409: that may be anything, and is `unclear`.
  *
  * Not `out of order labels` or `duplicate labels`: those never got in.
  */
 const duplicateWords =
-  /out[ -]of[ -]order(?! labels)|out of bounds|duplicate[ -](?:sample|histogram|exemplar|timestamp)|too[ -]old|too[ -]far[ -]in[ -](?:the[ -])?past|\bconflict\b/i;
+  /out[ -]of[ -]order(?! labels)|out of bounds|duplicate[ -](?:sample|histogram|exemplar|timestamp)|too[ -]old|too[ -]far[ -]in[ -](?:the[ -])?past/i;
 
 /** OpenSSL's and Node's codes for a handshake that failed over the certificate, the name or the protocol. */
 const tlsCode =

@@ -1,7 +1,7 @@
 import type { EmitterV1 } from '../protocol/emit-v1.ts';
 import type { Scratch } from '../protocol/snappy.ts';
 import { wait } from '../runtime/wait.ts';
-import { KINDS, METADATA } from '../serialization/rows.ts';
+import { KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { backoffMs } from './backoff.ts';
@@ -10,6 +10,7 @@ import {
   type Decision,
   type DecisionSettings,
   decide,
+  type Fault,
   type HoldCause,
   type RetryCause,
 } from './decisions.ts';
@@ -38,12 +39,8 @@ export interface LoopHost {
   random(): number;
   /** Where bodies are put together; shared, since that is done in one go. */
   readonly scratch: Scratch;
-  /** Rows that are queued in all loops. */
-  readonly pendingRows: number;
-  /** Requests that were taken, by all loops. */
+  /** How often the endpoint has shown that it takes something, to all loops. */
   taken: number;
-  /** Rows that may still be given up without evidence, until the next request is taken. */
-  patience: number;
   /** `rows` rows of one segment, from row `from` of the loop on, are about to leave: to be noted before they do. */
   leaving(loop: Loop, from: number, rows: number): void;
   /** These rows are settled, and marked so or forgotten on return. What is `SETTLED` among them was so before. */
@@ -80,15 +77,6 @@ export type LoopFailure =
 
 /** Rows of other shards that are tried, one by one, to learn whether an endpoint takes anything at all. */
 const MOST_PROBES = 8;
-/**
- * A row that was refused so often is given up without evidence when hardly anything else is queued that could
- * bring some, and the endpoint has taken something since the last such row but few.
- */
-const PATIENCE_ATTEMPTS = 8;
-const PATIENCE_PENDING = 16;
-/** So few, each time that something is taken. */
-const PATIENCE_ROWS = 4;
-
 /**
  * One sender: a queue of rows and at most one request in flight.
  *
@@ -127,6 +115,8 @@ export class Loop {
   readonly #refusals: Refusals;
   /** Rows of segments before this one are given up. */
   #drop: { readonly segment: number; readonly skip: number } = { segment: 0, skip: LIVE };
+  /** The last row that was taken, as a request of its own. */
+  #known: Uint8Array = new Uint8Array(0);
   /** Shards whose oldest row was refused when it was asked for evidence. */
   readonly #silent: Set<number> = new Set();
   /** Ends the wait for the next attempt. */
@@ -299,6 +289,7 @@ export class Loop {
       const { decision } = answer;
       if (decision.action === 'settle') {
         this.#refusals.taken(this.#liveRows(rows) === 1 ? this.#series(this.#firstLive(rows)) : 0);
+        this.#remember(rows);
         taken = true;
         break;
       }
@@ -315,17 +306,12 @@ export class Loop {
           continue;
         }
         if (verdict === 'reject') {
-          await this.#giveUp(rows, decision, answer.cause, true);
+          await this.#giveUp(rows, decision, answer.cause);
           break;
         }
         this.#note(REFUSED, 0, rows);
         body = undefined;
-        const others = await this.#askOthers();
-        if (others === 'taken') continue;
-        if (this.#isOutOfPatience(others === 'none')) {
-          await this.#giveUp(rows, decision, answer.cause, false);
-          break;
-        }
+        if (await this.#takesOthers(decision.fault)) continue;
         const waitMs = backoffMs(this.attempts, host.settings, host.random());
         failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs };
       } else {
@@ -352,6 +338,7 @@ export class Loop {
     host.settled(this, 0, rows);
     this.queue.shift(rows);
     this.#inFlight = 0;
+    if (this.queue.length === 0) this.#refusals.endRun();
     if (recovered) host.recovered(this);
     host.moved(this);
     this.wake();
@@ -377,10 +364,7 @@ export class Loop {
     if (known !== FRESH) stats.add('resentRows', this.#liveRows(rows, from));
     const sent = { attempt: this.attempts, resent: known === UNKNOWN };
     const decision = decide(outcome, sent, host.settings, host.random(), host.now());
-    if (decision.action === 'settle') {
-      host.taken++;
-      host.patience = PATIENCE_ROWS;
-    }
+    if (decision.action === 'settle') host.taken++;
     const cause = outcome.kind === 'response' ? String(outcome.status) : outcome.code;
     return { decision, cause, words: outcome.words };
   }
@@ -421,25 +405,16 @@ export class Loop {
     return i;
   }
 
-  /** `alone`: there is nobody else to ask. */
-  #isOutOfPatience(alone: boolean): boolean {
-    const host = this.#host;
-    if (this.attempts < PATIENCE_ATTEMPTS || host.patience === 0) return false;
-    if (!alone && host.pendingRows > PATIENCE_PENDING) return false;
-    host.patience--;
-    return true;
-  }
-
   /**
-   * Tries the oldest rows of other shards, one by one, until one is taken. Those that were refused are not tried again
-   * before all others were. `none`: there are no other shards.
+   * Whether the endpoint takes anything at all. The oldest rows of other shards are tried, one by one; those that were
+   * refused are not tried again before all others were. When none is taken, the last row that was is sent once more:
+   * a receiver that has it takes it again, one that refuses everything does not.
    */
-  async #askOthers(): Promise<'taken' | 'refused' | 'none'> {
+  async #takesOthers(fault: Fault): Promise<boolean> {
     const { queue } = this;
     const { ttlMs } = this.#host.settings;
     const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : this.#host.now() - ttlMs;
     const seen = this.#shardsOf(this.#inFlight);
-    const own = seen.size;
     let probes = 0;
     for (let i = this.#inFlight; i < queue.length && probes < MOST_PROBES; i++) {
       const at = (queue.head + i) & queue.mask;
@@ -450,29 +425,58 @@ export class Loop {
       if (this.#silent.has(shard) || (queue.kind[at] !== METADATA && queue.timeMs(at) < oldest)) continue;
       probes++;
       const answer = await this.#send(i, 1, this.#build(i, 1));
-      if (answer === undefined) return 'refused';
+      if (answer === undefined) return false;
       const { decision } = answer;
       if (decision.action === 'settle') {
         this.#settleBeforeTurn(i);
-        return 'taken';
+        return true;
       }
       if (decision.action !== 'reject') {
         if (decision.maybeDelivered && queue.resent[at] !== UNKNOWN) this.#note(UNKNOWN, i, 1);
-        return 'refused';
+        return false;
       }
       this.#note(REFUSED, i, 1);
       this.#silent.add(shard);
+      if (decision.fault === 'old' && fault !== 'old') {
+        // Other words for another row: it is the rows that are looked at.
+        this.#host.taken++;
+        return true;
+      }
     }
     if (probes < MOST_PROBES) this.#silent.clear();
-    return seen.size === own ? 'none' : 'refused';
+    return this.#takesKnown();
   }
 
-  /** Marks the live ones of the first rows as lost, after they were kept where people find them. Without evidence nothing is learned about the series. */
+  /** Whether the endpoint takes the row again that it took last. */
+  async #takesKnown(): Promise<boolean> {
+    const host = this.#host;
+    if (this.#known.length === 0 || this.#abort.signal.aborted) return false;
+    const outcome = await host.destination.post(this.#known, this.attempts, this.#abort.signal);
+    if (outcome.kind !== 'response') return false;
+    host.stats.add('requests', 1);
+    host.stats.add('bytesSent', this.#known.length);
+    host.stats.add('resentRows', 1);
+    if (outcome.status >= 300) return false;
+    host.taken++;
+    return true;
+  }
+
+  /** Keeps the last row of a request that was taken, for `#takesKnown`. */
+  #remember(rows: number): void {
+    const { queue } = this;
+    for (let i = rows - 1; i >= 0; i--) {
+      const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] !== LIVE || queue.kind[at] !== SAMPLE) continue;
+      this.#known = this.#build(i, 1).slice();
+      return;
+    }
+  }
+
+  /** Marks the live ones of the first rows as lost, after they were kept where people find them. */
   async #giveUp(
     rows: number,
     decision: Extract<Decision, { action: 'reject' }>,
     cause: string,
-    onEvidence: boolean,
   ): Promise<void> {
     const { queue } = this;
     const host = this.#host;
@@ -489,7 +493,7 @@ export class Loop {
       queue.skip[at] = lostFor(reason);
       refused++;
     }
-    if (refused === 1 && reason === 'rejected' && onEvidence) this.#refusals.gaveUp(series);
+    if (refused === 1 && reason === 'rejected') this.#refusals.gaveUp(series);
     host.failed(this, { action: 'reject', cause, words, rows: refused, reason });
   }
 

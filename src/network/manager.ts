@@ -44,7 +44,6 @@ export class Manager implements LoopHost {
   readonly scratch: Scratch = new Scratch();
   readonly loops: Loop[] = [];
   taken = 0;
-  patience = 0;
   readonly #options: ManagerOptions;
   readonly #table: ShardTable;
   readonly #emitter: EmitterV1 = new EmitterV1();

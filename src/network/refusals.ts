@@ -27,6 +27,8 @@ const SUSPECT_AFTER = 2;
 const BAD_AFTER = 3;
 /** Bad series that are remembered. */
 const MOST_SUSPECTS = 1024;
+/** In a run of bad rows, evidence for one row serves so many behind it at most, once as many were confirmed. */
+const MOST_TRUST = 8;
 /** After so many requests that were taken, larger ones than a 413 allowed are tried again. */
 const SIZE_PATIENCE = 64;
 
@@ -47,6 +49,10 @@ const SIZE_PATIENCE = 64;
  */
 export class Refusals {
   readonly #split: boolean;
+  /** Rows of the present run of bad ones that were given up on evidence of their own. */
+  #confirmed = 0;
+  /** Rows that may be given up on the evidence that was there for the last one. */
+  #trust = 0;
   /** Most rows of the next request. */
   limit: number = Number.POSITIVE_INFINITY;
   /** `limit` does not grow beyond this: what a 413 taught. */
@@ -93,20 +99,35 @@ export class Refusals {
       return 'reject';
     }
     if ((this.#suspects.get(series) ?? 0) >= BAD_AFTER) return 'reject';
-    if (this.#asked?.row !== row) this.#asked = { row, taken };
-    return taken > this.#asked.taken ? 'reject' : 'ask';
+    if (this.#asked?.row !== row) {
+      if (this.#trust > 0) {
+        this.#trust--;
+        return 'reject';
+      }
+      this.#asked = { row, taken };
+    }
+    if (taken === this.#asked.taken) return 'ask';
+    this.#trust = Math.min(++this.#confirmed, MOST_TRUST);
+    return 'reject';
   }
 
   /** A request was taken; `series` is that of its row when it had one alone, else 0. */
   taken(series: number): void {
     this.#oldInARow = 0;
     this.#asked = undefined;
+    this.endRun();
     if (++this.#takenSinceSize === SIZE_PATIENCE) {
       this.#sizeLimit *= 2;
       this.#takenSinceSize = 0;
     }
     this.limit = Math.min(2 * this.limit, this.#sizeLimit);
     if (series !== 0) this.#suspects.delete(series);
+  }
+
+  /** A run of bad rows, if there was one, is over: evidence is asked for anew. */
+  endRun(): void {
+    this.#confirmed = 0;
+    this.#trust = 0;
   }
 
   /** A row alone was given up, and is no duplicate. */

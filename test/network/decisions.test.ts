@@ -163,7 +163,6 @@ const duplicates: [status: number, words: string][] = [
   [400, 'timestamp too old: 1700000000000 metric: "up"'],
   // Thanos
   [409, 'add 12 samples: out of order sample'],
-  [409, 'conflict'],
   // Case-blind
   [400, 'Out Of Order Sample'],
 ];
@@ -180,6 +179,7 @@ for (const [status, words] of duplicates) {
 
 const losses = [
   '',
+  'conflict',
   'out of order labels',
   'add 3 series: out-of-order labels',
   'duplicate labels',

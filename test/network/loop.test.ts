@@ -27,7 +27,6 @@ class Host implements LoopHost {
   readonly scratch = new Scratch();
   clock = 1_000_000;
   taken = 0;
-  patience = 0;
 
   constructor(t: TestContext, settings: Partial<LoopSettings> = {}) {
     this.settings = {
@@ -62,10 +61,6 @@ class Host implements LoopHost {
 
   random(): number {
     return 0.5;
-  }
-
-  get pendingRows(): number {
-    return this.loop.queue.length;
   }
 
   leaving(loop: Loop, from: number, rows: number): void {
@@ -534,16 +529,50 @@ test('evidence of another loop counts as well', async (t) => {
   assert.deepEqual(lettersOf(host), [0]);
 });
 
-test('the last rows that there are: given up in the end, but few', async (t) => {
+test('the last rows that there are: the endpoint is asked with what it took last', async (t) => {
   const host = new Host(t, { maxSamplesPerSend: 10, capacity: 100 });
   poisonous(host, (row) => row >= 5);
   host.push(new TestSegment(1, 16), ...mixed(0, 16));
   host.loop.flush();
-  await host.destination.until('four are given up', () => host.letters.length === 4);
-  const before = host.failures.length;
-  await host.destination.until('it is held', () => host.failures.length > before + 30);
-  assert.deepEqual(lettersOf(host), [5, 6, 7, 8]);
+  await host.destination.until('all is settled', () => host.loop.idle);
+  assert.deepEqual(
+    lettersOf(host).sort((a, b) => a - b),
+    [5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15],
+  );
+  assert.deepEqual([...new Set(deliveredRows(host))], [0, 1, 2, 3, 4]);
+  assert.ok(deliveredRows(host).length <= 5 + 6, 'few come twice');
+
+  // When that is refused too, nothing is given up, however long it takes.
+  poisonous(host, () => true);
+  host.push(new TestSegment(1, 16), ...mixed(16, 20));
+  host.loop.wake();
+  await host.destination.until('it is held', () => host.failures.length > 60);
+  assert.equal(host.letters.length, 11);
   assert.equal(host.loop.holding, true);
+});
+
+test('a receiver that keeps the good rows of what it refuses is not held', async (t) => {
+  const host = new Host(t, { maxSamplesPerSend: 50, capacity: 1000 });
+  const newest = new Map<string, bigint>();
+  let stored = 0;
+  host.destination.script = ({ rows }) => {
+    let words = '';
+    for (const { series, at } of rows) {
+      const head = newest.get(series) ?? -1n;
+      if (at === 0n) words ||= 'label value too long';
+      else if (at < head) words ||= 'the sample has been rejected (err-mimir-sample-out-of-order)';
+      else if (at > head) {
+        newest.set(series, at);
+        stored++;
+      }
+    }
+    return words === '' ? ok : response(400, words);
+  };
+  host.push(new TestSegment(1, 16), ...mixed(0, 400));
+  host.loop.flush();
+  await host.destination.until('all is settled', () => host.loop.idle);
+  assert.equal(stored, 399);
+  assert.ok(lettersOf(host).includes(0));
 });
 
 test('other shards are tried before their turn only with their oldest row, and it is not sent again', async (t) => {
@@ -632,22 +661,19 @@ test('evidence may come from a later segment', async (t) => {
   assert.deepEqual([one.held, two.held], [0, 0]);
 });
 
-test('one shard alone: its bad row is given up in the end, and nothing is learned from that', async (t) => {
+test('one shard alone: its bad row is given up when the endpoint takes again what it took last', async (t) => {
   const host = new Host(t, { capacity: 100, maxSamplesPerSend: 50 });
-  host.patience = 4;
-  poisonous(host, (row) => row === 0);
+  poisonous(host, (row) => row === 10);
   host.push(new TestSegment(1), ...rows(0, 40));
   host.loop.flush();
   await host.destination.until('all is settled', () => host.loop.idle);
-  assert.deepEqual(lettersOf(host), [0]);
+  assert.deepEqual(lettersOf(host), [10]);
   assert.equal(host.stats.deliveredRows, 39);
-
-  // All of it refused: few are lost, however long it takes.
   poisonous(host, () => true);
   host.push(new TestSegment(1), ...rows(40, 80));
   host.loop.flush();
-  await host.destination.until('it is held', () => host.failures.length > 120);
-  assert.equal(host.letters.length, 5);
+  await host.destination.until('it is held', () => host.failures.length > 60);
+  assert.equal(host.letters.length, 1);
 });
 
 test('a row is not overtaken by one of its own shard that is asked for evidence', async (t) => {

@@ -18,6 +18,25 @@ test('what was taken before another row was refused says nothing about that row'
   assert.equal(refusals.judge({ ...alone, row: 8, series: 80 }, 7), 'reject');
 });
 
+test('in a run of bad rows evidence serves more and more of them, up to eight', () => {
+  const refusals = new Refusals(true);
+  let taken = 0;
+  const given: number[] = [];
+  for (let row = 0, free = 0; given.length < 12; row++) {
+    const verdict = refusals.judge({ ...alone, row, series: 100 + row }, taken);
+    if (verdict === 'reject') {
+      free++;
+      continue;
+    }
+    given.push(free);
+    free = 0;
+    assert.equal(refusals.judge({ ...alone, row, series: 100 + row }, ++taken), 'reject');
+  }
+  assert.deepEqual(given, [0, 1, 2, 3, 4, 5, 6, 7, 8, 8, 8, 8]);
+  refusals.taken(0);
+  assert.equal(refusals.judge({ ...alone, row: 1e6, series: 5 }, taken), 'ask');
+});
+
 test('a series that was given up three times needs no evidence, until one of it is taken', () => {
   const refusals = new Refusals(true);
   for (let time = 1; time <= 3; time++) {
