@@ -184,6 +184,9 @@ export class Feeder {
     }
     if (this.#stopped && comparePositions(this.front, end) < 0) return;
     if (this.#drop === order) this.#drop = undefined;
+    if (comparePositions(this.front, end) >= 0) {
+      this.#table.raiseTo(order.before, this.#manager.shardsBefore(order.before));
+    }
     const rows = this.#droppedRows;
     this.#droppedRows = 0;
     this.#options.onDropped(order, rows);

@@ -208,6 +208,15 @@ export class Loop {
     this.wake();
   }
 
+  /** Adds to `shards` those that have rows of segments before `segment` here that are not settled. */
+  addShardsBefore(segment: number, shards: Set<number>): void {
+    const { queue } = this;
+    for (let i = 0; i < queue.length; i++) {
+      const at = (queue.head + i) & queue.mask;
+      if (queue.skip[at] !== SETTLED && queue.contextAt(i).segment < segment) shards.add(queue.shard[at]!);
+    }
+  }
+
   /** The shards of which a row that is not settled is among the first `rows`. */
   #shardsOf(rows: number): Set<number> {
     const { queue } = this;

@@ -154,6 +154,13 @@ export class Manager implements LoopHost {
     for (const loop of this.loops) loop.dropBefore(segment, reason);
   }
 
+  /** The shards that have rows of segments before `segment` queued. */
+  shardsBefore(segment: number): Set<number> {
+    const shards = new Set<number>();
+    for (const loop of this.loops) loop.addShardsBefore(segment, shards);
+    return shards;
+  }
+
   leaving(loop: Loop, from: number, rows: number): void {
     const { queue } = loop;
     const { segment } = queue.contextAt(from);

@@ -165,6 +165,18 @@ export class ShardTable {
     return lowest;
   }
 
+  /**
+   * Moves `low` of the shards that have no row of their own before `segment` any more up to its start: where rows of
+   * a shard are pending it knows only that what lies before the last settled one is done with.
+   */
+  raiseTo(segment: number, except: ReadonlySet<number>): void {
+    for (let s = 0; s < SHARDS; s++) {
+      if (this.lowSegment[s]! >= segment || except.has(s)) continue;
+      this.lowSegment[s] = segment;
+      this.lowRow[s] = 0;
+    }
+  }
+
   #raiseNext(s: number, at: Position): void {
     if (this.isBehind(s, at.segment, at.row)) return;
     this.nextSegment[s] = at.segment;

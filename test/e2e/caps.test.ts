@@ -217,3 +217,37 @@ test('a real Prometheus whose writes are refused loses nothing', needs('promethe
   );
   assert.deepEqual(sink.arrivals.inversions, []);
 });
+
+test('drop_oldest with an endpoint that is down: it goes on giving up, segment after segment, also after a restart', async (t) => {
+  const sink = await downSink(t);
+  // The queues of the loops are as large as some segments, and retries are far apart: the defaults.
+  const config = (when_full: 'reject' | 'drop_oldest'): AgentConfig => ({
+    wal: { ...small, max_bytes: '512KiB', when_full },
+    shutdown_grace: '100ms',
+    remote_write: [{ name: 'down', url: sink.url }],
+  });
+  const agent = await Agent.start(t, config('reject'));
+  const load = new Load(t, agent.url, { seriesEach: 200 });
+  await sendUntilFull(load);
+  assert.equal(await agent.terminate(), 0);
+  await agent.configure(config('drop_oldest'));
+  await agent.start();
+  const dropped = (): Promise<number | undefined> =>
+    agent.metric('spillway_endpoint_dropped_rows_total', { reason: 'dropped_full' });
+  for (let life = 0; life < 2; life++) {
+    const enough = ((await dropped()) ?? 0) + 100_000;
+    await poll(
+      () => `${enough} rows are given up`,
+      async () => {
+        await load.run();
+        return ((await dropped()) ?? 0) >= enough ? true : undefined;
+      },
+    );
+    await agent.kill9();
+    await agent.start();
+  }
+  await sink.restart();
+  await agent.metricUntil('spillway_endpoint_backlog_rows', {}, (rows) => rows === 0);
+  assert.equal(await agent.metric('spillway_endpoint_unaccounted_rows'), 0);
+  assert.deepEqual(sink.arrivals.inversions, []);
+});
