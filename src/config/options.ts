@@ -618,7 +618,7 @@ export const options = {
             default: null,
             example: true,
             about:
-              'Whether to send a request that is refused (400, 409, 413, 422, ...) again in parts, until the rows at fault stand alone. Only these are given up, and only when the endpoint takes others; an endpoint that refuses everything is held.',
+              'Whether to send a request that is refused (400, 409, 413, 422, ...) again in parts, until the rows at fault stand alone. Only these are given up, and only when the endpoint takes others; an endpoint that refuses everything is held. Rows that it calls old (out of order, duplicate, out of bounds, too old) are given up on its word.',
           },
         },
       },

@@ -341,7 +341,8 @@ class EndpointWorker {
 
   #failed(loop: Loop, failure: LoopFailure): void {
     const { action, cause, words } = failure;
-    const before = this.#repetition.tell(`${action} ${cause} ${words.slice(0, 80)}`);
+    const as = action === 'reject' ? failure.reason : '';
+    const before = this.#repetition.tell(`${action} ${as} ${cause} ${words.slice(0, 80)}`);
     if (before === undefined) return;
     const facts: LogFacts = {
       loop: loop.index,
@@ -351,8 +352,11 @@ class EndpointWorker {
     };
     if (action === 'reject') {
       const { rows, reason } = failure;
-      const kept = reason === 'rejected' ? '; they are kept as dead letters' : '';
-      this.#log('error', `the endpoint refused ${rows} rows for good, counted as ${reason}${kept}`, facts);
+      const kept =
+        reason === 'rejected'
+          ? 'they are kept, see `spillway dead-letters list`'
+          : 'they may have been delivered before, by a request of unknown outcome';
+      this.#log('error', `the endpoint refused ${rows} rows for good, counted as ${reason}; ${kept}`, facts);
       return;
     }
     const next = { ...facts, next_try_ms: Math.round(failure.waitMs) };

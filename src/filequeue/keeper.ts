@@ -206,16 +206,24 @@ export class Keeper {
   #tellFull(before: Full | undefined, full: Full | undefined): void {
     const { logger, queue } = this.#options;
     if (before?.limit === full?.limit && before?.endpoint === full?.endpoint) return;
+    // At the cap with `drop_oldest` it is full and has room again several times a second.
+    const again = this.#repetition.tell(full === undefined ? 'room' : `full ${full.limit} ${full.endpoint}`);
+    if (again === undefined) return;
+    const repeated = again > 0 ? { repeated: again } : {};
     if (full === undefined) {
-      logger.log('info', 'the queue has room again: writes are taken', { wal_bytes: queue.bytes });
+      logger.log('info', 'the queue has room again: writes are taken', {
+        wal_bytes: queue.bytes,
+        ...repeated,
+      });
       return;
     }
     const free = this.#disk === undefined ? {} : { free_bytes: this.#disk.freeBytes };
     logger.log(
       'error',
       `${fullText(full)}. Writes are answered with 503 until there is room: senders keep their rows and come again. ` +
-        'Bring back the endpoints that it waits for, or give it more room',
-      { limit: full.limit, waits_for: full.waitsFor.join(','), wal_bytes: queue.bytes, ...free },
+        'Where `when_full` is `drop_oldest` that is in a moment; else bring back the endpoints that it waits for, or ' +
+        'give it more room',
+      { limit: full.limit, waits_for: full.waitsFor.join(','), wal_bytes: queue.bytes, ...free, ...repeated },
     );
   }
 

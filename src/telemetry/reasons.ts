@@ -21,7 +21,8 @@ export const doorReasons = {
 /** Counts are saved by the place of their reason here: append only, at most 32 (network/progress.ts). */
 export const endpointReasons = {
   expired: 'Older than the `ttl` of the endpoint when it was queued or about to be sent.',
-  rejected: 'Refused for good by the receiver (a 4xx that is not retried); its words are in the log.',
+  rejected:
+    'Refused for good by the receiver (a 4xx that is not retried); its words are with the dead letters.',
   duplicate:
     'Part of a request that may have been delivered before a crash or an unknown outcome, and that the receiver then refused as out of order or duplicate (RLY-13).',
   metadata_off: 'Metadata, and `metadata_config.send` is false.',
