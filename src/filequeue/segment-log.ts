@@ -166,8 +166,9 @@ export class SegmentLog {
 
   async #create(nowMs: number): Promise<WritableFile> {
     await this.#removeDebris();
-    const file = await this.#files.create(segmentPath(this.#dir, this.#nextId, 'open'));
+    // An id is used up even when this fails: something of that name may be there.
     this.#id = this.#nextId++;
+    const file = await this.#files.create(segmentPath(this.#dir, this.#id, 'open'));
     this.#file = file;
     this.#counts = new Array<number>(KINDS).fill(0);
     this.#openedMs = nowMs;
