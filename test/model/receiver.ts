@@ -43,6 +43,8 @@ export class ModelReceiver {
   readonly open: OpenPost[] = [];
   /** Rows of requests that were answered with a 2xx, since it was last connected to. */
   deliveredRows = 0;
+  /** Rows that it had already and that came alone: they may have been sent for evidence, and count for nothing. */
+  repeatedRows = 0;
   readonly #unwanted = new Set<number>();
 
   constructor(toy: Toy, endpoint: ToyEndpoint, seriesKey: (series: number) => string) {
@@ -54,6 +56,7 @@ export class ModelReceiver {
   /** A destination for the next life of the agent's side. */
   connect(): Destination & { cut(stored: boolean): void } {
     this.deliveredRows = 0;
+    this.repeatedRows = 0;
     let connected = true;
     const aborted: Outcome = { kind: 'aborted', maybeDelivered: true };
     let storeCut = false;
@@ -115,6 +118,7 @@ export class ModelReceiver {
       post.end(response(400, 'out of order sample'));
       return;
     }
+    if (rows.length === 1 && endpoint.taken.has(rows[0]!.at)) this.repeatedRows++;
     if (answer === 'ok' || answer.startsWith('stored')) endpoint.takes(rows);
     switch (answer) {
       case 'ok':

@@ -35,7 +35,12 @@ export class SmallDisk {
 
   /** Somebody else takes all but `leave` bytes. */
   fill(leave = 0): void {
-    writeFileSync(this.#ballast, Buffer.alloc(Math.max(0, this.freeBytes - leave), 1));
+    try {
+      writeFileSync(this.#ballast, Buffer.alloc(Math.max(0, this.freeBytes - leave), 1));
+    } catch (error) {
+      // The agent took some of it meanwhile: then it is as full as it can be.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error;
+    }
   }
 
   /** Somebody else gives back what they took. */
