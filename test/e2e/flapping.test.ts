@@ -126,12 +126,12 @@ test('an endpoint that flaps in every way, resharding, restarts and poison rows:
     sink.arrivals,
   );
   assertStoodAlone(sink, poison, isPoison);
-  const { needless, ambiguous, unanswered } = repeatsOf(sink);
+  const { needless, ambiguous, unanswered, evidence } = repeatsOf(sink);
   assert.deepEqual(needless.slice(0, 5).map(describeRow), [], 'rows that came again for no reason');
   t.diagnostic(
     `${good.length} good rows, ${poison.length} poison rows, ${refused} counted as failed; ${sink.requests.length} ` +
       `requests, up to ${most} loops; ${sink.arrivals.duplicates} arrivals were duplicates, after ` +
-      `${ambiguous.length} errors and ${unanswered.length} requests without an answer`,
+      `${ambiguous.length} errors and ${unanswered.length} requests without an answer, and ${evidence.length} rows that were sent once more for evidence`,
   );
 });
 

@@ -13,12 +13,18 @@ function repeats(...list: [connection: number, rows: number[], answer?: Answer][
     const request: Received = { index, connection, headers: {}, rows, metadata: [] };
     return { request, rows, answer };
   });
-  const { unanswered, ambiguous, needless } = repeatsOf({
+  const { unanswered, ambiguous, evidence, needless } = repeatsOf({
+    answers: deliveries.map(({ answer }) => answer),
     requests: deliveries.map(({ request }) => request),
     deliveries,
   });
   const indexes = (requests: readonly Received[]): number[] => requests.map(({ index }) => index);
-  return { unanswered: indexes(unanswered), ambiguous: indexes(ambiguous), needless: needless.length };
+  return {
+    unanswered: indexes(unanswered),
+    ambiguous: indexes(ambiguous),
+    needless: needless.length,
+    ...(evidence.length > 0 && { evidence: evidence.length }),
+  };
 }
 
 test('what came once is no repeat', () => {
@@ -44,4 +50,22 @@ test('after an error or a broken answer it may', () => {
 
 test('the last of several arrivals counts', () => {
   assert.equal(repeats([0, [1], { status: 500, store: true }], [0, [1]], [0, [1]]).needless, 1);
+});
+
+test('the last row that was taken may come again alone after a row alone was refused', () => {
+  const refused: Answer = { status: 400 };
+  const only = { unanswered: [], ambiguous: [], needless: 0 };
+  assert.deepEqual(repeats([0, [1, 2]], [0, [3], refused], [0, [2]]), { ...only, evidence: 1 });
+  assert.deepEqual(repeats([0, [1, 2]], [0, [3], refused], [0, [2]], [0, [4], refused], [0, [2]]), {
+    ...only,
+    evidence: 2,
+  });
+});
+
+test('no other row may, nor in company, nor without a refusal', () => {
+  const refused: Answer = { status: 400 };
+  assert.equal(repeats([0, [1, 2]], [0, [3], refused], [0, [1]]).needless, 1);
+  assert.equal(repeats([0, [1, 2]], [0, [3], refused], [0, [2, 4]]).needless, 1);
+  assert.equal(repeats([0, [1, 2]], [0, [3, 4], refused], [0, [2]]).needless, 1);
+  assert.equal(repeats([0, [0], refused], [0, [1, 2]], [0, [2]]).needless, 1);
 });

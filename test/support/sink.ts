@@ -66,6 +66,8 @@ export class Sink {
   script: Script = () => ({});
   /** Every request that was read, answered or not. */
   readonly requests: Received[] = [];
+  /** What the script said to them, by their index. */
+  readonly answers: (Answer | undefined)[] = [];
   /** What was stored, in the order in which it was. */
   readonly deliveries: Delivery[] = [];
   readonly #connections = new WeakMap<Socket, number>();
@@ -161,7 +163,9 @@ export class Sink {
     };
     this.requests.push(received);
     this.#progress.made();
-    await this.#answer(received, await this.script(received, body), response);
+    const answer = await this.script(received, body);
+    this.answers[received.index] = answer;
+    await this.#answer(received, answer, response);
     this.#progress.made();
   }
 
