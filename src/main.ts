@@ -16,6 +16,7 @@ import { parseSegmentName } from './filequeue/segment-file.ts';
 import { loadWebConfig } from './receiver/web-config-file.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageRoot, packageVersion } from './runtime/version.ts';
+import { keepYoungHeapSmall } from './runtime/young-heap.ts';
 import { progressText, startText } from './status/console.ts';
 import { inspectSegment } from './status/inspect-segment.ts';
 
@@ -133,6 +134,7 @@ function dataDirOf(flags: Flags): string {
 }
 
 async function run(flags: Flags): Promise<number> {
+  keepYoungHeapSmall();
   const listen = flags.listen === undefined ? undefined : parseListenAddress(flags.listen);
   if (flags.listen !== undefined && listen === undefined) {
     throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);

@@ -16,6 +16,7 @@ import {
   settledRows,
 } from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
+import { YOUNG_GENERATION_MB } from '../runtime/young-heap.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
@@ -260,6 +261,7 @@ export class Endpoint implements KeptEndpoint {
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData,
       name: `endpoint ${this.name}`,
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
     });
     this.#worker = worker;
     worker.on('message', (message: FromWorker) => this.#heard(message));

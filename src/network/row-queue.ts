@@ -50,7 +50,8 @@ export class RowQueue implements OutgoingRows {
   readonly kind: Uint8Array;
   /** `LIVE`, `SETTLED` or `lostFor` a reason. */
   readonly skip: Uint8Array;
-  readonly payload: (Payload | undefined)[];
+  /** Empty until the first row that has one comes. */
+  payload: (Payload | undefined)[] = [];
   /** Ordinal in its segment. */
   readonly row: Uint32Array;
   readonly shard: Uint8Array;
@@ -74,7 +75,6 @@ export class RowQueue implements OutgoingRows {
     this.value = new Int32Array(2 * size);
     this.kind = new Uint8Array(size);
     this.skip = new Uint8Array(size);
-    this.payload = new Array<Payload | undefined>(size).fill(undefined);
     this.row = new Uint32Array(size);
     this.shard = new Uint8Array(size);
     this.resent = new Uint8Array(size);
@@ -145,6 +145,7 @@ export class RowQueue implements OutgoingRows {
     this.shard[at] = shard;
     this.resent[at] = resent;
     if (kind !== SAMPLE) {
+      if (this.payload.length === 0) this.payload = new Array<undefined>(this.mask + 1).fill(undefined);
       this.payload[at] = payload;
       this.payloadBytes += payload?.bytes.length ?? 0;
     }
@@ -157,7 +158,7 @@ export class RowQueue implements OutgoingRows {
 
   /** Forgets the first `rows` rows, which share a context. */
   shift(rows: number): void {
-    for (let i = 0; i < rows; i++) {
+    for (let i = 0; i < rows && this.payload.length > 0; i++) {
       const at = (this.head + i) & this.mask;
       const payload = this.payload[at];
       if (payload === undefined) continue;
