@@ -39,6 +39,8 @@ import { SegmentStore } from './wal-reader.ts';
  * message about once a second.
  */
 const TICK_MS = 1000;
+/** Of the time that a thread has to stop: for the answers to what is under way. */
+const REST_SHARE = 1 / 5;
 const dropMessages: readonly [EndpointReason, string][] = [
   ['dropped_full', 'the oldest rows were given up to make room; they are counted as dropped_full'],
   [
@@ -176,18 +178,27 @@ class EndpointWorker {
     this.#feeder.dropBefore(order);
   }
 
-  /** Delivers what can be delivered within `graceMs`, stops, and says where it stands. */
+  /**
+   * Delivers what can be delivered within `graceMs`, stops, and says where it stands. In the last part of the time
+   * nothing new is sent, so that the answers to what is under way can come and nothing is sent twice.
+   */
   async stop(graceMs: number): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     const until = performance.now() + graceMs;
+    const restAt = until - graceMs * REST_SHARE;
     this.#manager.flush();
     this.#feeder.pump();
-    while (performance.now() < until && !(this.#feeder.dry && this.#manager.idle)) {
-      await wait(Math.min(20, Math.max(1, until - performance.now())), new AbortController().signal);
+    while (performance.now() < restAt && !(this.#feeder.dry && this.#manager.idle)) {
+      await wait(Math.min(20, Math.max(1, restAt - performance.now())), new AbortController().signal);
     }
     clearInterval(this.#ticker);
     await this.#feeder.stop();
+    const answered = new AbortController();
+    await Promise.race([
+      this.#manager.rest().finally(() => answered.abort()),
+      wait(Math.max(0, until - performance.now()), answered.signal),
+    ]);
     await this.#manager.stop();
     await this.#reporting;
     this.#tick();

@@ -112,6 +112,8 @@ export class Loop {
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #flushing = false;
+  /** Nothing more is sent. */
+  #over = false;
   readonly #refusals: Refusals;
   /** Rows of segments before this one are given up. */
   #drop: { readonly segment: number; readonly skip: number } = { segment: 0, skip: LIVE };
@@ -148,7 +150,7 @@ export class Loop {
   /** To be called after rows were queued. */
   wake(): void {
     const { queue } = this;
-    if (this.#inFlight > 0 || queue.length === 0 || this.#abort.signal.aborted) return;
+    if (this.#inFlight > 0 || queue.length === 0 || this.#over) return;
     this.#extend();
     const { batchSendDeadlineMs } = this.#host.settings;
     const now = this.#host.now();
@@ -174,13 +176,22 @@ export class Loop {
     this.wake();
   }
 
-  /** Cuts the request under way and forgets what is queued; resolves when nothing is running. Idempotent. */
-  async stop(): Promise<void> {
+  /**
+   * Sends nothing more; resolves when the request under way, if there is one, has had its answer. So nothing comes
+   * twice that need not. Idempotent.
+   */
+  async rest(): Promise<void> {
+    this.#over = true;
     clearTimeout(this.#timer);
     this.#timer = undefined;
-    this.#abort.abort();
     this.#pause?.abort();
     await this.#running;
+  }
+
+  /** Cuts the request under way and forgets what is queued; resolves when nothing is running. Idempotent. */
+  async stop(): Promise<void> {
+    this.#abort.abort();
+    await this.rest();
     this.queue.clear();
   }
 
@@ -287,7 +298,7 @@ export class Loop {
     const { queue } = this;
     let body: Uint8Array | undefined;
     let taken = false;
-    while (!this.#abort.signal.aborted) {
+    while (!this.#over) {
       if (this.#leaveOut(this.#inFlight)) body = undefined;
       const rows = this.#inFlight;
       if (this.#liveRows(rows) === 0) break;
@@ -329,7 +340,7 @@ export class Loop {
       }
       await this.#wait(failure, rows);
     }
-    if (this.#abort.signal.aborted && this.#liveRows(this.#inFlight) > 0 && !taken) return;
+    if (this.#over && this.#liveRows(this.#inFlight) > 0 && !taken) return;
     this.#finish(taken);
   }
 
@@ -387,7 +398,7 @@ export class Loop {
     for (let kind = 0; kind < KINDS; kind++) host.stats.addRetried(kind, kinds[kind]!);
     host.failed(this, failure);
     this.#pause = new AbortController();
-    if (this.#abort.signal.aborted || this.queue.rowsBefore(this.#drop.segment) > 0) this.#pause.abort();
+    if (this.#over || this.queue.rowsBefore(this.#drop.segment) > 0) this.#pause.abort();
     await wait(failure.waitMs, this.#pause.signal);
     this.#pause = undefined;
   }
@@ -425,7 +436,7 @@ export class Loop {
     const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : this.#host.now() - ttlMs;
     const seen = this.#shardsOf(this.#inFlight);
     let probes = 0;
-    for (let i = this.#inFlight; i < queue.length && probes < MOST_PROBES; i++) {
+    for (let i = this.#inFlight; i < queue.length && probes < MOST_PROBES && !this.#over; i++) {
       const at = (queue.head + i) & queue.mask;
       const shard = queue.shard[at]!;
       if (queue.skip[at] === SETTLED || seen.has(shard)) continue;
@@ -459,7 +470,7 @@ export class Loop {
   /** Whether the endpoint takes the row again that it took last. */
   async #takesKnown(): Promise<boolean> {
     const host = this.#host;
-    if (this.#known.length === 0 || this.#abort.signal.aborted) return false;
+    if (this.#known.length === 0 || this.#over) return false;
     const outcome = await host.destination.post(this.#known, this.attempts, this.#abort.signal);
     if (outcome.kind !== 'response') return false;
     host.stats.add('requests', 1);

@@ -141,6 +141,11 @@ export class Manager implements LoopHost {
     });
   }
 
+  /** Sends nothing more; resolves when all requests that are under way have had their answer. */
+  async rest(): Promise<void> {
+    await Promise.all([...this.loops.map((loop) => loop.rest()), ...this.#retired]);
+  }
+
   /** Cuts every request and forgets what is queued; it stays on disk. */
   async stop(): Promise<void> {
     await Promise.all([...this.loops.map((loop) => loop.stop()), ...this.#retired]);
