@@ -29,6 +29,11 @@ export interface DeadLetterSource {
   /** A part of the letters of `query`, behind `after`; it may be empty and yet have a `next`. */
   page(query: LetterQuery, order: LetterOrder, after: LetterCursor | undefined): Promise<LetterPage>;
   counts(): Promise<readonly LetterCount[]>;
+  /**
+   * Throws `CommandError` unless letters may be changed here: asked before anything is sent again, since what was
+   * sent, taken, and could then not be noted would be sent twice.
+   */
+  checkMayChange(): Promise<void>;
   /** The letters have been sent again and taken. */
   resent(ids: readonly number[]): Promise<void>;
   refused(refused: RefusedAgain): Promise<void>;
@@ -109,6 +114,10 @@ class LedgerSource implements DeadLetterSource {
     return this.#ledger.deadLetters.counts();
   }
 
+  async checkMayChange(): Promise<void> {
+    this.#ledger.deadLetters.remove([], 'resent');
+  }
+
   async resent(ids: readonly number[]): Promise<void> {
     this.#ledger.deadLetters.remove(ids, 'resent');
   }
@@ -156,6 +165,11 @@ class AgentSource implements DeadLetterSource {
     return (await this.#ask<{ counts: readonly LetterCount[] }>('GET', '/counts')).counts;
   }
 
+  /** By a change of nothing: it passes the same doors as what comes after it. */
+  async checkMayChange(): Promise<void> {
+    await this.#ask('POST', '/resent', { ids: [] });
+  }
+
   async resent(ids: readonly number[]): Promise<void> {
     for (const some of parts(ids)) await this.#ask('POST', '/resent', { ids: some });
   }
@@ -180,10 +194,18 @@ class AgentSource implements DeadLetterSource {
 
   async #ask<T>(method: string, path: string, body?: object): Promise<T> {
     const { status, text } = await this.#agent.ask(method, deadLettersPath + path, body);
+    if (status === 403) {
+      const needed = method === 'GET' ? 'looking at dead letters needs the access `read`' : noAccess;
+      throw new CommandError(`${this.#agent.base} answers 403: ${text.trim()}; ${needed}`);
+    }
     if (status >= 300) throw new CommandError(`${this.#agent.base} answers ${status}: ${text.trim()}`);
     return JSON.parse(text) as T;
   }
 }
+
+const noAccess =
+  'sending dead letters again and purging them need the access `all` (`user_access` and `bearer_tokens` of its ' +
+  'web configuration)';
 
 function pageParams(query: LetterQuery, after: string | null | undefined): URLSearchParams {
   const params = queryParams(query);
