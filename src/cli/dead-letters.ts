@@ -13,13 +13,6 @@ import { UsageError } from './errors.ts';
 import { Output } from './output.ts';
 import { resendLetters } from './resend-letters.ts';
 
-export const deadLettersUsage = `  spillway dead-letters list|export|resend|purge [--config FILE] [--data-dir DIR] [--url URL]
-        [--http-config-file FILE] [--endpoint NAME] [--selector '{...}'] [--reason REASON] [--since 1h] [--before 1d]
-      Rows that an endpoint refused for good: look at them (list [--limit N] [--json]), write
-      all of them as JSON lines (export), send them again to their endpoint (resend
-      [--keep-going]), or delete them (purge, with a filter or --all). Also while the agent runs.
-`;
-
 const LIST_LETTERS = 20;
 
 /** `spillway dead-letters ...`; returns the exit code. Throws `UsageError`, `CommandError`, `ConfigError`. */
