@@ -51,7 +51,10 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
         json(response, status, body);
       },
     ],
-    ...deadLetterRoutes(options.deadLetters),
+    ...deadLetterRoutes(
+      options.deadLetters,
+      options.config.remoteWrite.map(({ name }) => name),
+    ),
     [
       '/',
       (_request, response) =>

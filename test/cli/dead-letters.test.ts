@@ -156,6 +156,14 @@ for (const how of ['stopped', 'running'] as const) {
     }
 
     assert.equal((await setup.run('purge')).code, 2);
+    const unasked = await setup.run('purge', '--all');
+    assert.equal(unasked.code, 2);
+    assert.match(unasked.lines[0]!, /without a terminal to ask on it needs --yes/);
+    for (const command of ['list', 'export', 'purge', 'resend']) {
+      const unknown = await setup.run(command, '--endpoint', 'c');
+      assert.equal(unknown.code, 2, command);
+      assert.match(unknown.lines[0]!, /--endpoint c: there is no such endpoint; there are a, b$/);
+    }
     assert.deepEqual(await setup.run('purge', '--endpoint', 'a', '--selector', '{job!="2"}'), {
       code: 0,
       lines: ['purged 20 letters'],
@@ -164,7 +172,7 @@ for (const how of ['stopped', 'running'] as const) {
       rowNumbers(await setup.exported('--endpoint', 'a')),
       [2, 5, 8, 11, 14, 17, 20, 23, 26, 29],
     );
-    assert.deepEqual(await setup.run('purge', '--all'), { code: 0, lines: ['purged 14 letters'] });
+    assert.deepEqual(await setup.run('purge', '--all', '--yes'), { code: 0, lines: ['purged 14 letters'] });
     assert.deepEqual((await setup.run('list')).lines, ['no dead letters']);
     assert.deepEqual(sink.requests, []);
     if (setup.agent !== undefined) {
@@ -314,13 +322,20 @@ test('a directory without a ledger, one in other hands, and a wrong command line
   assert.equal(held.code, 1);
   assert.match(held.lines[0]!, /in use, and no agent answers at http:\/\/127.*--url/);
 
-  for (const args of [
-    ['look'],
-    ['list', 'all'],
-    ['list', '--since', 'noon'],
-    ['list', '--selector', 'up{'],
-  ]) {
-    assert.equal((await setup.run(...args)).code, 2, args.join(' '));
+  for (const [args, says] of [
+    [['look'], /list, export, resend or purge\?/],
+    [['list', 'all'], /unexpected argument: all/],
+    [['list', '--since', 'noon'], /--since noon/],
+    [['list', '--selector', 'up{'], /--selector/],
+    [['list', '--limit', '0'], /--limit 0 is not a whole number of 1 or more/],
+    [
+      ['list', '--reason', 'refused'],
+      /--reason refused is not known; there are expired, rejected, duplicate,/,
+    ],
+  ] as const) {
+    const { code, lines } = await setup.run(...args);
+    assert.equal(code, 2, args.join(' '));
+    assert.match(lines[0]!, says);
   }
 });
 
