@@ -9,6 +9,7 @@ import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
 import { Keeper } from './filequeue/keeper.ts';
 import { Reserve } from './filequeue/reserve.ts';
+import { tellAbsentEndpoints } from './ledger/absent-endpoints.ts';
 import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import { nextSegmentAfter, progressPath } from './network/progress.ts';
@@ -339,13 +340,17 @@ export class Agent {
         ...(facts.bytes === undefined ? {} : { bytes: facts.bytes }),
       });
     }
-    const known = new Set(remoteWrite.map(({ name }) => name));
-    for (const name of this.#ledger.endpoints()) {
-      if (known.has(name)) continue;
-      this.logger.log('warn', 'an endpoint of before is not in the configuration; nothing is kept for it', {
-        endpoint: name,
-      });
-    }
+    tellAbsentEndpoints(
+      this.#ledger,
+      remoteWrite.map(({ name }) => name),
+      new Map(
+        this.#readDeadLetters().flatMap(({ endpoint, letters }) =>
+          letters > 0 ? [[endpoint, letters]] : [],
+        ),
+      ),
+      Date.now(),
+      this.logger,
+    );
     for (const config of remoteWrite) {
       const endpoint = new Endpoint({
         config,
