@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { Appender } from './appender/appender.ts';
 import type { ListenAddress } from './config/addresses.ts';
 import { type Config, parseConfig } from './config/load.ts';
@@ -22,7 +21,7 @@ import { exposureWarnings } from './receiver/exposure.ts';
 import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
-import { lockDirectory } from './runtime/directory-lock.ts';
+import { DirectoryUnusableError, lockDirectory } from './runtime/directory-lock.ts';
 import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
@@ -211,6 +210,12 @@ export class Agent {
       this.#warnOfExposure();
       await this.#open();
       this.#state = 'running';
+      this.logger.log('info', url === undefined ? 'Spillway runs' : 'Spillway listens and takes writes', {
+        ...(url === undefined ? {} : { url }),
+        version: packageVersion(),
+        data_dir: this.config.dataDir,
+        endpoints: this.config.remoteWrite.map(({ name }) => name).join(', '),
+      });
       return url;
     } catch (error) {
       await this.#close(0).catch((cause: unknown) =>
@@ -270,7 +275,15 @@ export class Agent {
 
   async #open(): Promise<void> {
     const { dataDir, wal, remoteWrite } = this.config;
-    mkdirSync(dataDir, { recursive: true });
+    try {
+      await nodeFileSystem.makeDir(dataDir);
+    } catch (cause) {
+      throw new DirectoryUnusableError(
+        `the data directory ${dataDir} cannot be made: set \`data_dir\` (or --data-dir) to a place where this user may write`,
+        { data_dir: dataDir },
+        cause,
+      );
+    }
     // Before anything in it is touched: the ledger of a running agent is not to be opened, let alone set aside.
     this.#lock = lockDirectory(dataDir);
     // A start on a full disk needs what was kept for it: the ledger is opened, and segments are ended.

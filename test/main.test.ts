@@ -238,6 +238,37 @@ test('a port in use, or a directory in use, ends with 1 and is named', async (t)
   assert.match(locked.output, /^spillway: .*data\/wal is in use by another Spillway process/m);
 });
 
+test('a data directory that cannot be made ends the start, and is named with its key', {
+  skip: !existsSync('/proc/self'),
+}, async (t) => {
+  const cwd = await tempDir(t, 'main');
+  for (const args of [
+    ['run', '--listen', '127.0.0.1:0', '--data-dir', '/proc/x'],
+    ['run', '--listen', '127.0.0.1:0', '--data-dir', join(projectDir, 'package.json')],
+  ]) {
+    const { code, output } = await run(t, args, cwd);
+    assert.equal(code, 1);
+    assert.match(
+      output,
+      /^spillway: the data directory \S+ cannot be made: set `data_dir` \(or --data-dir\)/m,
+    );
+    assert.match(output, /: (ENOENT|EEXIST): .*mkdir/);
+    assert.doesNotMatch(output, /^ +at /m);
+  }
+});
+
+test('the log says that it listens, where, and on what data', async (t) => {
+  const cwd = await tempDir(t, 'main');
+  const args = [spillway, 'run', '--listen', '127.0.0.1:0'];
+  const child = Child.spawn(t, 'agent', process.execPath, args, { cwd });
+  const [, url] = await child.line(/^Spillway is listening on (http:\S+)$/);
+  const [, logged, rest] = await child.line(
+    /level=info msg="Spillway listens and takes writes" url=(\S+) (.*)$/,
+  );
+  assert.equal(logged, url);
+  assert.equal(rest, `version=${version} data_dir=${join(cwd, 'data')} endpoints=recent`);
+});
+
 test('a second SIGTERM ends at once what the first left waiting', async (t) => {
   const sink = await Sink.start(t, () => ({ instead: 'hang' }));
   const cwd = await tempDir(t, 'main');
