@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { mkdirSync } from 'node:fs';
 import { Appender } from './appender/appender.ts';
 import type { ListenAddress } from './config/addresses.ts';
 import { type Config, parseConfig } from './config/load.ts';
@@ -9,6 +8,7 @@ import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
 import { Keeper } from './filequeue/keeper.ts';
 import { Reserve } from './filequeue/reserve.ts';
+import { tellAbsentEndpoints } from './ledger/absent-endpoints.ts';
 import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import { nextSegmentAfter, progressPath } from './network/progress.ts';
@@ -21,7 +21,7 @@ import { exposureWarnings } from './receiver/exposure.ts';
 import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
-import { lockDirectory } from './runtime/directory-lock.ts';
+import { DirectoryUnusableError, lockDirectory } from './runtime/directory-lock.ts';
 import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
@@ -210,6 +210,12 @@ export class Agent {
       this.#warnOfExposure();
       await this.#open();
       this.#state = 'running';
+      this.logger.log('info', url === undefined ? 'Spillway runs' : 'Spillway listens and takes writes', {
+        ...(url === undefined ? {} : { url }),
+        version: packageVersion(),
+        data_dir: this.config.dataDir,
+        endpoints: this.config.remoteWrite.map(({ name }) => name).join(', '),
+      });
       return url;
     } catch (error) {
       await this.#close(0).catch((cause: unknown) =>
@@ -269,7 +275,15 @@ export class Agent {
 
   async #open(): Promise<void> {
     const { dataDir, wal, remoteWrite } = this.config;
-    mkdirSync(dataDir, { recursive: true });
+    try {
+      await nodeFileSystem.makeDir(dataDir);
+    } catch (cause) {
+      throw new DirectoryUnusableError(
+        `the data directory ${dataDir} cannot be made: set \`data_dir\` (or --data-dir) to a place where this user may write`,
+        { data_dir: dataDir },
+        cause,
+      );
+    }
     // Before anything in it is touched: the ledger of a running agent is not to be opened, let alone set aside.
     this.#lock = lockDirectory(dataDir);
     // A start on a full disk needs what was kept for it: the ledger is opened, and segments are ended.
@@ -339,13 +353,17 @@ export class Agent {
         ...(facts.bytes === undefined ? {} : { bytes: facts.bytes }),
       });
     }
-    const known = new Set(remoteWrite.map(({ name }) => name));
-    for (const name of this.#ledger.endpoints()) {
-      if (known.has(name)) continue;
-      this.logger.log('warn', 'an endpoint of before is not in the configuration; nothing is kept for it', {
-        endpoint: name,
-      });
-    }
+    tellAbsentEndpoints(
+      this.#ledger,
+      remoteWrite.map(({ name }) => name),
+      new Map(
+        this.#readDeadLetters().flatMap(({ endpoint, letters }) =>
+          letters > 0 ? [[endpoint, letters]] : [],
+        ),
+      ),
+      Date.now(),
+      this.logger,
+    );
     for (const config of remoteWrite) {
       const endpoint = new Endpoint({
         config,

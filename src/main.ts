@@ -3,13 +3,14 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { Agent } from './agent.ts';
-import { AgentClient } from './cli/agent-client.ts';
 import { readConfig } from './cli/config-text.ts';
-import { deadLetters, deadLettersUsage } from './cli/dead-letters.ts';
+import { deadLetters } from './cli/dead-letters.ts';
 import { CommandError, UsageError } from './cli/errors.ts';
-import { queueCommand, queueUsage } from './cli/queue.ts';
+import { queueCommand } from './cli/queue.ts';
+import { recentCommand } from './cli/recent.ts';
+import { asksForHelp, commandOf, helpHint, helpText } from './cli/usage.ts';
 import { parseListenAddress } from './config/addresses.ts';
-import { parseConfig } from './config/load.ts';
+import { type Config, parseConfig } from './config/load.ts';
 import { renderOptionsDoc } from './config/options-doc.ts';
 import { renderDefaults } from './config/sample.ts';
 import { parseSegmentName } from './filequeue/segment-file.ts';
@@ -20,43 +21,26 @@ import { keepYoungHeapSmall } from './runtime/young-heap.ts';
 import { progressText, startText } from './status/console.ts';
 import { inspectSegment } from './status/inspect-segment.ts';
 
+const STATUS_EVERY_MS = 5000;
+
 /**
  * The command line. The only place that handles signals and ends the process.
  *
  * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong.
  */
-const usage = `Spillway ${packageVersion()}: a durable queue between what scrapes and what stores.
-
-Usage:
-  spillway [run] [--config FILE] [--listen HOST:PORT] [--data-dir DIR]
-      Run the agent. Without a configuration it listens on 127.0.0.1:9201, keeps its
-      queue in ./data, and delivers to a small SQLite file that you can look into.
-  spillway check-config FILE
-      Check a configuration file.
-  spillway config --defaults
-      Print every setting with its default.
-  spillway recent SELECTOR [--url URL] [--http-config-file FILE]
-      Look up recent samples of a running agent, for example: spillway recent 'up{job="node"}'
-${deadLettersUsage}  spillway inspect FILE [--v2]
-      Print what is in a segment (*.open, *.committed) or in a captured request body.
-${queueUsage}  spillway --version | --help
-`;
-
-const STATUS_EVERY_MS = 5000;
-const DEFAULT_URL = 'http://127.0.0.1:9201';
-
 async function main(args: string[]): Promise<number> {
-  if (args[0] === 'dead-letters' && !args.includes('--help')) return deadLetters(args.slice(1));
-  const { values, positionals } = parse(args);
-  if (values.help) {
-    process.stdout.write(usage);
+  if (asksForHelp(args)) {
+    process.stdout.write(helpText(commandOf(args)));
     return 0;
   }
+  if (commandOf(args) === 'dead-letters') return deadLetters(args.toSpliced(args.indexOf('dead-letters'), 1));
+  const { values, positionals } = parse(args);
   if (values.version) {
     process.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
   const [command = 'run', ...rest] = positionals;
+  checkFlags(command, values);
   switch (command) {
     case 'run':
       none(rest);
@@ -76,7 +60,16 @@ async function main(args: string[]): Promise<number> {
       else throw new UsageError('spillway config needs --defaults');
       return 0;
     case 'recent':
-      return recent(one(rest, 'a selector'), values.url ?? DEFAULT_URL, values['http-config-file']);
+      return recentCommand(
+        one(rest, 'a selector'),
+        {
+          config: configOf(values),
+          named: values.config !== undefined || values['data-dir'] !== undefined,
+          url: values.url,
+          httpConfig: values['http-config-file'],
+        },
+        (text) => process.stdout.write(text),
+      );
     case 'inspect':
       return inspect(one(rest, 'a file'), values.v2 === true);
     case 'queue':
@@ -106,7 +99,6 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
-        help: { type: 'boolean', short: 'h' },
         version: { type: 'boolean' },
       },
     });
@@ -116,6 +108,24 @@ function parse(args: string[]) {
 }
 
 type Flags = ReturnType<typeof parse>['values'];
+
+/** The options that each command takes: one that it would not look at is a mistake. */
+const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
+  run: ['config', 'listen', 'data-dir'],
+  'check-config': [],
+  config: ['defaults', 'write-docs'],
+  recent: ['config', 'data-dir', 'url', 'http-config-file'],
+  inspect: ['v2'],
+  queue: ['config', 'data-dir', 'json', 'dry-run'],
+};
+
+function checkFlags(command: string, flags: Flags): void {
+  const known = Object.hasOwn(flagsOf, command) ? flagsOf[command] : undefined;
+  if (known === undefined) throw new UsageError(`there is no command ${command}`);
+  for (const flag of Object.keys(flags) as (keyof Flags)[]) {
+    if (!known.includes(flag)) throw new UsageError(`spillway ${command} has no option --${flag}`);
+  }
+}
 
 function one(rest: readonly string[], what: string): string {
   if (rest.length !== 1) throw new UsageError(`this command takes one argument: ${what}`);
@@ -131,6 +141,13 @@ function dataDirOf(flags: Flags): string {
   if (flags['data-dir'] !== undefined) return resolve(flags['data-dir']);
   const source = readConfig(flags.config);
   return parseConfig(source.text, source).dataDir;
+}
+
+/** The configuration that the command line names, or the defaults. */
+function configOf(flags: Flags): Config {
+  const source = readConfig(flags.config);
+  const dataDir = flags['data-dir'] === undefined ? {} : { dataDir: resolve(flags['data-dir']) };
+  return parseConfig(source.text, { ...source, ...dataDir });
 }
 
 async function run(flags: Flags): Promise<number> {
@@ -185,13 +202,6 @@ function showProgress(agent: Agent): () => void {
   return () => clearInterval(timer);
 }
 
-async function recent(selector: string, url: string, httpConfig: string | undefined): Promise<number> {
-  const path = `/api/v1/recent?match=${encodeURIComponent(selector)}`;
-  const { status, text } = await new AgentClient(url, httpConfig).ask('GET', path);
-  process.stdout.write(text);
-  return status < 300 ? 0 : 1;
-}
-
 async function inspect(file: string, v2: boolean): Promise<number> {
   const { inspectWriteRequest } = await import('./status/inspect.ts');
   try {
@@ -225,7 +235,9 @@ main(process.argv.slice(2)).then(
       `spillway: ${plain ? describeError(error) : error instanceof Error ? error.stack : String(error)}\n`,
     );
     const wrongInput = known && ['USAGE', 'CONFIG_INVALID', 'CONFIG_UNREADABLE'].includes(error.code);
-    if (known && error.code === 'USAGE') process.stderr.write(`\n${usage}`);
+    if (known && error.code === 'USAGE') {
+      process.stderr.write(`${helpHint(process.argv.slice(2))}\n`);
+    }
     process.exitCode = wrongInput ? 2 : 1;
   },
 );

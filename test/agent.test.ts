@@ -6,12 +6,14 @@ import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
 import { Agent, type AgentOptions, AgentStateError } from '../src/agent.ts';
 import { ConfigError } from '../src/config/problems.ts';
+import { Ledger } from '../src/ledger/ledger.ts';
 import { ListenError } from '../src/receiver/server.ts';
 import { DirectoryLockedError } from '../src/runtime/directory-lock.ts';
 import { logLines } from './receiver/log-lines.ts';
 import { remote } from './support/agent.ts';
 import { atEnd } from './support/cleanup.ts';
 import { poll } from './support/deadline.ts';
+import { refusal, sampleLetter } from './support/letters.ts';
 import { request, series } from './support/messages.ts';
 import { readMetric } from './support/metrics.ts';
 import { listenAnywhere } from './support/ports.ts';
@@ -197,13 +199,54 @@ test('an endpoint that is gone from the configuration is told of, and holds noth
   await first.agent.stop();
   const second = make(t, dir);
   await second.agent.start();
-  const told = second.lines.filter((line) => line.includes('endpoint=b'));
-  assert.equal(told.length, 1, second.lines.join('\n'));
-  assert.match(told[0]!, /level=warn .*not in the configuration/);
+  const told = ({ lines }: Started): string[] =>
+    lines.filter((line) => line.includes('not in the configuration any more'));
+  assert.equal(told(second).length, 1, second.lines.join('\n'));
+  assert.match(told(second)[0]!, /level=warn .* endpoints=b$/);
   assert.deepEqual(
     second.agent.summary().endpoints.map(({ name }) => name),
     ['a'],
   );
+  await second.agent.stop();
+  const third = make(t, dir);
+  await third.agent.start();
+  assert.deepEqual(told(third), [], 'it was said');
+  await third.agent.stop();
+  const back = make(t, dir, both);
+  await back.agent.start();
+  assert.deepEqual(told(back), []);
+  await back.agent.stop();
+  const gone = make(t, dir);
+  await gone.agent.start();
+  assert.match(told(gone).join('\n'), /level=warn/, 'it went once more');
+});
+
+test('the dead letters of an endpoint that is gone are told of until they are purged', async (t) => {
+  const dir = await tempDir(t, 'agent');
+  const keep = (purge: boolean): void => {
+    const ledger = Ledger.open(dir, Date.now(), () => assert.fail('it is whole'));
+    if (purge) ledger.deadLetters.remove([1, 2], 'purged');
+    else {
+      ledger.saveProgress('b', new Uint8Array(1), { segment: 1, row: 0 }, 2, Date.now());
+      ledger.deadLetters.keep('b', refusal([sampleLetter(0, up, 1), sampleLetter(1, up, 2)]));
+    }
+    ledger.close();
+  };
+  const told: string[][] = [];
+  for (const purge of [false, undefined, true]) {
+    if (purge !== undefined) keep(purge);
+    const { agent, lines } = make(t, dir);
+    await agent.start();
+    await agent.stop();
+    told.push(lines.filter((line) => line.includes('not in the configuration any more')));
+  }
+  assert.deepEqual(
+    told.map((lines) => lines.length),
+    [1, 1, 0],
+    told.join('\n'),
+  );
+  assert.match(told[0]![0]!, /level=warn .* endpoints=b dead_letters=2$/);
+  assert.match(told[1]![0]!, /level=info .*purge.* endpoints=b dead_letters=2$/);
 });
 
 test('it is ready when it runs, and healthy all along', async (t) => {

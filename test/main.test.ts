@@ -34,26 +34,39 @@ test('--help and --version say what they are asked', async (t) => {
   for (const command of ['run', 'check-config', 'config --defaults', 'recent', 'dead-letters', 'inspect']) {
     assert.ok(help.output.includes(command), command);
   }
+  for (const command of ['recent', 'dead-letters', 'queue', 'check-config']) {
+    const { code, output } = await run(t, [command, '--help']);
+    assert.equal(code, 0);
+    assert.match(output.split('\n')[0]!, new RegExp(`^spillway ${command} `));
+    assert.doesNotMatch(output, /Usage:|\[run\]/);
+  }
+  const purge = await run(t, ['dead-letters', 'purge', '--frobnicate', '--help']);
+  assert.match(purge.output, /^ {2}--all .*\n {2}--yes /m);
   assert.deepEqual(await run(t, ['--version']), { code: 0, output: `${version}\n` });
 });
 
-test('a wrong command line ends with 2, says what is wrong, and how it is used', async (t) => {
+test('a wrong command line ends with 2, says what is wrong, and where its help is', async (t) => {
   const cwd = await tempDir(t, 'main');
-  const wrong: readonly (readonly [readonly string[], RegExp])[] = [
-    [['frobnicate'], /no command frobnicate/],
-    [['--frobnicate'], /--frobnicate/],
-    [['run', '--config'], /--config/],
-    [['run', 'spillway.yaml'], /unexpected argument: spillway\.yaml/],
-    [['check-config'], /a configuration file/],
-    [['config'], /--defaults/],
-    [['run', '--listen', 'nowhere'], /--listen nowhere/],
+  const wrong: readonly (readonly [readonly string[], RegExp, string])[] = [
+    [['frobnicate'], /no command frobnicate/, ''],
+    [['--frobnicate'], /--frobnicate/, ''],
+    [['run', '--config'], /--config/, 'run '],
+    [['run', 'spillway.yaml'], /unexpected argument: spillway\.yaml/, 'run '],
+    [['check-config'], /a configuration file/, 'check-config '],
+    [['config'], /--defaults/, 'config '],
+    [['run', '--listen', 'nowhere'], /--listen nowhere/, 'run '],
+    [['recent', 'up', '--listen', 'x:1'], /spillway recent has no option --listen/, 'recent '],
+    [['queue', 'mend'], /no command queue mend/, 'queue '],
+    [['dead-letters', 'list', '--frobnicate'], /--frobnicate/, 'dead-letters '],
   ];
   await Promise.all(
-    wrong.map(async ([args, says]) => {
+    wrong.map(async ([args, says, command]) => {
       const { code, output } = await run(t, args, cwd);
       assert.equal(code, 2, args.join(' '));
-      assert.match(output.split('\n')[0]!, says);
-      assert.match(output, /^Usage:$/m);
+      const [first, ...rest] = output.split('\n');
+      assert.match(first!, says);
+      assert.deepEqual(rest.slice(-2), [`see: spillway ${command}--help`, '']);
+      assert.ok(rest.length <= 3, output);
       assert.doesNotMatch(output, /^ +at /m);
     }),
   );
@@ -162,6 +175,37 @@ test('recent looks samples up in a running agent, and says when there is none', 
   assert.doesNotMatch(gone.output, /^ +at /m);
 });
 
+test('recent goes by --config: to the agent that runs on it, and to its file when none does', async (t) => {
+  const cwd = await tempDir(t, 'main');
+  const listen = `127.0.0.1:${await freePort()}`;
+  writeFileSync(
+    join(cwd, 'spillway.yaml'),
+    JSON.stringify({ listen, data_dir: 'queue', remote_write: [remote('sqlite:recent.db', { name: 'r' })] }),
+  );
+  const look = (...args: string[]) => run(t, ['recent', 'up', ...args], cwd);
+  const never = await look('--config', 'spillway.yaml');
+  assert.equal(never.code, 1);
+  assert.match(never.output, /^spillway: there is nothing in \S+queue: no agent has run there\n$/);
+  assert.deepEqual(readdirSync(cwd), ['spillway.yaml']);
+
+  const args = [spillway, 'run', '-c', 'spillway.yaml'];
+  const child = Child.spawn(t, 'agent', process.execPath, args, { cwd });
+  const url = (await child.line(/listening on (http:\S+)/))[1]!;
+  await new Sender(t, url).write(request(series({ __name__: 'up' }, [Date.now(), 42])));
+  const found = async (...how: string[]): Promise<string | undefined> => {
+    const { code, output } = await look(...how);
+    assert.equal(code, 0, output);
+    return output.includes('"42"') ? output : undefined;
+  };
+  await poll(
+    () => 'the sample does not show',
+    () => found('--config', 'spillway.yaml'),
+  );
+  await child.kill('SIGTERM');
+  assert.match((await found('--config', 'spillway.yaml'))!, /"totalSeries": 1/);
+  assert.match((await found('--data-dir', 'queue'))!, /"totalSeries": 1/);
+});
+
 test('--listen and --data-dir win over the file', async (t) => {
   const sink = await Sink.start(t);
   const cwd = await tempDir(t, 'main');
@@ -192,6 +236,37 @@ test('a port in use, or a directory in use, ends with 1 and is named', async (t)
   const locked = await run(t, ['run', '--listen', '127.0.0.1:0'], cwd);
   assert.equal(locked.code, 1);
   assert.match(locked.output, /^spillway: .*data\/wal is in use by another Spillway process/m);
+});
+
+test('a data directory that cannot be made ends the start, and is named with its key', {
+  skip: !existsSync('/proc/self'),
+}, async (t) => {
+  const cwd = await tempDir(t, 'main');
+  for (const args of [
+    ['run', '--listen', '127.0.0.1:0', '--data-dir', '/proc/x'],
+    ['run', '--listen', '127.0.0.1:0', '--data-dir', join(projectDir, 'package.json')],
+  ]) {
+    const { code, output } = await run(t, args, cwd);
+    assert.equal(code, 1);
+    assert.match(
+      output,
+      /^spillway: the data directory \S+ cannot be made: set `data_dir` \(or --data-dir\)/m,
+    );
+    assert.match(output, /: (ENOENT|EEXIST): .*mkdir/);
+    assert.doesNotMatch(output, /^ +at /m);
+  }
+});
+
+test('the log says that it listens, where, and on what data', async (t) => {
+  const cwd = await tempDir(t, 'main');
+  const args = [spillway, 'run', '--listen', '127.0.0.1:0'];
+  const child = Child.spawn(t, 'agent', process.execPath, args, { cwd });
+  const [, url] = await child.line(/^Spillway is listening on (http:\S+)$/);
+  const [, logged, rest] = await child.line(
+    /level=info msg="Spillway listens and takes writes" url=(\S+) (.*)$/,
+  );
+  assert.equal(logged, url);
+  assert.equal(rest, `version=${version} data_dir=${join(cwd, 'data')} endpoints=recent`);
 });
 
 test('a second SIGTERM ends at once what the first left waiting', async (t) => {

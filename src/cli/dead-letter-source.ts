@@ -29,6 +29,13 @@ export interface DeadLetterSource {
   /** A part of the letters of `query`, behind `after`; it may be empty and yet have a `next`. */
   page(query: LetterQuery, order: LetterOrder, after: LetterCursor | undefined): Promise<LetterPage>;
   counts(): Promise<readonly LetterCount[]>;
+  /** Names of the endpoints that are configured, and of those that letters are left of. */
+  endpoints(): Promise<readonly string[]>;
+  /**
+   * Throws `CommandError` unless letters may be changed here: asked before anything is sent again, since what was
+   * sent, taken, and could then not be noted would be sent twice.
+   */
+  checkMayChange(): Promise<void>;
   /** The letters have been sent again and taken. */
   resent(ids: readonly number[]): Promise<void>;
   refused(refused: RefusedAgain): Promise<void>;
@@ -71,7 +78,11 @@ export function openSource({ config, url, httpConfig, warn }: SourceOptions): De
     const ledger = Ledger.open(dataDir, Date.now(), (aside, cause) => {
       warn(`the ledger is damaged and was set aside as ${aside}: ${describeError(cause)}`);
     });
-    return new LedgerSource(ledger, lock);
+    return new LedgerSource(
+      ledger,
+      lock,
+      config.remoteWrite.map(({ name }) => name),
+    );
   } catch (error) {
     lock.release();
     throw error;
@@ -95,10 +106,12 @@ export async function* lettersOf(
 class LedgerSource implements DeadLetterSource {
   readonly #ledger: Ledger;
   readonly #lock: { release(): void };
+  readonly #configured: readonly string[];
 
-  constructor(ledger: Ledger, lock: { release(): void }) {
+  constructor(ledger: Ledger, lock: { release(): void }, configured: readonly string[]) {
     this.#ledger = ledger;
     this.#lock = lock;
+    this.#configured = configured;
   }
 
   async page(query: LetterQuery, order: LetterOrder, after: LetterCursor | undefined): Promise<LetterPage> {
@@ -107,6 +120,14 @@ class LedgerSource implements DeadLetterSource {
 
   async counts(): Promise<readonly LetterCount[]> {
     return this.#ledger.deadLetters.counts();
+  }
+
+  async endpoints(): Promise<readonly string[]> {
+    return endpointNames(this.#configured, this.#ledger.deadLetters.counts());
+  }
+
+  async checkMayChange(): Promise<void> {
+    this.#ledger.deadLetters.remove([], 'resent');
   }
 
   async resent(ids: readonly number[]): Promise<void> {
@@ -153,7 +174,21 @@ class AgentSource implements DeadLetterSource {
   }
 
   async counts(): Promise<readonly LetterCount[]> {
-    return (await this.#ask<{ counts: readonly LetterCount[] }>('GET', '/counts')).counts;
+    return (await this.#askCounts()).counts;
+  }
+
+  async endpoints(): Promise<readonly string[]> {
+    const { endpoints, counts } = await this.#askCounts();
+    return endpointNames(endpoints, counts);
+  }
+
+  #askCounts(): Promise<{ endpoints: readonly string[]; counts: readonly LetterCount[] }> {
+    return this.#ask('GET', '/counts');
+  }
+
+  /** By a change of nothing: it passes the same doors as what comes after it. */
+  async checkMayChange(): Promise<void> {
+    await this.#ask('POST', '/resent', { ids: [] });
   }
 
   async resent(ids: readonly number[]): Promise<void> {
@@ -180,10 +215,22 @@ class AgentSource implements DeadLetterSource {
 
   async #ask<T>(method: string, path: string, body?: object): Promise<T> {
     const { status, text } = await this.#agent.ask(method, deadLettersPath + path, body);
+    if (status === 403) {
+      const needed = method === 'GET' ? 'looking at dead letters needs the access `read`' : noAccess;
+      throw new CommandError(`${this.#agent.base} answers 403: ${text.trim()}; ${needed}`);
+    }
     if (status >= 300) throw new CommandError(`${this.#agent.base} answers ${status}: ${text.trim()}`);
     return JSON.parse(text) as T;
   }
 }
+
+function endpointNames(configured: readonly string[], counts: readonly LetterCount[]): readonly string[] {
+  return [...new Set([...configured, ...counts.map(({ endpoint }) => endpoint)])];
+}
+
+const noAccess =
+  'sending dead letters again and purging them need the access `all` (`user_access` and `bearer_tokens` of its ' +
+  'web configuration)';
 
 function pageParams(query: LetterQuery, after: string | null | undefined): URLSearchParams {
   const params = queryParams(query);

@@ -4,21 +4,16 @@ import { parseDuration } from '../config/durations.ts';
 import { type Config, parseConfig } from '../config/load.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { integersAsJson } from '../status/inspect.ts';
-import { isForAll, type LetterQuery } from '../status/letter-query.ts';
+import { isForAll, isReason, type LetterQuery } from '../status/letter-query.ts';
 import { letterObject, letterText } from '../status/letter-text.ts';
 import { parseSelector } from '../status/selector.ts';
+import { endpointReasonNames } from '../telemetry/reasons.ts';
 import { readConfig } from './config-text.ts';
+import { confirm } from './confirm.ts';
 import { type DeadLetterSource, lettersOf, openSource } from './dead-letter-source.ts';
 import { UsageError } from './errors.ts';
 import { Output } from './output.ts';
 import { resendLetters } from './resend-letters.ts';
-
-export const deadLettersUsage = `  spillway dead-letters list|export|resend|purge [--config FILE] [--data-dir DIR] [--url URL]
-        [--http-config-file FILE] [--endpoint NAME] [--selector '{...}'] [--reason REASON] [--since 1h] [--before 1d]
-      Rows that an endpoint refused for good: look at them (list [--limit N] [--json]), write
-      all of them as JSON lines (export), send them again to their endpoint (resend
-      [--keep-going]), or delete them (purge, with a filter or --all). Also while the agent runs.
-`;
 
 const LIST_LETTERS = 20;
 
@@ -40,6 +35,7 @@ export async function deadLetters(args: readonly string[]): Promise<number> {
     warn: (message) => process.stderr.write(`spillway: ${message}\n`),
   });
   try {
+    if (query.endpoint !== undefined) checkEndpoint(query.endpoint, await source.endpoints());
     return await run({ source, query, flags: values, config, output: new Output() });
   } finally {
     source.close();
@@ -57,7 +53,7 @@ interface Task {
 const commands = {
   list: async ({ source, query, flags, output }: Task): Promise<number> => {
     const limit = flags.json ? Number.POSITIVE_INFINITY : LIST_LETTERS;
-    const most = flags.limit === undefined ? limit : wholeNumber('--limit', flags.limit);
+    const most = flags.limit === undefined ? limit : countOf('--limit', flags.limit);
     const { endpoint: wanted, ...others } = query;
     if (!flags.json && isForAll(others)) {
       for (const count of await source.counts()) {
@@ -96,6 +92,10 @@ const commands = {
 
   purge: async ({ source, query, flags, output }: Task): Promise<number> => {
     if (isForAll(query) && !flags.all) throw new UsageError('purge: say which letters, or --all');
+    if (isForAll(query) && !flags.yes && !(await agreedTo(source))) {
+      await output.line('nothing was purged');
+      return 1;
+    }
     await output.line(`purged ${await source.purge(query)} letters`);
     return 0;
   },
@@ -122,6 +122,18 @@ const commands = {
   },
 };
 
+/** Whether a person wants all letters gone. Throws `UsageError` when there is no terminal to ask on. */
+async function agreedTo(source: DeadLetterSource): Promise<boolean> {
+  const { stdin, stderr } = process;
+  if (!stdin.isTTY || !stderr.isTTY) {
+    throw new UsageError(
+      'purge --all deletes every dead letter: without a terminal to ask on it needs --yes',
+    );
+  }
+  const letters = (await source.counts()).reduce((sum, count) => sum + count.letters, 0);
+  return confirm(`Delete all ${letters} dead letters? They cannot be sent again then.`, stdin, stderr);
+}
+
 function parse(args: readonly string[]) {
   try {
     return parseArgs({
@@ -140,6 +152,7 @@ function parse(args: readonly string[]) {
         limit: { type: 'string' },
         json: { type: 'boolean' },
         all: { type: 'boolean' },
+        yes: { type: 'boolean' },
         'keep-going': { type: 'boolean' },
       },
     });
@@ -156,6 +169,9 @@ function queryOf({ endpoint, selector, reason, since, before }: Flags): LetterQu
     if (selector !== undefined) parseSelector(selector);
   } catch (cause) {
     throw new UsageError('--selector', { selector: selector ?? '' }, cause);
+  }
+  if (reason !== undefined && !isReason(reason)) {
+    throw new UsageError(`--reason ${reason} is not known; there are ${endpointReasonNames.join(', ')}`);
   }
   return {
     endpoint,
@@ -174,9 +190,16 @@ function ago(flag: string, text: string | undefined): number | undefined {
   return Math.max(0, Date.now() - ms);
 }
 
-function wholeNumber(flag: string, text: string): number {
-  if (!/^\d{1,9}$/.test(text)) throw new UsageError(`${flag} ${text} is not a whole number`);
-  return Number(text);
+/** Zero is none that anybody asks for: it is a mistake, or meant as "all". */
+function countOf(flag: string, text: string): number {
+  if (/^\d{1,9}$/.test(text) && Number(text) > 0) return Number(text);
+  throw new UsageError(`${flag} ${text} is not a whole number of 1 or more; export writes all letters`);
+}
+
+/** A name that is misspelt must not look like an endpoint without letters. */
+function checkEndpoint(name: string, known: readonly string[]): void {
+  if (known.includes(name)) return;
+  throw new UsageError(`--endpoint ${name}: there is no such endpoint; there are ${known.join(', ')}`);
 }
 
 function jsonLine(letter: StoredLetter): string {

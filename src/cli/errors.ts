@@ -1,6 +1,6 @@
 import { SpillwayError } from '../runtime/errors.ts';
 
-/** The command line is wrong; the usage is shown with it. */
+/** The command line is wrong; where its help is found is said with it. */
 export class UsageError extends SpillwayError {
   readonly code = 'USAGE';
 }

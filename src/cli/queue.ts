@@ -6,17 +6,6 @@ import { lockDirectory } from '../runtime/directory-lock.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
 
-/**
- * `spillway queue verify` and `spillway queue repair`.
- *
- * Exit codes: 0 all is whole (after a repair: all that is left), 1 it is not, 2 the command line is wrong.
- */
-export const queueUsage = `  spillway queue verify [--data-dir DIR | --config FILE] [--json]
-      Read all of the queue and say what is whole. Changes nothing; an agent may run.
-  spillway queue repair [--data-dir DIR | --config FILE] [--dry-run] [--json]
-      Save what can be saved: damaged bytes go to quarantine/. No agent may run.
-`;
-
 export class QueueUsageError extends SpillwayError {
   readonly code = 'USAGE';
 }
@@ -27,7 +16,10 @@ export interface QueueFlags {
   readonly dryRun: boolean;
 }
 
-/** Runs a subcommand; returns the exit code. Throws `QueueUsageError` and `DirectoryLockedError`. */
+/**
+ * `spillway queue verify` and `spillway queue repair`; returns the exit code: 0 all is whole (after a repair: all that
+ * is left), 1 it is not. Throws `QueueUsageError` and `DirectoryLockedError`.
+ */
 export async function queueCommand(
   args: readonly string[],
   { dataDir, json, dryRun }: QueueFlags,

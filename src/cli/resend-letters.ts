@@ -23,7 +23,8 @@ const MOST_REFUSALS = 100;
 /**
  * Sends the letters of `endpoint` that `query` lets through again, oldest sample first, by the settings and with the
  * credentials of that endpoint, from this process. What is taken is no dead letter any more. What comes while it runs
- * is left alone, or a receiver that refuses what the agent sends would keep it going without an end.
+ * is left alone, or a receiver that refuses what the agent sends would keep it going without an end. Throws
+ * `CommandError`, with nothing sent, when the letters may not be changed.
  */
 export async function resendLetters(
   source: DeadLetterSource,
@@ -33,6 +34,7 @@ export async function resendLetters(
 ): Promise<Resent> {
   const { queueConfig, metadataConfig } = endpoint;
   const until = { beforeMs: Math.min(query.beforeMs ?? Number.POSITIVE_INFINITY, Date.now()) };
+  await source.checkMayChange();
   const destination = createDestination(endpoint, `Spillway/${packageVersion()}`);
   let found = 0;
   let resent = 0;

@@ -29,6 +29,11 @@ const migrations: readonly string[] = [
      next_segment INTEGER NOT NULL
    ) STRICT;`,
   deadLetterTables,
+  `CREATE TABLE endpoint_absent (
+     name     TEXT PRIMARY KEY,
+     -- The first start without it.
+     since_ms INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 /** What could be kept of a damaged ledger: `positions` when only dead letters are damaged. */
@@ -69,6 +74,8 @@ export class Ledger {
   readonly #next: BetterSqlite3.Statement<[], { next: number | null }>;
   readonly #names: BetterSqlite3.Statement<[], { name: string }>;
 
+  readonly #absent: (configured: readonly string[], nowMs: number) => { name: string; first: boolean }[];
+
   private constructor(database: BetterSqlite3.Database, letters: LetterLimits) {
     this.#database = database;
     this.deadLetters = new DeadLetterStore(database, letters, () => markSuspect(database));
@@ -86,6 +93,16 @@ export class Ledger {
       `INSERT INTO queue (id, next_segment) VALUES (1, ?)
        ON CONFLICT (id) DO UPDATE SET next_segment = max(next_segment, excluded.next_segment)`,
     );
+    const markAbsent = database.prepare<[string, number]>(
+      'INSERT INTO endpoint_absent (name, since_ms) VALUES (?, ?) ON CONFLICT (name) DO NOTHING',
+    );
+    const markPresent = database.prepare<[string]>('DELETE FROM endpoint_absent WHERE name = ?');
+    this.#absent = database.transaction((configured: readonly string[], nowMs: number) => {
+      for (const name of configured) markPresent.run(name);
+      return this.endpoints()
+        .filter((name) => !configured.includes(name))
+        .map((name) => ({ name, first: markAbsent.run(name, nowMs).changes === 1 }));
+    });
     this.#save = database.transaction((name, block, low, nextSegment, nowMs) => {
       endpoint.run(name, block, low.segment, low.row, nowMs);
       queue.run(nextSegment);
@@ -126,6 +143,14 @@ export class Ledger {
   /** Names of all endpoints that have ever been saved. */
   endpoints(): string[] {
     return this.#names.all().map((row) => row.name);
+  }
+
+  /**
+   * Endpoints that have been saved and are not in `configured`, by name; `first` for those that were there the last
+   * time that this was asked. To be asked once a start.
+   */
+  absent(configured: readonly string[], nowMs: number): { readonly name: string; readonly first: boolean }[] {
+    return this.#absent(configured, nowMs);
   }
 
   /** The lowest id that a new segment may have, so that no saved position names it. */

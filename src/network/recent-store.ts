@@ -1,7 +1,7 @@
-import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { encodeHistogramV1, type TimeSeriesV1, type WriteRequestV1 } from '../protocol/schema.ts';
+import { makeDirectory } from '../runtime/make-directory.ts';
 import Database from '../runtime/sqlite.ts';
 import { hasRecentTables, labelsToText, recentTables, recentVersion } from './recent-schema.ts';
 
@@ -38,7 +38,7 @@ export class RecentStore {
 
   /** Makes the file and its directory if need be. Throws RecentVersionError, errors of SQLite and fs. */
   constructor(file: string, limits: RecentLimits) {
-    mkdirSync(dirname(file), { recursive: true });
+    makeDirectory(dirname(file));
     this.#limits = limits;
     this.#database = new Database(file);
     try {

@@ -1,11 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Appender } from '../appender/appender.ts';
+import { QueueFullError } from '../filequeue/file-queue.ts';
 import type { IngestReport } from '../protocol/ingest-v1.ts';
 import { decodedLength } from '../protocol/kernel.ts';
 import { type IngestLimits, LimitError, type RequestLimitKey } from '../protocol/limits.ts';
 import { SpillwayError } from '../runtime/errors.ts';
-import type { Logger } from '../telemetry/log.ts';
-import { Repetition } from '../telemetry/log.ts';
+import { type Logger, type LogLevel, Repetition } from '../telemetry/log.ts';
 import { type DoorReason, doorReasons } from '../telemetry/reasons.ts';
 import { BodyAbortedError, BodyStalledError, InFlightBytes, NoRoomError, readBody } from './body.ts';
 import { negotiate } from './negotiation.ts';
@@ -48,6 +48,8 @@ interface Reply {
   readonly retryAfter?: number;
   /** The rest of the request is not worth reading. */
   readonly close?: true;
+  /** How it is logged, where it is not as bad as a 5xx usually is. */
+  readonly level?: LogLevel;
 }
 
 /**
@@ -92,7 +94,7 @@ export class WriteHandler {
     });
     this.#options.onRequest(reply?.status ?? 499, bytes, (performance.now() - started) / 1000);
     if (reply === undefined) return;
-    const { status, message, retryAfter, close } = reply;
+    const { status, message, retryAfter, close, level = status >= 500 ? 'error' : 'warn' } = reply;
     if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
     if (close) response.setHeader('Connection', 'close');
     if (status === 405) response.setHeader('Allow', 'POST');
@@ -102,7 +104,7 @@ export class WriteHandler {
     }
     response.setHeader('Content-Type', 'text/plain; charset=utf-8');
     response.writeHead(status).end(`${message}\n`);
-    this.#logRefusal(request, status, message);
+    this.#logRefusal(request, status, message, level);
   }
 
   /** The reply, or undefined when there is nobody left to answer. */
@@ -139,7 +141,8 @@ export class WriteHandler {
       onBytes(held);
       const appender = this.#options.appender();
       if (appender === undefined) {
-        return unavailable('Spillway is starting or stopping; nothing was stored, send it again');
+        const reply = unavailable('Spillway is starting or stopping; nothing was stored, send it again');
+        return { ...reply, level: 'info' };
       }
       holdAtLeast(decodedLength(body, limits), 'take');
       appender.appendRequest(body);
@@ -160,8 +163,11 @@ export class WriteHandler {
       if (error instanceof LimitError || error instanceof NoRoomError || error instanceof BodyStalledError) {
         onLimited(error.key);
       }
-      if (error instanceof BodyStalledError) return { ...later(error), close: true };
-      if (error instanceof NoRoomError) return later(error, 1);
+      // A limit at work: the agent is sound, and the sender loses nothing.
+      if (error instanceof BodyStalledError) return { ...later(error), close: true, level: 'warn' };
+      if (error instanceof NoRoomError) return { ...later(error, 1), level: 'warn' };
+      // Said as an error once, by the keeper of the queue, and not for each sender.
+      if (error instanceof QueueFullError) return { ...later(error), level: 'warn' };
       if (error.retryable) return later(error);
       return { status: 400, message: `${prefix(error)}${error.message}; nothing of the request was stored` };
     } finally {
@@ -171,16 +177,17 @@ export class WriteHandler {
 
   #tooFast(waitMs: number): Reply {
     this.#options.onLimited('per_sender.samples_per_second');
-    return unavailable(
+    const reply = unavailable(
       'this sender is over its rate (`receiver.per_sender.samples_per_second`); ' +
         'nothing of the request was stored, send it again',
       Math.min(MAX_RETRY_AFTER_SECONDS, Math.ceil(waitMs / 1000)),
     );
+    return { ...reply, level: 'warn' };
   }
 
-  #logRefusal(request: IncomingMessage, status: number, message: string): void {
+  #logRefusal(request: IncomingMessage, status: number, message: string, level: LogLevel): void {
     const sender = (request.headers['user-agent'] ?? 'unknown').slice(0, 200);
-    const before = this.#repetition.tell(`${status} ${sender}`);
+    const before = this.#repetition.tell(`${level} ${status} ${sender}`);
     if (before === undefined) return;
     const now = performance.now();
     if (this.#logLines.waitMs(now) > 0) {
@@ -190,18 +197,14 @@ export class WriteHandler {
     this.#logLines.take(1, now);
     const linesLeftOut = this.#linesLeftOut;
     this.#linesLeftOut = 0;
-    this.#options.logger.log(
-      status >= 500 ? 'error' : 'warn',
-      'a write request was not taken, or not whole',
-      {
-        status,
-        sender,
-        from: request.socket.remoteAddress ?? '',
-        told: message,
-        ...(before > 0 ? { repeated: before } : {}),
-        ...(linesLeftOut > 0 ? { linesLeftOut } : {}),
-      },
-    );
+    this.#options.logger.log(level, 'a write request was not taken, or not whole', {
+      status,
+      sender,
+      from: request.socket.remoteAddress ?? '',
+      told: message,
+      ...(before > 0 ? { repeated: before } : {}),
+      ...(linesLeftOut > 0 ? { linesLeftOut } : {}),
+    });
   }
 }
 

@@ -9,7 +9,7 @@ export class DirectoryLockedError extends SpillwayError {
   readonly code = 'DIRECTORY_LOCKED';
 }
 
-/** The directory cannot be written: it is read-only, belongs to somebody else, or is damaged. */
+/** The directory cannot be made or written: it is read-only, belongs to somebody else, or is damaged. */
 export class DirectoryUnusableError extends SpillwayError {
   readonly code = 'DIRECTORY_UNUSABLE';
 }

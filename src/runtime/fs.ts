@@ -1,5 +1,6 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
+import { makeDirectory } from './make-directory.ts';
 
 /**
  * The file system as the queue needs it: small, so that tests can put one in its place that forgets what was
@@ -46,15 +47,8 @@ export interface ReadableFile {
 /** The real one. */
 export const nodeFileSystem: FileSystem = {
   async makeDir(dir) {
-    const first = await fs.promises.mkdir(dir, { recursive: true });
-    if (first === undefined) return;
     // Each new directory is an entry in its parent, which a power cut would take with all that is in it.
-    const top = path.dirname(path.resolve(first));
-    let parent = path.resolve(dir);
-    do {
-      parent = path.dirname(parent);
-      await this.syncDir(parent);
-    } while (parent !== top);
+    for (const made of makeDirectory(dir).reverse()) await this.syncDir(path.dirname(made));
   },
   list: (dir) => fs.promises.readdir(dir),
   async create(file) {

@@ -1,11 +1,12 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DeadLetterStore, DeadLettersDamagedError, type StoredLetter } from '../ledger/dead-letters.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
-import { type EndpointReason, endpointReasons } from '../telemetry/reasons.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
 import { integersAsJson } from './inspect.ts';
 import {
   cursorText,
   isForAll,
+  isReason,
   LetterQueryError,
   letterPage,
   MOST_LETTERS,
@@ -44,7 +45,7 @@ const MOST_BYTES = 64 * 1024;
  * The dead letters of a running agent. `spillway dead-letters` is the client; a person can use them as well:
  *
  *     GET    /api/v1/dead_letters          a page of letters: endpoint, match, reason, since, before (ms), after, limit
- *     GET    /api/v1/dead_letters/counts   letters by endpoint and answer
+ *     GET    /api/v1/dead_letters/counts   letters by endpoint and answer, and which endpoints there are
  *     DELETE /api/v1/dead_letters          deletes those of a page, with the same parameters; any by all=true
  *     POST   /api/v1/dead_letters/resent   {ids}: were sent again and taken, so they go
  *     POST   /api/v1/dead_letters/refused  {ids, reason, cause, words, atMs}: were sent again and refused again
@@ -53,10 +54,16 @@ const MOST_BYTES = 64 * 1024;
  * as `after` for the page behind it, and null at the end. What one call can ask for is bounded, since the thread that
  * answers is the one that receives. A POST must say that it is JSON: no browser sends that from another site unasked.
  */
-export function deadLetterRoutes(store: () => DeadLetterStore | undefined): [string, Handler][] {
+export function deadLetterRoutes(
+  store: () => DeadLetterStore | undefined,
+  endpoints: readonly string[],
+): [string, Handler][] {
   return [
     [deadLettersPath, route(store, { GET: listPage, DELETE: purgePage })],
-    [`${deadLettersPath}/counts`, route(store, { GET: (letters) => ({ counts: letters.counts() }) })],
+    [
+      `${deadLettersPath}/counts`,
+      route(store, { GET: (letters) => ({ endpoints, counts: letters.counts() }) }),
+    ],
     [
       `${deadLettersPath}/resent`,
       route(store, {
@@ -175,12 +182,12 @@ function idsOf(ids: unknown): number[] {
 function answerOf({ reason, cause, words, atMs }: Record<string, unknown>): Omit<RefusedAgain, 'ids'> {
   if (
     typeof reason !== 'string' ||
-    !Object.hasOwn(endpointReasons, reason) ||
+    !isReason(reason) ||
     typeof cause !== 'string' ||
     typeof words !== 'string' ||
     !Number.isSafeInteger(atMs)
   ) {
     throw new LetterQueryError('expected a reason, a cause, words, and atMs');
   }
-  return { reason: reason as EndpointReason, cause, words, atMs: atMs as number };
+  return { reason, cause, words, atMs: atMs as number };
 }

@@ -6,6 +6,7 @@ import type {
   StoredLetter,
 } from '../ledger/dead-letters.ts';
 import { SpillwayError } from '../runtime/errors.ts';
+import { type EndpointReason, endpointReasonNames, endpointReasons } from '../telemetry/reasons.ts';
 import { letterLabels } from './letter-text.ts';
 import { matches, parseSelector } from './selector.ts';
 import { withinTime } from './within-time.ts';
@@ -74,7 +75,17 @@ export function parseQuery(params: URLSearchParams): LetterQuery {
   const query: { -readonly [Key in keyof LetterQuery]: LetterQuery[Key] } = {};
   for (const [name, property] of texts) query[property] = params.get(name) ?? undefined;
   for (const [name, property] of times) query[property] = wholeNumber(params, name);
+  if (query.reason !== undefined && !isReason(query.reason)) {
+    throw new LetterQueryError(`reason: expected one of ${endpointReasonNames.join(', ')}`, {
+      reason: query.reason,
+    });
+  }
   return query;
+}
+
+/** True for what a letter can have as its reason. */
+export function isReason(text: string): text is EndpointReason {
+  return Object.hasOwn(endpointReasons, text);
 }
 
 /** True when nothing is asked for: the query is for all letters. */

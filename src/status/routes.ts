@@ -2,10 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/load.ts';
 import type { DeadLetterStore } from '../ledger/dead-letters.ts';
-import { SpillwayError } from '../runtime/errors.ts';
 import { deadLetterRoutes } from './dead-letter-routes.ts';
-import { openRecent } from './recent-lookup.ts';
-import { parseSelector } from './selector.ts';
+import { queryRecent } from './recent-query.ts';
 
 export interface StatusOptions {
   readonly config: Config;
@@ -19,9 +17,6 @@ export interface StatusOptions {
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
-
-const MOST_SERIES = 1000;
-const MOST_SAMPLES = 10_000;
 
 /**
  * What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples, dead letters. Nothing
@@ -49,8 +44,17 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
       '/api/v1/status',
       (_request, response) => json(response, 200, { version: options.version, ...options.summary() }),
     ],
-    ['/api/v1/recent', (_request, response, url) => lookUp(options.config, response, url)],
-    ...deadLetterRoutes(options.deadLetters),
+    [
+      '/api/v1/recent',
+      (_request, response, url) => {
+        const { status, body } = queryRecent(options.config, url.searchParams);
+        json(response, status, body);
+      },
+    ],
+    ...deadLetterRoutes(
+      options.deadLetters,
+      options.config.remoteWrite.map(({ name }) => name),
+    ),
     [
       '/',
       (_request, response) =>
@@ -70,42 +74,6 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
         ),
     ],
   ];
-}
-
-/** A look into the file of the first endpoint that keeps recent samples; opened for this one look. */
-function lookUp(config: Config, response: ServerResponse, url: URL): void {
-  const kept = config.remoteWrite.map((endpoint) => endpoint.url).find(({ kind }) => kind === 'sqlite');
-  if (kept?.kind !== 'sqlite') {
-    json(response, 404, {
-      error: 'no endpoint with a sqlite: URL is configured, so no samples are kept here',
-    });
-    return;
-  }
-  const match = url.searchParams.get('match') ?? url.searchParams.get('match[]');
-  if (match === null) {
-    json(response, 400, { error: 'name a series: /api/v1/recent?match=up' });
-    return;
-  }
-  const limit = (name: string, byDefault: number, most: number): number => {
-    const value = Number(url.searchParams.get(name) ?? byDefault);
-    return Number.isInteger(value) && value > 0 ? Math.min(value, most) : byDefault;
-  };
-  const recent = openRecent(kept.file);
-  try {
-    json(
-      response,
-      200,
-      recent.lookup(parseSelector(match), {
-        limitSeries: limit('series', 20, MOST_SERIES),
-        limitSamples: limit('samples', 10, MOST_SAMPLES),
-      }),
-    );
-  } catch (error) {
-    if (!(error instanceof SpillwayError)) throw error;
-    json(response, 400, { error: error.message });
-  } finally {
-    recent.close();
-  }
 }
 
 function plain(response: ServerResponse, status: number, text: string): void {

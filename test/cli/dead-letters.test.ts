@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { type TestContext, test } from 'node:test';
+import { hashSync } from 'bcryptjs';
 import { stringify } from 'yaml';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import type { DeadLetter } from '../../src/network/dead-letter.ts';
@@ -9,8 +10,9 @@ import { lettersMessage } from '../../src/network/letters-message.ts';
 import { decodeWriteRequestV1 } from '../../src/protocol/schema.ts';
 import { lockDirectory } from '../../src/runtime/directory-lock.ts';
 import { EXEMPLAR, HISTOGRAM } from '../../src/serialization/rows.ts';
-import { Agent, type Remote, remote } from '../support/agent.ts';
+import { type Access, Agent, type Remote, remote } from '../support/agent.ts';
 import { Child } from '../support/child.ts';
+import { basic, tlsClient, tlsFile } from '../support/https.ts';
 import { letterOf, metadataLetter, refusal, sampleLetter } from '../support/letters.ts';
 import { bitsOf, labels, request, series } from '../support/messages.ts';
 import { projectDir, spillway } from '../support/paths.ts';
@@ -48,9 +50,15 @@ class Setup {
     how: 'running' | 'stopped',
     remotes: readonly (Remote & { readonly authorization?: object })[],
     letters: Readonly<Record<string, readonly DeadLetter[]>>,
+    doors?: { readonly web_config_file: string; readonly access: Access },
   ): Promise<Setup> {
     if (how === 'running') {
-      const agent = await Agent.start(t, { remote_write: remotes });
+      const { web_config_file, access } = doors ?? {};
+      const agent = await Agent.start(
+        t,
+        { ...(web_config_file === undefined ? {} : { web_config_file }), remote_write: remotes },
+        access === undefined ? {} : { access },
+      );
       // What is in the ledger before the agent runs is what its workers have put there in an earlier run.
       await agent.terminate();
       keep(agent.dataDir, letters);
@@ -148,6 +156,14 @@ for (const how of ['stopped', 'running'] as const) {
     }
 
     assert.equal((await setup.run('purge')).code, 2);
+    const unasked = await setup.run('purge', '--all');
+    assert.equal(unasked.code, 2);
+    assert.match(unasked.lines[0]!, /without a terminal to ask on it needs --yes/);
+    for (const command of ['list', 'export', 'purge', 'resend']) {
+      const unknown = await setup.run(command, '--endpoint', 'c');
+      assert.equal(unknown.code, 2, command);
+      assert.match(unknown.lines[0]!, /--endpoint c: there is no such endpoint; there are a, b$/);
+    }
     assert.deepEqual(await setup.run('purge', '--endpoint', 'a', '--selector', '{job!="2"}'), {
       code: 0,
       lines: ['purged 20 letters'],
@@ -156,7 +172,7 @@ for (const how of ['stopped', 'running'] as const) {
       rowNumbers(await setup.exported('--endpoint', 'a')),
       [2, 5, 8, 11, 14, 17, 20, 23, 26, 29],
     );
-    assert.deepEqual(await setup.run('purge', '--all'), { code: 0, lines: ['purged 14 letters'] });
+    assert.deepEqual(await setup.run('purge', '--all', '--yes'), { code: 0, lines: ['purged 14 letters'] });
     assert.deepEqual((await setup.run('list')).lines, ['no dead letters']);
     assert.deepEqual(sink.requests, []);
     if (setup.agent !== undefined) {
@@ -254,6 +270,36 @@ test('a resend that is killed has lost nothing: what was not answered is still t
   assert.equal([...sink.arrivals.rows()].length, 50);
 });
 
+test('who may only look sends nothing again, rather than what could not be noted as sent', async (t) => {
+  const folder = await tempDir(t, 'letters');
+  const web_config_file = join(folder, 'web.yaml');
+  const users = { admin: hashSync('a', 4), grafana: hashSync('g', 4) };
+  const tls_server_config = { cert_file: tlsFile('server.crt'), key_file: tlsFile('server.key') };
+  const web = { tls_server_config, basic_auth_users: users, user_access: { grafana: 'read' } };
+  writeFileSync(web_config_file, stringify(web));
+  const access = { client: tlsClient(), authorization: basic('admin', 'a') };
+  const sink = await Sink.start(t);
+  const remotes = [remote(sink.url, { name: 'a' })];
+  const setup = await Setup.make(t, 'running', remotes, { a: some(20) }, { web_config_file, access });
+  const as = (username: string, password: string): string[] => {
+    const file = join(folder, `${username}.yaml`);
+    writeFileSync(
+      file,
+      stringify({ basic_auth: { username, password }, tls_config: { ca_file: tlsFile('ca.crt') } }),
+    );
+    return ['--http-config-file', file];
+  };
+  const looker = as('grafana', 'g');
+  assert.equal((await setup.exported(...looker)).length, 20);
+  const denied = await setup.run('resend', ...looker);
+  assert.equal(denied.code, 1);
+  assert.match(denied.lines.join('\n'), /^spillway: https:\S+ answers 403: .* need the access `all`/);
+  assert.deepEqual(sink.requests, []);
+  const allowed = await setup.run('resend', ...as('admin', 'a'));
+  assert.deepEqual([allowed.code, allowed.lines], [0, ['a: resent 20, refused again 0, left 0']]);
+  assert.equal([...sink.arrivals.rows()].length, 20);
+});
+
 test('letters for the built-in destination are sent again to its file', async (t) => {
   const setup = await Setup.make(t, 'running', [{ name: 'a', url: 'sqlite:recent.db' }], { a: some(3) });
   assert.deepEqual((await setup.run('resend')).lines, ['a: resent 3, refused again 0, left 0']);
@@ -276,13 +322,20 @@ test('a directory without a ledger, one in other hands, and a wrong command line
   assert.equal(held.code, 1);
   assert.match(held.lines[0]!, /in use, and no agent answers at http:\/\/127.*--url/);
 
-  for (const args of [
-    ['look'],
-    ['list', 'all'],
-    ['list', '--since', 'noon'],
-    ['list', '--selector', 'up{'],
-  ]) {
-    assert.equal((await setup.run(...args)).code, 2, args.join(' '));
+  for (const [args, says] of [
+    [['look'], /list, export, resend or purge\?/],
+    [['list', 'all'], /unexpected argument: all/],
+    [['list', '--since', 'noon'], /--since noon/],
+    [['list', '--selector', 'up{'], /--selector/],
+    [['list', '--limit', '0'], /--limit 0 is not a whole number of 1 or more/],
+    [
+      ['list', '--reason', 'refused'],
+      /--reason refused is not known; there are expired, rejected, duplicate,/,
+    ],
+  ] as const) {
+    const { code, lines } = await setup.run(...args);
+    assert.equal(code, 2, args.join(' '));
+    assert.match(lines[0]!, says);
   }
 });
 

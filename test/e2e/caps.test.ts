@@ -52,6 +52,7 @@ test('reject: at max_bytes senders get 503, readiness says why, and all goes on 
   const load = new Load(t, agent.url, { seriesEach: 200 });
   await sendUntilFull(load);
   await agent.line(/the queue is full: it has \d+ of the 262144 bytes.*limit=max_bytes waits_for=down/);
+  await agent.line(/level=warn msg="a write request was not taken.* status=503 /);
   const { status, text } = await agent.readiness();
   assert.equal(status, 503);
   assert.match(text, /not ready: the queue is full: .* wal.max_bytes allows; writes are refused/);

@@ -196,6 +196,7 @@ describe('limits of a sender', () => {
     assert.equal(late.status, 503);
     assert.equal(late.headers['retry-after'], '60');
     assert.match(late.body, /`receiver\.per_sender\.samples_per_second`/);
+    assert.match(made.lines.join('\n'), /^time=\S+ level=warn .*status=503/);
     assert.equal((await post(wire, one, from('other'))).status, 204);
     assert.equal((await post(wire, one, from('other'))).status, 204);
     assert.deepEqual(made.limited, ['per_sender.samples_per_second']);

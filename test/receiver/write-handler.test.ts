@@ -40,6 +40,7 @@ describe('WriteHandler', () => {
     assert.equal(answer.status, 503);
     assert.match(answer.headers['retry-after']!, /^[1-9]\d*$/);
     assert.match(answer.body, /nothing was stored, send it again/);
+    assert.match(it.lines.join('\n'), /^time=\S+ level=info .*status=503/);
     it.running = true;
     assert.equal((await post(wire, valid)).status, 204);
     assert.equal(it.handler.inFlightBytes, 0);
@@ -47,7 +48,7 @@ describe('WriteHandler', () => {
   });
 
   it('tells senders to come again when the disk fails, and keeps none of their rows (RLY-03)', async (t) => {
-    const { open, files, handler, rows, told } = await door(t);
+    const { open, files, handler, rows, told, lines } = await door(t);
     const wire = await open();
     for (const operation of [/^create/, /^append/, /^sync/]) {
       files.fail(operation, { code: 'ENOSPC' });
@@ -57,6 +58,7 @@ describe('WriteHandler', () => {
       assert.match(answer.body, /nothing of the request was stored, send it again/);
       files.heal();
     }
+    assert.match(lines.join('\n'), /^time=\S+ level=error .*status=503/);
     // With an invalid row in it, too: what can be taken must not be told to be lost.
     files.fail(/^sync/);
     const mixed = request(series(up, [3, 3]), series({ job: 'nameless' }, [3, 3]));
@@ -71,7 +73,7 @@ describe('WriteHandler', () => {
   });
 
   it('tells senders to come again when there is no room for their bodies, until there is (INT-08)', async (t) => {
-    const { open, handler, told, untilTold } = await door(t, {
+    const { open, handler, told, untilTold, lines } = await door(t, {
       maxRequestBytes: 1000,
       maxInFlightBytes: 1000,
     });
@@ -84,6 +86,7 @@ describe('WriteHandler', () => {
     assert.equal(answer.status, 503);
     assert.match(answer.headers['retry-after']!, /^[1-9]\d*$/);
     assert.equal(handler.inFlightBytes, 990);
+    assert.match(lines.join('\n'), /^time=\S+ level=warn .*status=503/);
     first.break();
     await untilTold(told.length + 1);
     assert.equal(told.at(-1)?.status, 499);

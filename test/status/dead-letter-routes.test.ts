@@ -39,7 +39,7 @@ async function serve(t: TestContext): Promise<Served> {
       return [response.status, (await response.json()) as Json];
     },
   };
-  const routes = deadLetterRoutes(() => (served.closed ? undefined : ledger.deadLetters));
+  const routes = deadLetterRoutes(() => (served.closed ? undefined : ledger.deadLetters), ['mimir', 'other']);
   const server = new HttpServer(new Map(routes), {
     connections: wideConnections(),
     logger,
@@ -145,6 +145,7 @@ test('pages are bounded, and say where the next one starts', async (t) => {
   assert.ok(some.next);
   const [, counts] = await ask('GET', '/counts');
   assert.deepEqual(counts, {
+    endpoints: ['mimir', 'other'],
     counts: [
       { endpoint: 'a', reason: 'rejected', cause: '400', letters: 1500, oldestAtMs: noon, newestAtMs: noon },
     ],
@@ -190,6 +191,7 @@ test('what makes no sense is refused, and changes nothing', async (t) => {
     ['GET', '?match=up{'],
     ['GET', '?limit=many'],
     ['GET', '?limit=0'],
+    ['GET', '?reason=refused'],
     ['GET', '?since=-1'],
     ['GET', '?after=7'],
     ['GET', '?order=size'],

@@ -1,0 +1,142 @@
+import { packageVersion } from '../runtime/version.ts';
+
+export type CommandName = 'run' | 'check-config' | 'config' | 'recent' | 'dead-letters' | 'inspect' | 'queue';
+
+/**
+ * What `--help` says: of each command how it is called, what it does and, where that is not plain, its options.
+ * `spillway --help` shows the first two of all of them.
+ */
+const commands: Readonly<Record<CommandName, Help>> = {
+  run: {
+    call: ['spillway [run] [--config FILE] [--listen HOST:PORT] [--data-dir DIR]'],
+    does: [
+      'Run the agent. Without a configuration it listens on 127.0.0.1:9201, keeps its',
+      'queue in ./data, and delivers to a small SQLite file that you can look into.',
+    ],
+    options: [
+      '--config FILE       the configuration; all of its keys: spillway config --defaults',
+      '--listen HOST:PORT  in place of its `listen`',
+      '--data-dir DIR      in place of its `data_dir`',
+    ],
+  },
+  'check-config': {
+    call: ['spillway check-config FILE'],
+    does: ['Check a configuration file, and the files that it names.'],
+    options: [],
+  },
+  config: {
+    call: ['spillway config --defaults'],
+    does: ['Print every setting with its default.'],
+    options: [],
+  },
+  recent: {
+    call: [
+      'spillway recent SELECTOR [--config FILE] [--data-dir DIR] [--url URL]',
+      '      [--http-config-file FILE]',
+    ],
+    does: ['Look up recent samples, for example: spillway recent \'up{job="node"}\''],
+    options: [
+      '--config FILE       where the agent listens and keeps its data; when none runs there, its',
+      '                    file is read. By default the agent at 127.0.0.1:9201 is asked',
+      '--data-dir DIR      in place of the `data_dir` of the configuration',
+      '--url URL           of the agent, when it is not reached at its `listen`',
+      '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+    ],
+  },
+  'dead-letters': {
+    call: [
+      'spillway dead-letters list|export|resend|purge [--config FILE] [--data-dir DIR] [--url URL]',
+      "      [--http-config-file FILE] [--endpoint NAME] [--selector '{...}'] [--reason REASON] [--since 1h] [--before 1d]",
+    ],
+    does: [
+      'Rows that an endpoint refused for good: look at them (list [--limit N] [--json]), write',
+      'all of them as JSON lines (export), send them again to their endpoint (resend',
+      '[--keep-going]), or delete them (purge, with a filter or --all). Also while the agent runs.',
+    ],
+    options: [
+      '--config FILE       where the agent listens and keeps its data, and its endpoints',
+      '--data-dir DIR      in place of the `data_dir` of the configuration',
+      '--url URL           of the agent, when it is not reached at its `listen`',
+      '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+      'which letters:',
+      '--endpoint NAME     those of one endpoint',
+      "--selector '{...}'  those of series, as in PromQL",
+      '--reason REASON     those that were counted so: rejected, ...',
+      '--since 1h, --before 1d  by the time of the refusal, back from now',
+      'list:',
+      '--limit N           how many to show, 1 or more; 20 by default, all with --json',
+      '--json              as lines of JSON',
+      'resend:',
+      '--keep-going        do not stop at 100 refusals in a row',
+      'purge:',
+      '--all               all of them, when there is no filter; asks on a terminal,',
+      '--yes               and needs this where there is none',
+    ],
+  },
+  inspect: {
+    call: ['spillway inspect FILE [--v2]'],
+    does: ['Print what is in a segment (*.open, *.committed) or in a captured request body.'],
+    options: ['--v2                the body is of remote write 2.0'],
+  },
+  queue: {
+    call: [
+      'spillway queue verify [--data-dir DIR | --config FILE] [--json]',
+      'spillway queue repair [--data-dir DIR | --config FILE] [--dry-run] [--json]',
+    ],
+    does: [
+      'Read all of the queue and say what is whole (verify changes nothing; an agent may run);',
+      'save what can be saved: damaged bytes go to quarantine/ (repair; no agent may run).',
+    ],
+    options: [
+      '--json              for programs',
+      '--dry-run           say what repair would do, and do nothing',
+    ],
+  },
+};
+
+interface Help {
+  readonly call: readonly string[];
+  readonly does: readonly string[];
+  readonly options: readonly string[];
+}
+
+/** The command that a command line names, right or wrong in the rest; undefined without one. */
+export function commandOf(args: readonly string[]): CommandName | undefined {
+  return args.find((arg): arg is CommandName => Object.hasOwn(commands, arg));
+}
+
+/** Whether a command line asks for help, whatever else is in it. */
+export function asksForHelp(args: readonly string[]): boolean {
+  const end = args.indexOf('--');
+  return (end < 0 ? args : args.slice(0, end)).some((arg) => arg === '--help' || arg === '-h');
+}
+
+/** The help of one command, or of all. */
+export function helpText(command: CommandName | undefined): string {
+  if (command === undefined) {
+    const all = Object.values(commands).map(({ call, does }) => [
+      ...call.map((line) => `  ${line}`),
+      ...does.map((line) => `      ${line}`),
+    ]);
+    return `Spillway ${packageVersion()}: a durable queue between what scrapes and what stores.
+
+Usage:
+${all.flat().join('\n')}
+  spillway COMMAND --help
+      The options of a command.
+  spillway --version | --help
+`;
+  }
+  const { call, does, options } = commands[command];
+  const parts = [call, does.map((line) => `  ${line}`), options.map((line) => `  ${line}`)];
+  return parts
+    .filter(({ length }) => length > 0)
+    .map((lines) => `${lines.join('\n')}\n`)
+    .join('\n');
+}
+
+/** What a wrong command line is answered with, behind what is wrong with it. */
+export function helpHint(args: readonly string[]): string {
+  const command = commandOf(args);
+  return `see: spillway ${command === undefined ? '' : `${command} `}--help`;
+}
