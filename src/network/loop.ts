@@ -203,7 +203,7 @@ export class Loop {
     this.#drop = { segment, skip: lostFor(reason) };
     // What is not in the request under way goes at once: the request may fail for long.
     const { queue } = this;
-    const kept = this.#shardsOf(this.#inFlight);
+    const kept = this.queue.shardsOf(this.#inFlight);
     for (let i = this.#inFlight; i < queue.length; i++) {
       const at = (queue.head + i) & queue.mask;
       if (queue.skip[at] === SETTLED) continue;
@@ -226,17 +226,6 @@ export class Loop {
       const at = (queue.head + i) & queue.mask;
       if (queue.skip[at] !== SETTLED && queue.contextAt(i).segment < segment) shards.add(queue.shard[at]!);
     }
-  }
-
-  /** The shards of which a row that is not settled is among the first `rows`. */
-  #shardsOf(rows: number): Set<number> {
-    const { queue } = this;
-    const shards = new Set<number>();
-    for (let i = 0; i < rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] !== SETTLED) shards.add(queue.shard[at]!);
-    }
-    return shards;
   }
 
   /** Counts and settles row `i`, the oldest of its shard, while others are before it in the queue. */
@@ -264,22 +253,12 @@ export class Loop {
       const at = (first + this.#fitting) & queue.mask;
       if ((queue.kind[at] === METADATA) !== metadata || queue.resent[at] !== resent) break;
       if (suspects && this.#fitting > 0) {
-        const alone = this.#refusals.isSuspect(this.#series(0));
-        if (alone || this.#refusals.isSuspect(this.#series(this.#fitting))) break;
+        const alone = this.#refusals.isSuspect(this.queue.seriesKey(0));
+        if (alone || this.#refusals.isSuspect(this.queue.seriesKey(this.#fitting))) break;
       }
       this.#fitting++;
     }
     this.#cut = this.#fitting >= most || this.#fitting < queue.length || queue.full;
-  }
-
-  /** The series of row `i` as a number; 0 for metadata. */
-  #series(i: number): number {
-    const { queue } = this;
-    const at = (queue.head + i) & queue.mask;
-    if (queue.kind[at] === METADATA) return 0;
-    const { seriesHash } = queue.contextAt(i).dictionary;
-    const series = queue.series[at]!;
-    return seriesHash[2 * series]! * 2 ** 21 + (seriesHash[2 * series + 1]! >>> 11);
   }
 
   #begin(rows: number): void {
@@ -301,14 +280,16 @@ export class Loop {
     while (!this.#over) {
       if (this.#leaveOut(this.#inFlight)) body = undefined;
       const rows = this.#inFlight;
-      if (this.#liveRows(rows) === 0) break;
+      if (this.queue.liveRows(rows) === 0) break;
       const resent = queue.resent[queue.head]!;
       body ??= this.#build(0, rows);
       const answer = await this.#send(0, rows, body);
       if (answer === undefined) return;
       const { decision } = answer;
       if (decision.action === 'settle') {
-        this.#refusals.taken(this.#liveRows(rows) === 1 ? this.#series(this.#firstLive(rows)) : 0);
+        this.#refusals.taken(
+          this.queue.liveRows(rows) === 1 ? this.queue.seriesKey(this.queue.firstLive(rows)) : 0,
+        );
         this.#remember(rows);
         taken = true;
         break;
@@ -317,7 +298,7 @@ export class Loop {
       if (decision.action === 'reject') {
         const verdict = this.#judge(decision, rows);
         if (verdict === 'halve') {
-          this.#note(REFUSED, 0, rows);
+          this.queue.note(REFUSED, 0, rows);
           this.#inFlight = Math.min(rows, this.#refusals.limit);
           this.attempts = 0;
           this.holding = false;
@@ -329,18 +310,18 @@ export class Loop {
           await this.#giveUp(rows, decision, answer.cause);
           break;
         }
-        this.#note(REFUSED, 0, rows);
+        this.queue.note(REFUSED, 0, rows);
         body = undefined;
         if (await this.#takesOthers(decision.fault)) continue;
         const waitMs = backoffMs(this.attempts, host.settings, host.random());
         failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs };
       } else {
-        if (decision.maybeDelivered && resent !== UNKNOWN) this.#note(UNKNOWN, 0, rows);
+        if (decision.maybeDelivered && resent !== UNKNOWN) this.queue.note(UNKNOWN, 0, rows);
         failure = { ...decision, words: answer.words };
       }
       await this.#wait(failure, rows);
     }
-    if (this.#over && this.#liveRows(this.#inFlight) > 0 && !taken) return;
+    if (this.#over && this.queue.liveRows(this.#inFlight) > 0 && !taken) return;
     this.#finish(taken);
   }
 
@@ -381,7 +362,7 @@ export class Loop {
     stats.add('requests', 1);
     stats.add('bytesSent', body.length);
     if (metadata) stats.add('metadataBytesSent', body.length);
-    if (known !== FRESH) stats.add('resentRows', this.#liveRows(rows, from));
+    if (known !== FRESH) stats.add('resentRows', this.queue.liveRows(rows, from));
     const sent = { attempt: this.attempts, resent: known === UNKNOWN };
     const decision = decide(outcome, sent, host.settings, host.random(), host.now());
     if (decision.action === 'settle') host.taken++;
@@ -394,7 +375,7 @@ export class Loop {
     this.attempts++;
     this.holding = failure.action === 'hold';
     host.stats.add(this.holding ? 'holds' : 'retries', 1);
-    const kinds = this.#liveByKind(0, rows);
+    const kinds = this.queue.liveByKind(0, rows);
     for (let kind = 0; kind < KINDS; kind++) host.stats.addRetried(kind, kinds[kind]!);
     host.failed(this, failure);
     this.#pause = new AbortController();
@@ -405,24 +386,16 @@ export class Loop {
 
   #judge(decision: Extract<Decision, { action: 'reject' }>, rows: number): Verdict {
     const { queue } = this;
-    const first = this.#firstLive(rows);
+    const first = this.queue.firstLive(rows);
     return this.#refusals.judge(
       {
         fault: decision.fault,
-        rows: this.#liveRows(rows) === 1 ? 1 : rows,
+        rows: this.queue.liveRows(rows) === 1 ? 1 : rows,
         row: queue.context.segment * 2 ** 32 + queue.row[(queue.head + first) & queue.mask]!,
-        series: this.#series(first),
+        series: this.queue.seriesKey(first),
       },
       this.#host.taken,
     );
-  }
-
-  /** The first row that is sent. */
-  #firstLive(rows: number): number {
-    const { head, mask, skip } = this.queue;
-    let i = 0;
-    while (i < rows - 1 && skip[(head + i) & mask] !== LIVE) i++;
-    return i;
   }
 
   /**
@@ -434,14 +407,14 @@ export class Loop {
     const { queue } = this;
     const { ttlMs } = this.#host.settings;
     const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : this.#host.now() - ttlMs;
-    const seen = this.#shardsOf(this.#inFlight);
+    const seen = this.queue.shardsOf(this.#inFlight);
     let probes = 0;
     for (let i = this.#inFlight; i < queue.length && probes < MOST_PROBES && !this.#over; i++) {
       const at = (queue.head + i) & queue.mask;
       const shard = queue.shard[at]!;
       if (queue.skip[at] === SETTLED || seen.has(shard)) continue;
       seen.add(shard);
-      if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.#series(i))) continue;
+      if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.queue.seriesKey(i))) continue;
       if (this.#silent.has(shard) || (queue.kind[at] !== METADATA && queue.timeMs(at) < oldest)) continue;
       probes++;
       const answer = await this.#send(i, 1, this.#build(i, 1));
@@ -452,10 +425,10 @@ export class Loop {
         return true;
       }
       if (decision.action !== 'reject') {
-        if (decision.maybeDelivered && queue.resent[at] !== UNKNOWN) this.#note(UNKNOWN, i, 1);
+        if (decision.maybeDelivered && queue.resent[at] !== UNKNOWN) this.queue.note(UNKNOWN, i, 1);
         return false;
       }
-      this.#note(REFUSED, i, 1);
+      this.queue.note(REFUSED, i, 1);
       this.#silent.add(shard);
       if (decision.fault === 'old' && fault !== 'old') {
         // Other words for another row: it is the rows that are looked at.
@@ -505,7 +478,7 @@ export class Loop {
       const letters = lettersOf(queue, rows, (i) => this.#build(i, 1));
       await host.kept({ reason, cause, words, atMs: host.now(), letters });
     }
-    const series = this.#series(this.#firstLive(rows));
+    const series = this.queue.seriesKey(this.queue.firstLive(rows));
     let refused = 0;
     for (let i = 0; i < rows; i++) {
       const at = (queue.head + i) & queue.mask;
@@ -528,16 +501,6 @@ export class Loop {
     if (this.#body.length < bytes.length) this.#body = new Uint8Array(bytes.length + (bytes.length >> 2));
     this.#body.set(bytes);
     return this.#body.subarray(0, bytes.length);
-  }
-
-  /** What is known of rows that were sent, and not taken. */
-  #note(resent: typeof UNKNOWN | typeof REFUSED, from: number, rows: number): void {
-    const { queue } = this;
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      // Of what may have been taken before, a refusal says nothing.
-      if (queue.resent[at] !== UNKNOWN) queue.resent[at] = resent;
-    }
   }
 
   /** Marks the first rows that are past their TTL, or to be dropped, to be left out; true when there were new ones. */
@@ -565,13 +528,6 @@ export class Loop {
     return found;
   }
 
-  #liveRows(rows: number, from = 0): number {
-    const { queue } = this;
-    let live = 0;
-    for (let i = from; i < from + rows; i++) if (queue.skip[(queue.head + i) & queue.mask] === LIVE) live++;
-    return live;
-  }
-
   /** Counts rows as what became of them; those that are live were delivered. */
   #count(from: number, rows: number): void {
     const { queue } = this;
@@ -584,7 +540,7 @@ export class Loop {
       if (skip !== LIVE) stats.addLost(reasonOf(skip), queue.kind[at]!, 1);
       else newestMs = Math.max(newestMs, queue.timeMs(at));
     }
-    const kinds = this.#liveByKind(from, rows);
+    const kinds = this.queue.liveByKind(from, rows);
     let live = 0;
     for (let kind = 0; kind < KINDS; kind++) {
       live += kinds[kind]!;
@@ -593,16 +549,6 @@ export class Loop {
     if (live === 0) return;
     if (newestMs > stats.get('highestSentMs')) stats.set('highestSentMs', newestMs);
     stats.observeDelay(Math.max(0, this.#host.now() - this.#host.committedMs(this)) / 1000, live);
-  }
-
-  #liveByKind(from: number, rows: number): number[] {
-    const kinds = new Array<number>(KINDS).fill(0);
-    const { queue } = this;
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] === LIVE) kinds[queue.kind[at]!]!++;
-    }
-    return kinds;
   }
 }
 

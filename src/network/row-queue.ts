@@ -1,5 +1,5 @@
 import type { OutgoingRows } from '../protocol/emit-v1.ts';
-import { type Payload, SAMPLE } from '../serialization/rows.ts';
+import { KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
 
@@ -148,6 +148,58 @@ export class RowQueue implements OutgoingRows {
       if (this.payload.length === 0) this.payload = new Array<undefined>(this.mask + 1).fill(undefined);
       this.payload[at] = payload;
       this.payloadBytes += payload?.bytes.length ?? 0;
+    }
+  }
+
+  /** Rows among `rows` from row `from` on that are to be sent. */
+  liveRows(rows: number, from = 0): number {
+    let live = 0;
+    for (let i = from; i < from + rows; i++) if (this.skip[(this.head + i) & this.mask] === LIVE) live++;
+    return live;
+  }
+
+  /** The same by kind. */
+  liveByKind(from: number, rows: number): number[] {
+    const kinds = new Array<number>(KINDS).fill(0);
+    for (let i = from; i < from + rows; i++) {
+      const at = (this.head + i) & this.mask;
+      if (this.skip[at] === LIVE) kinds[this.kind[at]!]!++;
+    }
+    return kinds;
+  }
+
+  /** The first of the first `rows` rows that is to be sent; the last of them when none is. */
+  firstLive(rows: number): number {
+    let i = 0;
+    while (i < rows - 1 && this.skip[(this.head + i) & this.mask] !== LIVE) i++;
+    return i;
+  }
+
+  /** The shards of which a row that is not settled is among the first `rows`. */
+  shardsOf(rows: number): Set<number> {
+    const shards = new Set<number>();
+    for (let i = 0; i < rows; i++) {
+      const at = (this.head + i) & this.mask;
+      if (this.skip[at] !== SETTLED) shards.add(this.shard[at]!);
+    }
+    return shards;
+  }
+
+  /** The series of row `i` as a number that is the same in all segments; 0 for metadata. */
+  seriesKey(i: number): number {
+    const at = (this.head + i) & this.mask;
+    if (this.kind[at] === METADATA) return 0;
+    const { seriesHash } = this.contextAt(i).dictionary;
+    const series = this.series[at]!;
+    return seriesHash[2 * series]! * 2 ** 21 + (seriesHash[2 * series + 1]! >>> 11);
+  }
+
+  /** Notes of `rows` rows from row `from` on that they were sent, and not taken. */
+  note(resent: typeof UNKNOWN | typeof REFUSED, from: number, rows: number): void {
+    for (let i = from; i < from + rows; i++) {
+      const at = (this.head + i) & this.mask;
+      // Of what may have been taken before, a refusal says nothing.
+      if (this.resent[at] !== UNKNOWN) this.resent[at] = resent;
     }
   }
 
