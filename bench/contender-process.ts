@@ -8,7 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deathOf, stopChild } from './child.ts';
 import type { Contender, Site } from './contenders.ts';
 
-const READY_MS = 30_000;
+/** A start with a large backlog takes its time. */
+const READY_MS = 300_000;
+const POLL_MS = 10;
 
 export class ContenderProcess {
   readonly pid: number;
@@ -67,7 +69,7 @@ async function ready(url: string): Promise<void> {
     } catch {
       deadline.throwIfAborted();
     }
-    await sleep(50);
+    await sleep(POLL_MS);
   }
 }
 
