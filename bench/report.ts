@@ -1,5 +1,5 @@
 /**
- * The tables, as text and as Markdown: medians of the trials, and ratios to vmagent in the same run. A step has a
+ * The tables, as text and as Markdown: medians of the trials, and ratios to a peer in the same run. A step has a
  * row per measure and a column per contender; a sweep has a row per step and contender, and the brief measures.
  */
 import type { Name } from './contenders.ts';
@@ -28,7 +28,8 @@ export interface Cell {
   readonly ratio: string;
 }
 
-const BASELINE: Name = 'vmagent';
+/** Ratios are to the first of them that takes part. */
+const BASELINES: readonly Name[] = ['vmagent', 'prometheus'];
 const GAP = '  ';
 
 export function stepTable(entries: readonly Entry[]): Table {
@@ -97,7 +98,7 @@ export function formatTrial(trial: TrialResult): string {
 }
 
 function cellOf(measure: Measure, { trials }: Entry, entries: readonly Entry[]): Cell {
-  const baseline = entries.find(({ name }) => name === BASELINE);
+  const [baseline] = BASELINES.flatMap((peer) => entries.filter(({ name }) => name === peer));
   const base = baseline && summaryOf(measure, baseline.trials);
   const value = summaryOf(measure, trials);
   const ratio = measure.pick || !value || !base ? '' : `${(value / base).toFixed(2)}x`;

@@ -27,11 +27,24 @@ const RUNS = 3;
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupt.abort());
-try {
-  process.exitCode = (await bench(parseOptions(process.argv.slice(2)), interrupt.signal)) ? 0 : 1;
-} catch (error) {
-  console.error(interrupt.signal.aborted ? 'interrupted' : error);
-  process.exitCode = 2;
+process.exitCode = await main(process.argv.slice(2), interrupt.signal);
+
+/** Returns the exit status: 1 when a trial failed, 2 when the bench could not run. */
+async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
+  let options: Options;
+  try {
+    options = parseOptions(args);
+  } catch (error) {
+    console.error(`${(error as Error).message}
+npm run bench -- --help lists the options`);
+    return 2;
+  }
+  try {
+    return (await bench(options, signal)) ? 0 : 1;
+  } catch (error) {
+    console.error(signal.aborted ? 'interrupted' : error);
+    return 2;
+  }
 }
 
 /** False when a trial failed. */
@@ -138,8 +151,15 @@ async function runStep(
 
 function describeLoad({ course, settings }: TrialOptions): string {
   const { series, samplesPerSeries, perRequest, connections, rate, backlogMb } = settings;
+  const { endpoints, answerMs, loops, lifetime } = settings;
   const amount = course === 'start' ? `until ${backlogMb} MB are on disk` : `x ${roundsOf(settings)} rounds`;
   const request = `${perRequest} a request${samplesPerSeries > 1 ? ` with ${samplesPerSeries} samples each` : ''}`;
   const speed = rate === 0 ? 'at full speed' : `at ${rate} samples/s`;
-  return `${series} series ${amount}, ${request}, ${connections} connections, ${speed}`;
+  const rest = [
+    lifetime > 0 && `pods that live for ${lifetime} scrapes`,
+    endpoints > 1 && `${endpoints} endpoints`,
+    answerMs > 0 && `which answer after ${answerMs} ms`,
+    loops > 0 && `${loops} loops each`,
+  ].filter((part) => part !== false);
+  return [`${series} series ${amount}`, request, `${connections} connections`, speed, ...rest].join(', ');
 }

@@ -36,9 +36,10 @@ export async function runStart(stage: Stage): Promise<TrialResult> {
   await sinks.tell('down');
   const { samples, backlogBytes } = await fill(stage);
   const starts: Start[] = [];
-  for (let i = 0; i < settings.starts; i++) {
+  while (starts.length < settings.starts) {
     await sinks.tell('up');
     starts.push(await start(stage));
+    if (starts.at(-1)?.firstDeliveryMs === undefined) break; // it would not deliver next time either
   }
   const sink = await sinks.tell('check');
   return { samples, endpoints: settings.endpoints, sink, drained: false, backlogBytes, starts };
