@@ -74,10 +74,15 @@ function spillway(name: Name, settings: readonly string[]): Contender {
   };
 }
 
-/** The commit that is measured, if this is a clone. */
+/** The commit that is measured, if this is a clone, and whether the program differs from it. */
 function commit(): string {
-  const git = spawnSync('git', ['describe', '--always', '--dirty'], { cwd: REPOSITORY, encoding: 'utf8' });
-  return git.status === 0 ? ` (${git.stdout.trim()})` : '';
+  const git = (...args: string[]): string => {
+    const { status, stdout } = spawnSync('git', args, { cwd: REPOSITORY, encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : '';
+  };
+  const head = git('rev-parse', '--short', 'HEAD');
+  const changed = git('status', '--porcelain', '--', 'src', 'package-lock.json') !== '';
+  return head === '' ? '' : ` (${head}${changed ? ', changed' : ''})`;
 }
 
 function vmagent(program: string): Contender {

@@ -16,8 +16,8 @@ export interface Start {
   readonly readyMs: number;
   /** To every endpoint; undefined if there was none for longer than anybody waits between two attempts. */
   readonly firstDeliveryMs: number | undefined;
-  /** Until the first delivery. */
-  readonly cpuSeconds: number;
+  /** Until the first delivery; undefined without one. */
+  readonly cpuSeconds: number | undefined;
   readonly peakRssBytes: number;
 }
 
@@ -75,8 +75,14 @@ async function start(stage: Stage): Promise<Start> {
       await sleep(POLL_MS);
       firstMs = (await stage.sinks.tell('tell')).firstMs;
     }
-    const used = { cpuSeconds: cpuSeconds(agent.pid), peakRssBytes: peakRssBytes(agent.pid) };
+    const delivered = firstMs > 0;
+    const result: Start = {
+      readyMs,
+      firstDeliveryMs: delivered ? firstMs - startedMs : undefined,
+      cpuSeconds: delivered ? cpuSeconds(agent.pid) : undefined,
+      peakRssBytes: peakRssBytes(agent.pid),
+    };
     await stage.sinks.tell('down');
-    return { readyMs, firstDeliveryMs: firstMs === 0 ? undefined : firstMs - startedMs, ...used };
+    return result;
   });
 }

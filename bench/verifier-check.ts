@@ -2,15 +2,18 @@
 import { SeriesSet } from './series.ts';
 import { SnappyDecompressor } from './snappy-uncompress.ts';
 import { Verifier } from './verifier.ts';
-import { Workload, type WorkloadOptions } from './workload.ts';
+import { CHURN_LABEL_BYTES, CHURN_NAME, Workload, type WorkloadOptions } from './workload.ts';
 
 const SERIES = 150;
 /** Enough for two requests with each series, and for pods that make way for others. */
 const REQUESTS_PER_SERIES = 6;
 
+/** Of the name in the label of churn: tag and length of the label, then of the name. */
+const CHURN_NAME_AT = 4;
+
 /** Throws when a fault goes unseen, or an untouched delivery is found fault with. */
 export function checkVerifier(kind: Omit<WorkloadOptions, 'series' | 'rounds' | 'perRequest'>): void {
-  const { samplesPerSeries = 1 } = kind;
+  const { samplesPerSeries = 1, lifetime = 0 } = kind;
   const rounds = REQUESTS_PER_SERIES * samplesPerSeries;
   const workload = Workload.fresh({ ...kind, series: new SeriesSet(SERIES), rounds, perRequest: SERIES });
   const decompressor = new SnappyDecompressor();
@@ -19,13 +22,17 @@ export function checkVerifier(kind: Omit<WorkloadOptions, 'series' | 'rounds' | 
   const whole = verify(workload, messages);
   expect(whole, 'an untouched delivery', { delivered: workload.samples });
 
-  // A message ends with a row, and that with its time, in seven bytes; what is before it is value or bucket.
+  // A message ends with a row, and that with its time in seven bytes, after eight of a value or some buckets.
   const [first, ...rest] = messages as [Buffer, ...Buffer[]];
-  for (const [part, at] of [
-    ['time', first.length - 4],
-    ['value or bucket', first.length - 9],
+  const end = first.length;
+  const places = [
+    ['time', end - 4],
+    ['high word of a value, or bucket', end - 9],
+    ['low word of a value, or bucket', end - 14],
     ['label', 20],
-  ] as const) {
+    ...(lifetime > 0 ? ([['generation', lastGenerationDigit(first)]] as const) : []),
+  ] as const;
+  for (const [part, at] of places) {
     const altered = Buffer.from(first);
     altered[at]! ^= 1;
     const found = verify(workload, [altered, ...rest]);
@@ -48,6 +55,10 @@ export function checkVerifier(kind: Omit<WorkloadOptions, 'series' | 'rounds' | 
     delivered: workload.samples,
     inversions,
   });
+}
+
+function lastGenerationDigit(message: Buffer): number {
+  return message.lastIndexOf(CHURN_NAME) - CHURN_NAME_AT + CHURN_LABEL_BYTES - 1;
 }
 
 /** Rows of the first request whose series has a newer one in a later request. */
