@@ -8,7 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { deathOf, stopChild } from './child.ts';
 import type { Contender, Site } from './contenders.ts';
 
-const READY_MS = 30_000;
+/** A start with a large backlog takes its time. */
+const READY_MS = 300_000;
+const POLL_MS = 10;
+const ANSWER_MS = 5000;
 
 export class ContenderProcess {
   readonly pid: number;
@@ -43,9 +46,11 @@ export class ContenderProcess {
     death.catch(() => {}); // expected once it was told to stop
     const origin = `http://127.0.0.1:${port}`;
     const running = new ContenderProcess(child, new URL('/api/v1/write', origin), death);
+    let failed = false;
     try {
-      await Promise.race([ready(`${origin}/-/ready`), death]);
+      await Promise.race([ready(`${origin}/-/ready`, () => failed), death]);
     } catch (error) {
+      failed = true;
       await running.stop();
       throw error;
     }
@@ -57,17 +62,23 @@ export class ContenderProcess {
   }
 }
 
-async function ready(url: string): Promise<void> {
-  const deadline = AbortSignal.timeout(READY_MS);
-  for (;;) {
-    try {
-      const response = await fetch(url, { signal: deadline });
-      await response.arrayBuffer();
-      if (response.ok) return;
-    } catch {
-      deadline.throwIfAborted();
-    }
-    await sleep(50);
+/** Asks until the answer is yes, or `givenUp` tells that nobody will wait for it any more. */
+async function ready(url: string, givenUp: () => boolean): Promise<void> {
+  const deadlineMs = performance.now() + READY_MS;
+  while (!givenUp()) {
+    if (performance.now() > deadlineMs) throw new Error(`not ready within ${READY_MS / 1000} s`);
+    if (await isReady(url)) return;
+    await sleep(POLL_MS);
+  }
+}
+
+async function isReady(url: string): Promise<boolean> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(ANSWER_MS) });
+    await response.arrayBuffer();
+    return response.ok;
+  } catch {
+    return false; // nobody listens there yet
   }
 }
 

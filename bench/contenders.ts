@@ -5,8 +5,10 @@ import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 
-export const NAMES = ['spillway', 'vmagent', 'prometheus'] as const;
+/** `spillway-typescript` is Spillway with the setting `kernel: typescript`; it takes part when it is asked for. */
+export const NAMES = ['spillway', 'spillway-typescript', 'vmagent', 'prometheus'] as const;
 export type Name = (typeof NAMES)[number];
+export const USUAL: readonly Name[] = ['spillway', 'vmagent', 'prometheus'];
 
 /** Where a contender is to run. */
 export interface Site {
@@ -15,7 +17,12 @@ export interface Site {
   readonly dataDir: string;
   /** To listen on, on loopback. */
   readonly port: number;
-  readonly sinkUrl: string;
+  /** The endpoints; each gets everything. */
+  readonly sinkUrls: readonly string[];
+  /** A fixed number of sending loops for each endpoint; what the contender chooses itself if undefined. */
+  readonly loops?: number | undefined;
+  /** The load has native histograms: some forward them only when they are told to. */
+  readonly histograms?: boolean;
 }
 
 export interface Contender {
@@ -34,7 +41,9 @@ const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 export function findContender(name: Name, path: string | undefined): Contender {
   switch (name) {
     case 'spillway':
-      return spillway();
+      return spillway(name, []);
+    case 'spillway-typescript':
+      return spillway(name, ['kernel: typescript']);
     case 'vmagent':
       return vmagent(
         path ?? onPath(name, 'apt-get install victoria-metrics, or github.com/VictoriaMetrics releases'),
@@ -44,21 +53,36 @@ export function findContender(name: Name, path: string | undefined): Contender {
   }
 }
 
-function spillway(): Contender {
+/** `settings` are lines of its configuration, beside what every trial needs. */
+function spillway(name: Name, settings: readonly string[]): Contender {
   const main = join(REPOSITORY, 'dist/main.js');
   if (!existsSync(main)) throw new Missing('not built; npm run build');
   return {
-    name: 'spillway',
-    version: JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).version,
-    command({ folder, dataDir, port, sinkUrl }) {
+    name,
+    version: `${JSON.parse(readFileSync(join(REPOSITORY, 'package.json'), 'utf8')).version}${commit()}`,
+    command({ folder, dataDir, port, sinkUrls, loops }) {
       const config = join(folder, 'spillway.yaml');
-      writeFileSync(
-        config,
-        `listen: 127.0.0.1:${port}\ndata_dir: ${dataDir}\nremote_write:\n  - name: sink\n    url: ${sinkUrl}\n`,
-      );
+      const lines = [
+        ...settings,
+        `listen: 127.0.0.1:${port}`,
+        `data_dir: ${dataDir}`,
+        ...remoteWrite(sinkUrls, queueConfig(loops)),
+      ];
+      writeFileSync(config, `${lines.join('\n')}\n`);
       return [process.execPath, main, 'run', '--config', config];
     },
   };
+}
+
+/** The commit that is measured, if this is a clone, and whether the program differs from it. */
+function commit(): string {
+  const git = (...args: string[]): string => {
+    const { status, stdout } = spawnSync('git', args, { cwd: REPOSITORY, encoding: 'utf8' });
+    return status === 0 ? stdout.trim() : '';
+  };
+  const head = git('rev-parse', '--short', 'HEAD');
+  const changed = git('status', '--porcelain', '--', 'src', 'package-lock.json') !== '';
+  return head === '' ? '' : ` (${head}${changed ? ', changed' : ''})`;
 }
 
 function vmagent(program: string): Contender {
@@ -68,10 +92,11 @@ function vmagent(program: string): Contender {
     name: 'vmagent',
     version:
       /v(\d+\.\d+\.\d+)/.exec(run(program, '-version'))?.[1] ?? packagedVersion(program, 'victoria-metrics'),
-    command: ({ dataDir, port, sinkUrl }) => [
+    command: ({ dataDir, port, sinkUrls, loops }) => [
       program,
       `-httpListenAddr=127.0.0.1:${port}`,
-      `-remoteWrite.url=${sinkUrl}`,
+      ...sinkUrls.map((url) => `-remoteWrite.url=${url}`),
+      ...(loops === undefined ? [] : [`-remoteWrite.queues=${loops}`]),
       `-remoteWrite.tmpDataPath=${dataDir}`,
       ...promProto,
     ],
@@ -83,9 +108,10 @@ function prometheus(program: string): Contender {
   return {
     name: 'prometheus',
     version: /version (\S+)/.exec(run(program, '--version'))?.[1] ?? 'unknown',
-    command({ folder, dataDir, port, sinkUrl }) {
+    command({ folder, dataDir, port, sinkUrls, loops, histograms }) {
       const config = join(folder, 'prometheus.yml');
-      writeFileSync(config, `remote_write:\n  - url: ${sinkUrl}\n`);
+      const settings = [...queueConfig(loops), ...(histograms ? ['send_native_histograms: true'] : [])];
+      writeFileSync(config, `${remoteWrite(sinkUrls, settings).join('\n')}\n`);
       return [
         program,
         agent,
@@ -96,6 +122,16 @@ function prometheus(program: string): Contender {
       ];
     },
   };
+}
+
+/** `remote_write` as Prometheus and Spillway take it, each endpoint with `settings`. */
+function remoteWrite(urls: readonly string[], settings: readonly string[]): string[] {
+  const endpoint = (url: string): string[] => [`- url: ${url}`, ...settings.map((line) => `  ${line}`)];
+  return ['remote_write:', ...urls.flatMap(endpoint)];
+}
+
+function queueConfig(loops: number | undefined): string[] {
+  return loops === undefined ? [] : [`queue_config: { min_shards: ${loops}, max_shards: ${loops} }`];
 }
 
 function onPath(program: string, howToGet: string): string {

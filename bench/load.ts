@@ -8,7 +8,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Client } from 'undici';
 
 export interface LoadOptions {
-  readonly url: URL;
   /** How many bodies there are, in order of time. */
   readonly requests: number;
   /** Body `i`, with chunk `i % chunks`: made beforehand where time is measured. */
@@ -44,18 +43,18 @@ export class Load {
     this.sentAt = new Float64Array(options.requests);
   }
 
-  /** Sends the bodies from `from` to `end` until each is acknowledged. Throws on any answer but 2xx and 503. */
-  async send(from = 0, end = this.ackMs.length): Promise<void> {
+  /** Sends the bodies from `from` to `end` to `url` until each is acknowledged. Throws on any answer but 2xx and 503. */
+  async send(url: URL, from = 0, end = this.ackMs.length): Promise<void> {
     const startMs = performance.now();
     const { connections } = this.#options;
     await Promise.all(
-      Array.from({ length: connections }, (_, number) => this.#connection(number, from, end)),
+      Array.from({ length: connections }, (_, number) => this.#connection(url, number, from, end)),
     );
     this.seconds += (performance.now() - startMs) / 1000;
   }
 
-  async #connection(number: number, from: number, end: number): Promise<void> {
-    const { url, body, chunks, connections, bodiesPerSecond = Number.POSITIVE_INFINITY } = this.#options;
+  async #connection(url: URL, number: number, from: number, end: number): Promise<void> {
+    const { body, chunks, connections, bodiesPerSecond = Number.POSITIVE_INFINITY } = this.#options;
     const client = new Client(url.origin);
     const startMs = performance.now();
     try {

@@ -27,6 +27,16 @@ export function peakRssBytes(pid: number): number {
   return bytes;
 }
 
+/** What `pid` and its descendants that are alive had written to disk, page cache that was never flushed included. */
+export function writtenBytes(pid: number): number {
+  let bytes = 0;
+  for (const member of tree(pid)) {
+    const io = readFileSync(`/proc/${member}/io`, 'latin1');
+    bytes += Number(/^write_bytes: (\d+)$/m.exec(io)?.[1] ?? 0);
+  }
+  return bytes;
+}
+
 /** The memory of the process `pid`: all that is resident, and of it what no file holds. */
 export function residentBytes(pid: number): { readonly rss: number; readonly anonymous: number } {
   const status = readFileSync(`/proc/${pid}/status`, 'latin1');

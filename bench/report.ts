@@ -1,6 +1,10 @@
-/** The table: a row per measure, a column per contender, medians of the trials and ratios to vmagent. */
+/**
+ * The tables, as text and as Markdown: medians of the trials, and ratios to a peer in the same run. A step has a
+ * row per measure and a column per contender; a sweep has a row per step and contender, and the brief measures.
+ */
 import type { Name } from './contenders.ts';
-import type { TrialResult } from './trial.ts';
+import { MEASURES, type Measure, summaryOf } from './measures.ts';
+import type { TrialResult } from './stage.ts';
 
 /** The trials of one contender. */
 export interface Entry {
@@ -9,109 +13,108 @@ export interface Entry {
   readonly failures: number;
 }
 
-interface Row {
-  readonly label: string;
-  readonly digits: number;
-  /** Undefined where the scenario does not have it. */
-  of(trial: TrialResult): number | undefined;
-  /** Losses are not averaged away. */
-  readonly pick?: 'worst';
+/** One step of a sweep: the value of what is varied, and who took part. */
+export interface SweepStep {
+  readonly value: number;
+  readonly entries: readonly Entry[];
 }
 
-const BASELINE: Name = 'vmagent';
+/** Header first. The cells of a line are as many as those of the header. */
+export type Table = readonly (readonly Cell[])[];
 
-const ROWS: readonly Row[] = [
-  { label: 'CPU-s per M samples', digits: 2, of: (t) => perMillion(t.cpuSeconds, t) },
-  { label: '  of it, draining', digits: 2, of: (t) => perMillion(t.drainCpuSeconds, t) },
-  { label: 'ingest, samples/s', digits: 0, of: (t) => t.samples / t.load.seconds },
-  { label: 'ack p50, ms', digits: 1, of: (t) => quantile(t.load.ackMs, 0.5) },
-  { label: 'ack p99, ms', digits: 1, of: (t) => quantile(t.load.ackMs, 0.99) },
-  { label: 'sent to delivered p50, ms', digits: 0, of: (t) => quantile(deliveryMs(t), 0.5) },
-  { label: 'sent to delivered p99, ms', digits: 0, of: (t) => quantile(deliveryMs(t), 0.99) },
-  { label: 'peak RSS, MB', digits: 0, of: (t) => t.peakRssBytes / 1e6 },
-  { label: 'disk, bytes per sample', digits: 1, of: (t) => t.diskBytes && t.diskBytes / t.samples },
-  { label: 'wire out, bytes per sample', digits: 1, of: (t) => per(t.sink.bytes, t.sink.rows) },
-  { label: 'wire out, samples/request', digits: 0, of: (t) => per(t.sink.rows, t.sink.requests) },
-  { label: 'recovery lag, s', digits: 1, of: recoveryLag },
-  { label: 'drain, samples/s', digits: 0, of: drainRate },
-  { label: '503 answers', digits: 0, of: (t) => t.load.retries, pick: 'worst' },
-  { label: 'samples lost', digits: 0, of: (t) => t.samples - t.sink.delivered, pick: 'worst' },
-  { label: 'samples twice', digits: 0, of: (t) => t.sink.duplicates, pick: 'worst' },
-  { label: 'samples out of order', digits: 0, of: (t) => t.sink.inversions, pick: 'worst' },
-  { label: 'samples altered', digits: 0, of: (t) => t.sink.wrong, pick: 'worst' },
-];
+export interface Cell {
+  readonly text: string;
+  /** To the baseline, such as `0.62x`; empty where it says nothing. */
+  readonly ratio: string;
+}
 
-const LABEL_WIDTH = 28;
-const VALUE_WIDTH = 12;
-const RATIO_WIDTH = 8;
+/** Ratios are to the first of them that takes part. */
+const BASELINES: readonly Name[] = ['vmagent', 'prometheus'];
+const GAP = '  ';
 
-/** The table as text, without a line end. */
-export function formatTable(entries: readonly Entry[]): string {
-  const baseline = entries.find(({ name }) => name === BASELINE);
-  const lines = ROWS.map((row) => {
-    const base = baseline && cellOf(row, baseline);
-    const cells = entries.map((entry) => {
-      const value = cellOf(row, entry);
-      const ratio = row.pick || !value || !base ? '' : `${(value / base).toFixed(2)}x`;
-      return formatNumber(value, row.digits).padStart(VALUE_WIDTH) + ratio.padStart(RATIO_WIDTH);
-    });
-    return row.label.padEnd(LABEL_WIDTH) + cells.join('');
-  });
-  const cell = (text: string): string => text.padStart(VALUE_WIDTH).padEnd(VALUE_WIDTH + RATIO_WIDTH);
-  const header = ''.padEnd(LABEL_WIDTH) + entries.map(({ name }) => cell(name)).join('');
-  const verdicts = entries.map(({ failures }) => cell(failures > 0 ? 'FAILED' : 'yes'));
-  return [header, ...lines, 'verified'.padEnd(LABEL_WIDTH) + verdicts.join('')]
-    .map((l) => l.trimEnd())
-    .join('\n');
+export function stepTable(entries: readonly Entry[]): Table {
+  const shown = MEASURES.filter((measure) => entries.some((entry) => isMeasured(measure, entry)));
+  return [
+    ['', ...entries.map(({ name }) => name)].map(plain),
+    ...shown.map((measure) => [
+      plain(measure.label),
+      ...entries.map((entry) => cellOf(measure, entry, entries)),
+    ]),
+    [plain('verified'), ...entries.map(verifiedCell)],
+  ];
+}
+
+/** `heading` names what is varied. */
+export function sweepTable(heading: string, steps: readonly SweepStep[]): Table {
+  const all = steps.flatMap(({ entries }) => entries);
+  const shown = MEASURES.filter(
+    (measure) => measure.brief && all.some((entry) => isMeasured(measure, entry)),
+  );
+  return [
+    [heading, 'agent', ...shown.map(({ label }) => label), 'verified'].map(plain),
+    ...steps.flatMap(({ value, entries }) =>
+      entries.map((entry) => [
+        plain(formatNumber(value, 0)),
+        plain(entry.name),
+        ...shown.map((measure) => cellOf(measure, entry, entries)),
+        verifiedCell(entry),
+      ]),
+    ),
+  ];
+}
+
+/** Without a line end. */
+export function asText(table: Table): string {
+  const widthOf = (column: number, of: (cell: Cell) => string): number =>
+    Math.max(...table.map((line) => of(line[column]!).length));
+  const line = (cells: readonly Cell[]): string =>
+    cells
+      .map(({ text, ratio }, column) => {
+        const width = widthOf(column, (cell) => cell.text);
+        const ratioWidth = widthOf(column, (cell) => cell.ratio);
+        if (column === 0) return text.padEnd(width);
+        return text.padStart(width) + (ratioWidth > 0 ? GAP + ratio.padStart(ratioWidth) : '');
+      })
+      .join(GAP)
+      .trimEnd();
+  return table.map(line).join('\n');
+}
+
+/** Without a line end. */
+export function asMarkdown(table: Table): string {
+  const line = (cells: readonly string[]): string => `| ${cells.join(' | ')} |`;
+  const [header, ...rows] = table.map((cells) =>
+    cells.map(({ text, ratio }) => (ratio === '' ? text : `${text} (${ratio})`)),
+  ) as [string[], ...string[][]];
+  const alignment = header.map((_, column) => (column === 0 ? '---' : '---:'));
+  return [header, alignment, ...rows].map(line).join('\n');
 }
 
 /** One trial on one line, for whoever watches, and to show the spread. */
 export function formatTrial(trial: TrialResult): string {
-  return ROWS.slice(0, 5)
-    .filter((row) => row.of(trial) !== undefined)
-    .map((row) => `${row.label.trim()} ${formatNumber(row.of(trial), row.digits)}`)
+  return MEASURES.filter((measure) => measure.brief && measure.of(trial) !== undefined)
+    .map((measure) => `${measure.label} ${formatNumber(measure.of(trial), measure.digits)}`)
     .join('; ');
 }
 
-function cellOf(row: Row, { trials }: Entry): number | undefined {
-  const values = trials.map((trial) => row.of(trial)).filter((value) => value !== undefined);
-  if (values.length === 0) return undefined;
-  values.sort((a, b) => a - b);
-  return row.pick === 'worst' ? values.at(-1) : median(values);
+function cellOf(measure: Measure, { trials }: Entry, entries: readonly Entry[]): Cell {
+  const [baseline] = BASELINES.flatMap((peer) => entries.filter(({ name }) => name === peer));
+  const base = baseline && summaryOf(measure, baseline.trials);
+  const value = summaryOf(measure, trials);
+  const ratio = measure.pick || !value || !base ? '' : `${(value / base).toFixed(2)}x`;
+  return { text: formatNumber(value, measure.digits), ratio };
 }
 
-function median(sorted: readonly number[]): number {
-  const middle = sorted.length >>> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
+function isMeasured(measure: Measure, { trials }: Entry): boolean {
+  return summaryOf(measure, trials) !== undefined;
 }
 
-function quantile(values: Float64Array | undefined, q: number): number | undefined {
-  return values?.toSorted()[Math.ceil(q * values.length) - 1];
+function verifiedCell({ failures }: Entry): Cell {
+  return plain(failures > 0 ? 'FAILED' : 'yes');
 }
 
-/** By request: from its sending to the arrival of the last of its samples. */
-function deliveryMs({ load, sink, returnedMs }: TrialResult): Float64Array | undefined {
-  if (returnedMs !== undefined) return undefined;
-  return load.sentAt.map((sentAt, i) => sink.arrivedAt[i]! - sentAt).filter((ms) => ms >= 0);
-}
-
-/** From the return of the endpoint to the first delivery. */
-function recoveryLag({ sink, returnedMs }: TrialResult): number | undefined {
-  if (returnedMs === undefined || sink.requests === 0) return undefined;
-  return (sink.firstMs - returnedMs) / 1000;
-}
-
-function drainRate({ sink, returnedMs }: TrialResult): number | undefined {
-  return returnedMs === undefined ? undefined : per(sink.rows, (sink.lastMs - sink.firstMs) / 1000);
-}
-
-function perMillion(seconds: number | undefined, { samples }: TrialResult): number | undefined {
-  return seconds === undefined ? undefined : seconds / (samples / 1e6);
-}
-
-/** Undefined when there is nothing to divide by: nothing was delivered. */
-function per(amount: number, parts: number): number | undefined {
-  return parts === 0 ? undefined : amount / parts;
+function plain(text: string): Cell {
+  return { text, ratio: '' };
 }
 
 function formatNumber(value: number | undefined, digits: number): string {

@@ -2,62 +2,84 @@
  * The bench of the whole agent beside its peers: the same load through each, every sample checked at the far
  * end. See README.md for what the numbers mean.
  */
-import { availableParallelism, cpus, release, tmpdir, totalmem } from 'node:os';
-import { type Contender, findContender, Missing } from './contenders.ts';
-import { type Options, parseOptions } from './options.ts';
-import { type Entry, formatTable, formatTrial } from './report.ts';
+import { type Contender, findContender, Missing, type Name } from './contenders.ts';
+import { describeMachine } from './machine.ts';
+import { helpText, type Options, parseOptions } from './options.ts';
+import { writePage } from './page.ts';
+import {
+  asMarkdown,
+  asText,
+  type Entry,
+  formatTrial,
+  type SweepStep,
+  stepTable,
+  sweepTable,
+  type Table,
+} from './report.ts';
+import { flagOf, roundsOf, type Scenario, type Step, stepsOf } from './scenarios.ts';
 import { selfCheck } from './self-check.ts';
 import { SeriesSet } from './series.ts';
-import { runTrial, type TrialOptions, type TrialResult } from './trial.ts';
+import type { TrialResult } from './stage.ts';
+import { runTrial, type TrialOptions } from './trial.ts';
 import { faultOf } from './verdict.ts';
+
+const RUNS = 3;
 
 const interrupt = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => interrupt.abort());
-try {
-  process.exitCode = (await bench(parseOptions(process.argv.slice(2)), interrupt.signal)) ? 0 : 1;
-} catch (error) {
-  console.error(interrupt.signal.aborted ? 'interrupted' : error);
-  process.exitCode = 2;
+process.exitCode = await main(process.argv.slice(2), interrupt.signal);
+
+/** Returns the exit status: 1 when a trial failed, 2 when the bench could not run. */
+async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
+  let options: Options;
+  try {
+    options = parseOptions(args);
+  } catch (error) {
+    console.error(`${(error as Error).message}
+npm run bench -- --help lists the options`);
+    return 2;
+  }
+  try {
+    return (await bench(options, signal)) ? 0 : 1;
+  } catch (error) {
+    console.error(signal.aborted ? 'interrupted' : error);
+    return 2;
+  }
 }
 
+/** False when a trial failed. */
 async function bench(options: Options, signal: AbortSignal): Promise<boolean> {
-  const { runs, scenario } = options;
-  const contenders = options.only.flatMap((name) => find(name, options));
-  const trialOptions: TrialOptions = { ...options, series: new SeriesSet(options.series) };
-
-  console.log(describeLoad(options));
-  console.log(describeMachine());
-  console.log(contenders.map(({ name, version }) => `${name} ${version}`).join(', '));
-  const own = await selfCheck(trialOptions, signal);
-  console.log(`load straight into the sink: ${Math.round(own).toLocaleString('en-US')} samples/s\n`);
-
-  const entries = contenders.map((contender) => ({ contender, trials: [] as TrialResult[], failures: 0 }));
-  for (let run = 1; run <= runs; run++) {
-    for (const entry of entries) {
-      const { contender, trials } = entry;
-      const title = `${scenario} ${run}/${runs} ${contender.name}`;
-      try {
-        const trial = await runTrial(contender, trialOptions, signal);
-        trials.push(trial);
-        const fault = faultOf(contender.name, trial);
-        if (fault !== undefined) entry.failures++;
-        console.log(`${title}: ${formatTrial(trial)}${fault === undefined ? '' : `; FAILED: ${fault}`}`);
-      } catch (error) {
-        signal.throwIfAborted();
-        entry.failures++;
-        console.log(`${title}: FAILED: ${error instanceof Error ? error.message : error}`);
-      }
-    }
+  if (options.help) {
+    console.log(helpText());
+    return true;
   }
-  const table = entries.map(({ contender, ...entry }): Entry => ({ name: contender.name, ...entry }));
-  console.log(`\n${formatTable(table)}`);
-  return entries.every(({ failures }) => failures === 0);
+  const contenders =
+    options.scenarios.length === 0 ? [] : options.only.flatMap((name) => find(name, options));
+  const machine = describeMachine();
+  let passed = true;
+  if (options.writeDocs) writePage(new Map()); // the texts, also of what is not measured
+  for (const scenario of options.scenarios) {
+    const present = contenders.filter(({ name }) => takesPart(name, scenario));
+    const conditions = `${machine}. ${present.map(({ name, version }) => `${name} ${version}`).join(', ')}.`;
+    console.log(`${scenario.title} (${scenario.name})\n${conditions}`);
+    const runs = options.runs ?? scenario.runs ?? RUNS;
+    const { table, failures } = await runScenario(scenario, present, runs, signal);
+    console.log(`${asText(table)}\n`);
+    passed &&= failures === 0;
+    if (!options.writeDocs) continue;
+    const command = `npm run bench:${scenario.name}${options.repeat === '' ? '' : ` -- ${options.repeat}`}`;
+    const date = new Date().toISOString().slice(0, 10);
+    const figures = [`    ${command}`, `${date}, medians of ${runs}. ${conditions}`, asMarkdown(table)];
+    writePage(new Map([[scenario.name, figures.join('\n\n')]]));
+  }
+  return passed;
 }
 
 /** The contender, or nothing but a line that says how to get it. */
-function find(name: Contender['name'], { programs }: Options): Contender[] {
+function find(name: Name, { programs }: Options): Contender[] {
   try {
-    return [findContender(name, programs[name])];
+    const peer = name === 'vmagent' || name === 'prometheus';
+    return [findContender(name, peer ? programs[name] : undefined)];
   } catch (error) {
     if (!(error instanceof Missing)) throw error;
     console.log(`${name} takes no part: ${error.message}`);
@@ -65,16 +87,79 @@ function find(name: Contender['name'], { programs }: Options): Contender[] {
   }
 }
 
-function describeLoad({ series, rounds, perRequest, connections, runs, scenario, rate }: Options): string {
-  const speed = rate === undefined ? 'at full speed' : `at ${rate} samples/s`;
-  return (
-    `Scenario ${scenario}: ${series} series x ${rounds} rounds, ${perRequest} a request, ` +
-    `${connections} connections, ${speed}; medians of ${runs}`
-  );
+function takesPart(name: Name, { leftOut = {} }: Scenario): boolean {
+  const reason = leftOut[name];
+  if (reason !== undefined) console.log(`${name} takes no part: ${reason}`);
+  return reason === undefined;
 }
 
-function describeMachine(): string {
-  const memory = `${Math.round(totalmem() / 2 ** 30)} GB`;
-  const cores = `${availableParallelism()} cores`;
-  return `${cpus()[0]?.model}, ${cores}, ${memory}; Linux ${release()}, node ${process.version}; data in ${tmpdir()}`;
+async function runScenario(
+  scenario: Scenario,
+  contenders: readonly Contender[],
+  runs: number,
+  signal: AbortSignal,
+): Promise<{ table: Table; failures: number }> {
+  const steps: SweepStep[] = [];
+  let heading = '';
+  for (const step of stepsOf(scenario.settings)) {
+    const entries = await runStep(scenario, step, contenders, runs, signal);
+    if (step.varied !== undefined) {
+      heading = flagOf(step.varied.setting);
+      console.log(`${asText(stepTable(entries))}\n`);
+    }
+    steps.push({ value: step.varied?.value ?? 0, entries });
+  }
+  const all = steps.flatMap(({ entries }) => entries);
+  const table = heading === '' ? stepTable(all) : sweepTable(heading, steps);
+  return { table, failures: all.reduce((total, entry) => total + entry.failures, 0) };
+}
+
+async function runStep(
+  { name, course, rows }: Scenario,
+  { settings, varied }: Step,
+  contenders: readonly Contender[],
+  runs: number,
+  signal: AbortSignal,
+): Promise<Entry[]> {
+  const options: TrialOptions = { course, rows, settings, series: new SeriesSet(settings.series) };
+  console.log(`${describeLoad(options)}; medians of ${runs}`);
+  const own = await selfCheck(options, signal);
+  console.log(`load straight into the sink: ${Math.round(own).toLocaleString('en-US')} samples/s\n`);
+
+  const results = contenders.map((contender) => ({ contender, trials: [] as TrialResult[], failures: 0 }));
+  for (let run = 1; run <= runs; run++) {
+    for (const result of results) {
+      const { contender, trials } = result;
+      const value = varied === undefined ? '' : ` ${flagOf(varied.setting)} ${varied.value}`;
+      const title = `${name}${value} ${run}/${runs} ${contender.name}`;
+      try {
+        const trial = await runTrial(contender, options, signal);
+        trials.push(trial);
+        const fault = faultOf(contender.name, trial);
+        if (fault !== undefined) result.failures++;
+        console.log(`${title}: ${formatTrial(trial)}${fault === undefined ? '' : `; FAILED: ${fault}`}`);
+      } catch (error) {
+        signal.throwIfAborted();
+        result.failures++;
+        console.log(`${title}: FAILED: ${error instanceof Error ? error.message : error}`);
+      }
+    }
+  }
+  console.log();
+  return results.map(({ contender, ...result }): Entry => ({ name: contender.name, ...result }));
+}
+
+function describeLoad({ course, settings }: TrialOptions): string {
+  const { series, samplesPerSeries, perRequest, connections, rate, backlogMb } = settings;
+  const { endpoints, answerMs, loops, lifetime } = settings;
+  const amount = course === 'start' ? `until ${backlogMb} MB are on disk` : `x ${roundsOf(settings)} rounds`;
+  const request = `${perRequest} a request${samplesPerSeries > 1 ? ` with ${samplesPerSeries} samples each` : ''}`;
+  const speed = rate === 0 ? 'at full speed' : `at ${rate} samples/s`;
+  const rest = [
+    lifetime > 0 && `pods that live for ${lifetime} scrapes`,
+    endpoints > 1 && `${endpoints} endpoints`,
+    answerMs > 0 && `which answer after ${answerMs} ms`,
+    loops > 0 && `${loops} loops each`,
+  ].filter((part) => part !== false);
+  return [`${series} series ${amount}`, request, `${connections} connections`, speed, ...rest].join(', ');
 }

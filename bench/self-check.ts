@@ -5,28 +5,35 @@ import { mix } from './series.ts';
 import { SinkProcess } from './sink-process.ts';
 import { SnappyCompressor } from './snappy-compress.ts';
 import { SnappyDecompressor } from './snappy-uncompress.ts';
-import type { TrialOptions } from './trial.ts';
+import { type TrialOptions, workloadOf } from './trial.ts';
+import { checkVerifier } from './verifier-check.ts';
 import { Workload } from './workload.ts';
 
+/** A backlog may be of billions; the check needs no more than this, but all series once. */
+const MOST_SAMPLES = 2_000_000;
+
 /**
- * Holds our snappy against snappyjs, then sends the workload straight into the sink, which must find every
+ * Holds our snappy against snappyjs and the verifier against deliveries with faults, then sends the workload straight into the sink, which must find every
  * sample. Returns the samples per second of that: what the bench itself can do. Throws if anything is off.
  */
 export async function selfCheck(options: TrialOptions, signal: AbortSignal): Promise<number> {
-  const workload = Workload.fresh(options);
+  const whole = workloadOf(options);
+  const { series, samplesPerSeries, connections } = options.settings;
+  const most = Math.max(1, Math.floor(MOST_SAMPLES / series / samplesPerSeries)) * samplesPerSeries;
+  const workload = Workload.fresh({ ...whole, rounds: Math.min(whole.rounds, most) });
   const bodies = workload.bodies();
+  checkVerifier(whole);
   checkSnappy(new SnappyDecompressor().uncompress(bodies[0]!));
-  const sink = await SinkProcess.start(workload.shape, signal);
+  const sink = await SinkProcess.start({ shape: workload.shape }, signal);
   try {
     const load = new Load({
-      url: sink.writeUrl,
       requests: bodies.length,
       body: (index) => bodies[index]!,
       chunks: workload.chunks,
-      connections: options.connections,
+      connections,
       bodiesPerSecond: undefined,
     });
-    await Promise.race([load.send(), sink.death]);
+    await Promise.race([load.send(sink.writeUrl), sink.death]);
     const { rows, delivered, inversions, wrong } = await sink.tell('check');
     if (delivered !== workload.samples || rows !== delivered || inversions !== 0) {
       const found = `${rows} rows, ${delivered} samples, ${wrong} wrong, ${inversions} out of order`;

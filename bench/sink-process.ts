@@ -3,8 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { deathOf, stopChild } from './child.ts';
-import type { Command, SinkReport } from './sink.ts';
-import type { Shape } from './workload.ts';
+import type { Command, SinkOptions, SinkReport } from './sink.ts';
 
 export class SinkProcess {
   readonly writeUrl: URL;
@@ -19,9 +18,9 @@ export class SinkProcess {
   }
 
   /** Starts a sink that is up; `signal` ends it. */
-  static async start(shape: Shape, signal: AbortSignal): Promise<SinkProcess> {
+  static async start(options: SinkOptions, signal: AbortSignal): Promise<SinkProcess> {
     const program = fileURLToPath(new URL('./sink.js', import.meta.url));
-    const child = fork(program, [JSON.stringify(shape)], { serialization: 'advanced', signal });
+    const child = fork(program, [JSON.stringify(options)], { serialization: 'advanced', signal });
     const death = deathOf(child, 'sink');
     const { port } = await Promise.race([tell(child, 'up'), death]);
     return new SinkProcess(child, death, port);

@@ -17,12 +17,20 @@ import { type Shape, Workload } from './workload.ts';
 /** `check` is answered when all that has come is checked, the others at once. */
 export type Command = 'up' | 'down' | 'tell' | 'check';
 
+/** How a sink behaves. */
+export interface SinkOptions {
+  readonly shape: Shape;
+  /** Between a request and its answer; 0 unless it is said. */
+  readonly answerMs?: number;
+}
+
 /** What the sink tells, once after each command. Times are ms since the epoch, 0 for never. */
 export interface SinkReport {
   readonly port: number;
   readonly requests: number;
   /** Of request bodies, as they came. */
   readonly bytes: number;
+  /** The first since it was last told to be up. */
   readonly firstMs: number;
   readonly lastMs: number;
   /** From here on: of what is checked. */
@@ -31,14 +39,14 @@ export interface SinkReport {
   readonly duplicates: number;
   readonly inversions: number;
   readonly wrong: number;
-  /** By request body of the workload: when its last row came. */
+  /** By request body of the workload: when its last row came. Empty but in the answer to `check`. */
   readonly arrivedAt: Float64Array;
 }
 
 /** More than a run of ten million samples; beyond it, bodies are checked as they come. */
 const MAX_UNCHECKED_BYTES = 1 << 30;
 
-const shape = JSON.parse(process.argv[2]!) as Shape;
+const { shape, answerMs = 0 } = JSON.parse(process.argv[2]!) as SinkOptions;
 const verifier = new Verifier(new Workload(shape));
 const decompressor = new SnappyDecompressor();
 const unchecked: { readonly body: Buffer; readonly arrivedMs: number }[] = [];
@@ -56,7 +64,8 @@ function receive(request: IncomingMessage, response: ServerResponse): void {
   const chunks: Buffer[] = [];
   request.on('data', (chunk: Buffer) => chunks.push(chunk));
   request.on('end', () => {
-    response.writeHead(204).end();
+    if (answerMs === 0) response.writeHead(204).end();
+    else setTimeout(() => response.writeHead(204).end(), answerMs);
     const body = Buffer.concat(chunks);
     lastMs = Date.now();
     firstMs ||= lastMs;
@@ -78,6 +87,7 @@ function checkOldest(): void {
 async function obey(command: Command): Promise<void> {
   switch (command) {
     case 'up':
+      firstMs = 0;
       await once(server.listen(port, '127.0.0.1'), 'listening');
       port = (server.address() as AddressInfo).port;
       break;
@@ -94,7 +104,8 @@ async function obey(command: Command): Promise<void> {
     case 'tell':
       break;
   }
-  const { rows, delivered, duplicates, inversions, wrong, arrivedAt } = verifier;
+  const { rows, delivered, duplicates, inversions, wrong } = verifier;
+  const arrivedAt = command === 'check' ? verifier.arrivedAt : new Float64Array(0);
   const report: SinkReport = {
     ...{ port, requests, bytes, firstMs, lastMs },
     ...{ rows, delivered, duplicates, inversions, wrong, arrivedAt },

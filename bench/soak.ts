@@ -84,7 +84,12 @@ function parse(args: readonly string[]): Options {
 async function soak(options: Options, signal: AbortSignal): Promise<boolean> {
   const { minutes, rate, churn, perRequest } = options;
   const rounds = Math.ceil((minutes * 60 * rate) / options.series);
-  const workload = Workload.fresh({ series: new SeriesSet(options.series), rounds, perRequest, churn });
+  const workload = Workload.fresh({
+    series: new SeriesSet(options.series),
+    rounds,
+    perRequest,
+    lifetime: churn ? 1 : 0,
+  });
   const kind = churn ? 'new in each scrape' : 'the same in each scrape';
   console.log(
     `${workload.samples} samples: ${rounds} scrapes of ${options.series} series, ${kind}; ${rate}/s`,
@@ -96,11 +101,11 @@ async function soak(options: Options, signal: AbortSignal): Promise<boolean> {
   try {
     const dataDir = join(folder, 'data');
     await mkdir(dataDir);
-    sink = await SinkProcess.start(workload.shape, signal);
-    const sinkUrl = sink.writeUrl.href;
+    sink = await SinkProcess.start({ shape: workload.shape }, signal);
+    const sinkUrls = [sink.writeUrl.href];
     agent = await ContenderProcess.start(
       findContender('spillway', undefined),
-      { folder, dataDir, sinkUrl },
+      { folder, dataDir, sinkUrls },
       signal,
     );
     return await Promise.race([
@@ -127,7 +132,6 @@ async function run(stage: Stage, signal: AbortSignal): Promise<boolean> {
   const { workload, rate, sink, agent, dataDir } = stage;
   await sink.tell('down');
   const load = new Load({
-    url: agent.writeUrl,
     requests: workload.requests,
     body: (index) => workload.body(index),
     chunks: workload.chunks,
@@ -135,7 +139,7 @@ async function run(stage: Stage, signal: AbortSignal): Promise<boolean> {
     bodiesPerSecond: rate / workload.shape.perRequest,
   });
   let loading = true;
-  const sent = load.send().finally(() => {
+  const sent = load.send(agent.writeUrl).finally(() => {
     loading = false;
   });
   const outage = await watch('outage', stage, signal, async () => loading);

@@ -6,13 +6,14 @@
  * its own; only where that fails is the label block hashed and looked up. Labels are expected sorted by name
  * and encoded as everybody encodes them; any other bytes count as wrong.
  */
-import { CHURN_LABEL_BYTES, CHURN_NAME, type Workload } from './workload.ts';
+import { MAX_HISTOGRAM_BYTES } from './histogram.ts';
+import { CHURN_LABEL_BYTES, CHURN_NAME, HISTOGRAM_TAG, SAMPLE_TAG, type Workload } from './workload.ts';
 
 const TIMESERIES = 0x0a;
 const LABEL = 0x0a;
-const SAMPLE = 0x12;
 const VALUE = 0x09;
 const TIMESTAMP = 0x10;
+const HISTOGRAM_TIMESTAMP = 0x78;
 
 export class Verifier {
   /** Rows seen, also those seen before. */
@@ -28,6 +29,7 @@ export class Verifier {
   readonly arrivedAt: Float64Array;
 
   readonly #workload: Workload;
+  /** By row, those of a round side by side. */
   readonly #seen: Uint8Array;
   readonly #newestRound: Int32Array;
   /** By series, the one that came after it the last time. */
@@ -38,13 +40,20 @@ export class Verifier {
   #message: Buffer = Buffer.alloc(0);
   #words: DataView = new DataView(this.#message.buffer);
   #at = 0;
-  /** The scrape that the label of churn of the series at hand names. */
-  #generation = -1;
+  /** What the label of churn of the series at hand says; 0 without churn. */
+  #generation = 0;
+  readonly #churns: boolean;
+  /** The tag behind the label block of a series of the set. */
+  readonly #behindBlock: number;
+  readonly #histogram: Buffer = Buffer.alloc(MAX_HISTOGRAM_BYTES);
 
   constructor(workload: Workload) {
     const { bytes, starts, count } = workload.series;
     this.#workload = workload;
-    this.arrivedAt = new Float64Array(workload.chunks * workload.shape.rounds);
+    this.#churns = workload.shape.lifetime > 0;
+    const rowTag = workload.shape.rows === 'floats' ? SAMPLE_TAG : HISTOGRAM_TAG;
+    this.#behindBlock = this.#churns ? LABEL : rowTag;
+    this.arrivedAt = new Float64Array(workload.requests);
     this.#seen = new Uint8Array(workload.samples);
     this.#newestRound = new Int32Array(count).fill(-1);
     this.#successor = Int32Array.from({ length: count }, (_, series) => (series + 1) % count);
@@ -83,10 +92,11 @@ export class Verifier {
     }
     const { starts } = this.#workload.series;
     if (series >= 0) this.#at += starts[series + 1]! - starts[series]!;
-    if (series >= 0 && this.#workload.shape.churn) this.#churnLabel();
+    if (series >= 0 && this.#churns) this.#churnLabel();
     while (this.#at < end) {
       const tag = this.#varint();
-      if (tag === SAMPLE) this.#sample(series, nowMs);
+      if (tag === SAMPLE_TAG) this.#sample(series, nowMs);
+      else if (tag === HISTOGRAM_TAG) this.#nativeHistogram(series, nowMs);
       else this.#skip(tag);
     }
     return series;
@@ -110,38 +120,80 @@ export class Verifier {
         this.#skip(tag);
       }
     }
-    this.#row(series, timestamp, low, high, nowMs);
+    const workload = this.#workload;
+    const round = this.#roundOf(series, timestamp);
+    let exact = round >= 0 && workload.shape.rows === 'floats';
+    if (exact) {
+      workload.setValue(series, round);
+      exact = low === workload.bits[0] && high === workload.bits[1];
+    }
+    this.#row(series, exact ? round : -1, nowMs);
   }
 
-  #row(series: number, timestamp: number, low: number, high: number, nowMs: number): void {
-    this.rows++;
+  #nativeHistogram(series: number, nowMs: number): void {
+    const length = this.#varint();
+    const start = this.#at;
+    const end = start + length;
+    let timestamp = 0;
+    while (this.#at < end) {
+      const tag = this.#varint();
+      if (tag === HISTOGRAM_TIMESTAMP) timestamp = this.#varint();
+      else this.#skip(tag);
+    }
     const workload = this.#workload;
-    const { startMs, stepMs, rounds, perRequest, churn } = workload.shape;
+    const round = this.#roundOf(series, timestamp);
+    let exact = round >= 0 && workload.shape.rows === 'histograms';
+    if (exact) {
+      const expected = workload.writeHistogram(this.#histogram, 0, series, round);
+      exact = this.#message.compare(this.#histogram, 0, expected, start, end) === 0;
+    }
+    this.#row(series, exact ? round : -1, nowMs);
+  }
+
+  /** The round in which `series` has `timestamp`, -1 if there is none or its labels are those of another one. */
+  #roundOf(series: number, timestamp: number): number {
+    const workload = this.#workload;
+    const { startMs, stepMs, rounds } = workload.shape;
     const round = Math.floor((timestamp - startMs) / stepMs);
-    if (series < 0 || round < 0 || round >= rounds || timestamp !== workload.timestampOf(series, round)) {
+    const known =
+      series >= 0 &&
+      round >= 0 &&
+      round < rounds &&
+      timestamp === workload.timestampOf(series, round) &&
+      workload.generationOf(series, round) === this.#generation;
+    return known ? round : -1;
+  }
+
+  /** Counts a row; `round` is -1 for one that is not in the workload. */
+  #row(series: number, round: number, nowMs: number): void {
+    this.rows++;
+    if (round < 0) {
       this.wrong++;
       return;
     }
-    workload.setValue(series, round);
-    if (churn && this.#generation !== round) {
-      this.wrong++;
-      return;
-    }
-    if (low !== workload.bits[0] || high !== workload.bits[1]) {
-      this.wrong++;
-      return;
-    }
-    const row = series * rounds + round;
+    const row = this.#rowOf(series, round);
     if (this.#seen[row] === 1) {
       this.duplicates++;
       return;
     }
     this.#seen[row] = 1;
     this.delivered++;
-    // With churn, scrapes are other series: there is no order between them.
-    if (round < this.#newestRound[series]! && !churn) this.inversions++;
-    else this.#newestRound[series] = round;
-    this.arrivedAt[round * workload.chunks + Math.floor(series / perRequest)] = nowMs;
+    if (round >= this.#newestRound[series]!) this.#newestRound[series] = round;
+    else if (this.#isOvertaken(series, round)) this.inversions++;
+    this.arrivedAt[this.#workload.bodyOf(series, round)] = nowMs;
+  }
+
+  /** Whether a newer row of the same generation was seen: between generations, which are other series, is no order. */
+  #isOvertaken(series: number, round: number): boolean {
+    for (let newer = round + 1; newer <= this.#newestRound[series]!; newer++) {
+      if (this.#workload.generationOf(series, newer) !== this.#generation) return false;
+      if (this.#seen[this.#rowOf(series, newer)] === 1) return true;
+    }
+    return false;
+  }
+
+  #rowOf(series: number, round: number): number {
+    return round * this.#workload.shape.series + series;
   }
 
   /** Takes the label of churn, which stands at the cursor. */
@@ -161,8 +213,7 @@ export class Verifier {
     const start = starts[series]!;
     const length = starts[series + 1]! - start;
     const at = this.#at;
-    const behind = this.#workload.shape.churn ? LABEL : SAMPLE;
-    if (at + length >= this.#message.length || this.#message[at + length] !== behind) return false;
+    if (at + length >= this.#message.length || this.#message[at + length] !== this.#behindBlock) return false;
     return this.#message.compare(bytes, start, start + length, at, at + length) === 0;
   }
 
@@ -170,7 +221,7 @@ export class Verifier {
   #lookUp(end: number): number {
     const start = this.#at;
     while (this.#at < end && this.#message[this.#at] === LABEL) this.#skip(this.#varint());
-    const last = this.#at - (this.#workload.shape.churn ? CHURN_LABEL_BYTES : 0);
+    const last = this.#at - (this.#churns ? CHURN_LABEL_BYTES : 0);
     let slot = this.#slotOf(this.#words, start, last);
     this.#at = start;
     for (; this.#table[slot] !== 0; slot = this.#nextSlot(slot)) {

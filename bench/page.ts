@@ -1,0 +1,56 @@
+/**
+ * docs/performance.md: a section for each scenario, with its text and the figures of its last run. The figures
+ * stand between two markers; those of scenarios that were not run stay as they are, so that the page can be
+ * refreshed one scenario at a time.
+ */
+import { readFileSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { SCENARIOS } from './scenarios.ts';
+
+/** Figures as Markdown, by name of the scenario. */
+export type Figures = ReadonlyMap<string, string>;
+
+export const PAGE_PATH: string = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
+
+const HEAD = `# Performance
+
+<!-- Written by \`npm run bench:docs\`; what stands outside the markers comes from bench/scenarios.ts. -->
+
+What Spillway costs beside vmagent and the Prometheus agent: the same load through each, one after the other on one
+machine, in processes of their own, with the defaults of each. Every sample that was delivered is compared bit by bit
+with what was sent. Values are medians of several runs; in parentheses is the ratio to vmagent in the same run, or to
+Prometheus where vmagent takes no part. Trust ratios: absolute numbers follow the machine.
+[bench/README.md](../bench/README.md) says what each row means, and how to run this yourself.
+
+Spillway syncs to disk before it acknowledges. vmagent writes to disk only while its endpoint is down, and neither peer
+syncs before it acknowledges.
+`;
+const UNMEASURED = 'Not measured yet.';
+
+/** Writes the page with new figures for some scenarios. */
+export function writePage(figures: Figures): void {
+  writeFileSync(PAGE_PATH, pageWith(figures, readFileSync(PAGE_PATH, 'utf8')));
+}
+
+/** The page with `figures`, and for all other scenarios with what `previous`, an earlier page, has. */
+export function pageWith(figures: Figures, previous: string): string {
+  const sections = SCENARIOS.map(({ name, title, text }) => {
+    const measured = figures.get(name) ?? between(previous, opening(name), closing(name)) ?? UNMEASURED;
+    return `\n## ${title}\n\n${text}\n\n${opening(name)}\n\n${measured}\n\n${closing(name)}\n`;
+  });
+  return HEAD + sections.join('');
+}
+
+function between(page: string, start: string, end: string): string | undefined {
+  const startAt = page.indexOf(start);
+  const endAt = page.indexOf(end, startAt);
+  return startAt < 0 || endAt < 0 ? undefined : page.slice(startAt + start.length, endAt).trim();
+}
+
+function opening(name: string): string {
+  return `<!-- bench:${name} -->`;
+}
+
+function closing(name: string): string {
+  return `<!-- /bench:${name} -->`;
+}
