@@ -6,6 +6,7 @@ import { Agent } from './agent.ts';
 import { readConfig } from './cli/config-text.ts';
 import { deadLetters } from './cli/dead-letters.ts';
 import { CommandError, UsageError } from './cli/errors.ts';
+import { hashPassword } from './cli/hash-password.ts';
 import { queueCommand } from './cli/queue.ts';
 import { recentCommand } from './cli/recent.ts';
 import { asksForHelp, commandOf, helpHint, helpText } from './cli/usage.ts';
@@ -72,6 +73,10 @@ async function main(args: string[]): Promise<number> {
       );
     case 'inspect':
       return inspect(one(rest, 'a file'), values.v2 === true);
+    case 'hash-password':
+      none(rest);
+      process.stdout.write(`${await hashPassword(process.stdin, process.stderr)}\n`);
+      return 0;
     case 'queue':
       return queueCommand(
         rest,
@@ -116,6 +121,7 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   config: ['defaults', 'write-docs'],
   recent: ['config', 'data-dir', 'url', 'http-config-file'],
   inspect: ['v2'],
+  'hash-password': [],
   queue: ['config', 'data-dir', 'json', 'dry-run'],
 };
 

@@ -5,6 +5,7 @@ import { type HttpConfig, parseHttpConfig } from '../config/http-config.ts';
 import type { Config } from '../config/load.ts';
 import { authorizationOf, basicAuthorization } from '../network/authorization.ts';
 import { ClientTls } from '../network/client-tls.ts';
+import { type TlsPeer, tlsWords } from '../network/tls-words.ts';
 import { loadWebConfig } from '../receiver/web-config-file.ts';
 import { CommandError } from './errors.ts';
 
@@ -69,6 +70,10 @@ export class AgentClient {
       return { status: response.status, text };
     } catch (cause) {
       if (cause instanceof CommandError) throw cause;
+      const refused = tlsFailure(cause, { ...tls, origin: new URL(this.base).origin });
+      if (refused !== undefined) {
+        throw new CommandError(`${refused}; \`tls_config\` goes into a file that --http-config-file names`);
+      }
       throw new CommandError(
         `${this.#because}no agent answers at ${this.base}: name its address by --url, and for TLS its certificates by --http-config-file`,
         {},
@@ -78,6 +83,16 @@ export class AgentClient {
       await dispatcher?.close();
     }
   }
+}
+
+/** What `cause` means when it, or what is behind it, is about TLS. */
+function tlsFailure(cause: unknown, peer: TlsPeer): string | undefined {
+  for (let error = cause; error instanceof Error; error = error.cause) {
+    const { code } = error as NodeJS.ErrnoException;
+    const words = code === undefined ? undefined : tlsWords(code, error.message.trim(), peer);
+    if (words !== undefined) return words;
+  }
+  return undefined;
 }
 
 /** Where this machine reaches the listener of an agent with this configuration. */

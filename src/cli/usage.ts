@@ -1,6 +1,14 @@
 import { packageVersion } from '../runtime/version.ts';
 
-export type CommandName = 'run' | 'check-config' | 'config' | 'recent' | 'dead-letters' | 'inspect' | 'queue';
+export type CommandName =
+  | 'run'
+  | 'check-config'
+  | 'config'
+  | 'recent'
+  | 'dead-letters'
+  | 'inspect'
+  | 'queue'
+  | 'hash-password';
 
 /**
  * What `--help` says: of each command how it is called, what it does and, where that is not plain, its options.
@@ -91,6 +99,14 @@ const commands: Readonly<Record<CommandName, Help>> = {
       '--json              for programs',
       '--dry-run           say what repair would do, and do nothing',
     ],
+  },
+  'hash-password': {
+    call: ['spillway hash-password'],
+    does: [
+      'Print the bcrypt hash of a password, for `basic_auth_users` of the web configuration',
+      'file. It is asked for on a terminal, and else read from the standard input.',
+    ],
+    options: [],
   },
 };
 

@@ -58,7 +58,7 @@ function userProblem(name: string, value: string): string | undefined {
   }
   return bcryptHash.test(value)
     ? undefined
-    : 'not a bcrypt hash of cost 4 to 16: make one with `htpasswd -nBC 10 ""` (not shown, it may be secret)';
+    : 'not a bcrypt hash of cost 4 to 16: make one with `spillway hash-password` (not shown, it may be secret)';
 }
 
 function labelProblem(name: string, value: string): string | undefined {

@@ -336,7 +336,8 @@ export const options = {
   },
   remote_write: {
     type: 'list',
-    about: 'The endpoints. Each of them gets everything, at its own pace.',
+    about:
+      'The endpoints. Each of them gets everything, at its own pace. Without a configuration file there is one, `name: recent` with `url: sqlite:recent.db`: it keeps what came in the last hour in `recent.db` in the data directory, and sends nothing anywhere.',
     sample: { name: 'recent', url: 'sqlite:recent.db' },
     unsupported: [
       'write_relabel_configs',
@@ -375,7 +376,7 @@ export const options = {
         example: 'https://mimir.example/api/v1/push',
         required: true,
         about:
-          'Where to write. `sqlite:FILE`, relative to `data_dir`, is the built-in destination: it keeps recent samples in a SQLite file. Userinfo in the URL serves as `basic_auth` when no other credentials are given.',
+          'Where to write. `sqlite:FILE`, relative to `data_dir`, is the built-in destination: it keeps recent samples in a SQLite file, for `spillway recent` and `/api/v1/recent`. It is not a store: see `keep` and `keep_samples`. Userinfo in the URL serves as `basic_auth` when no other credentials are given.',
       },
       remote_timeout: {
         type: 'duration',

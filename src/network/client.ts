@@ -22,6 +22,8 @@ export interface HttpDestinationOptions {
    * else are closed. When it fails, the outcome is `NO_CREDENTIALS`. Unset: what node does by itself.
    */
   readonly tls?: () => Promise<ClientTlsOptions>;
+  /** Words for people in place of those of a network error, where there are better ones. */
+  readonly explain?: (code: string, said: string) => string | undefined;
   /** The time for a request, from connecting to the last byte of the answer (`remote_timeout`). */
   readonly remoteTimeoutMs: number;
   /** Name and version, as `product/version` (RW2-S-08). */
@@ -147,7 +149,7 @@ export class HttpDestination implements Destination {
       if (idle.tls === tls) return idle;
       idle.close();
     }
-    return new Connection(this.#origin, tls);
+    return new Connection(this.#origin, tls, this.#options.explain);
   }
 }
 
@@ -175,8 +177,10 @@ class Connection implements Dispatcher.DispatchHandlers {
   #words = noBytes;
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
+  readonly #explain: HttpDestinationOptions['explain'];
 
-  constructor(origin: string, tls: ClientTlsOptions | undefined) {
+  constructor(origin: string, tls: ClientTlsOptions | undefined, explain: HttpDestinationOptions['explain']) {
+    this.#explain = explain;
     this.tls = tls;
     this.#client = new Client(origin, {
       connect: (options, callback) => {
@@ -258,7 +262,8 @@ class Connection implements Dispatcher.DispatchHandlers {
   onError(error: NodeJS.ErrnoException): void {
     const code = error.code ?? error.name;
     // An `AggregateError` (no address of several answered) has a code and no message.
-    this.#end(this.#failure(code, describeError(error) || code));
+    const said = describeError(error).trim() || code;
+    this.#end(this.#failure(code, this.#explain?.(code, said) ?? said));
   }
 
   get #refused(): boolean {

@@ -4,6 +4,7 @@ import { HttpDestination } from './client.ts';
 import { ClientTls } from './client-tls.ts';
 import type { Destination } from './destination.ts';
 import { RecentDestination } from './recent.ts';
+import { tlsWords } from './tls-words.ts';
 
 /** The destination that the URL of an endpoint names: a receiver over HTTP, or the built-in recent samples. */
 export function createDestination(endpoint: EndpointConfig, userAgent: string): Destination {
@@ -21,6 +22,7 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
     href: url.href,
     headers: endpoint.headers,
     authorization: () => (auth === undefined ? undefined : authorizationOf(auth)),
+    explain: (code, said) => tlsWords(code, said, { ...tlsConfig, origin: new URL(url.href).origin }),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,
     userAgent,

@@ -10,11 +10,11 @@ import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
 import type { ListenerTls, WebConfig } from '../config/web-config.ts';
-import { describeError } from '../runtime/errors.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { AuthRefusal } from '../telemetry/reasons.ts';
 import { answerEarly } from './early-answer.ts';
 import { type Admission, Gate } from './gate.ts';
+import { handshakeWords } from './handshake-words.ts';
 import { asksTheSame, clientRefusal, putInForce, tlsOptions } from './listener-tls.ts';
 import { WebConfigFile } from './web-config-file.ts';
 
@@ -167,7 +167,7 @@ export class Doors {
     this.#say(level, `handshake ${code} ${from}`, 'a TLS handshake failed; the client has to see to it', {
       from,
       code,
-      error: describeError(error),
+      error: handshakeWords(code, error),
     });
   }
 

@@ -55,7 +55,7 @@ test('commands get in by a file that says how: TLS, certificates, credentials of
     assert.equal(code, 0, text);
   }
   for (const [http, says] of [
-    [undefined, /no agent answers at https:.*--http-config-file/],
+    [undefined, /certificate of https:\S+ comes from an authority that is not known.*--http-config-file/],
     [{ tls_config }, /wants credentials/],
     [{ tls_config, basic_auth: { username: 'admin', password: 'no' } }, /wants credentials/],
     [

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { readFile, writeFile } from 'node:fs/promises';
+import { createServer as createHttpServer } from 'node:http';
 import { createServer } from 'node:https';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -8,6 +9,7 @@ import type { TLSSocket, TlsOptions } from 'node:tls';
 import { parseConfig } from '../../src/config/load.ts';
 import { createDestination } from '../../src/network/create-destination.ts';
 import type { Destination, Outcome } from '../../src/network/destination.ts';
+import { tlsWords } from '../../src/network/tls-words.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { tlsFile } from '../support/https.ts';
 import { listenAnywhere } from '../support/ports.ts';
@@ -114,4 +116,84 @@ test('our own certificate is shown, and another one as soon as the file has it',
     server.clients.map(([client]) => client),
     ['Spillway test client', 'Spillway test client', 'Spillway test renewed'],
   );
+});
+
+test('what is wrong with a handshake is said in words that name the endpoint, the file and the next step', async (t) => {
+  const server = await receive(t);
+  const expired = await receive(t, 'expired');
+  const newest = await receive(t, 'server', { minVersion: 'TLSv1.3' });
+  const clear = createHttpServer((_request, response) => response.end());
+  const clearPort = await listenAnywhere(clear);
+  atEnd(t, () => void clear.close());
+  const other = tlsFile('other-ca.crt');
+  for (const [{ port }, tls, says] of [
+    [
+      expired,
+      { ca_file, server_name: 'sender.example' },
+      /has expired: renew it there \(CERT_HAS_EXPIRED\)$/,
+    ],
+    [server, {}, /an authority that is not known here: name .* `tls_config.ca_file`, .*\([A-Z_]+\)$/],
+    [server, { ca_file: other }, / is not in `tls_config.ca_file` \(\S+other-ca\.crt\)/],
+    [
+      server,
+      { ca_file, server_name: 'a.example' },
+      /is not for `tls_config.server_name` \(a\.example\).*DNS:localhost/,
+    ],
+    [{ port: clearPort }, { ca_file }, /does not speak TLS: .*http:\/\/.* \(ERR_SSL_WRONG_VERSION_NUMBER\)$/],
+    [newest, { ca_file, max_version: 'TLS12' }, /no version of TLS in common: see `tls_config.min_version`/],
+  ] as const) {
+    const result = await destination(t, { port, clients: [] }, tls).post(body, 0, never);
+    assert.ok(result.kind === 'network', JSON.stringify(result));
+    assert.match(result.words, says);
+    assert.ok(result.words.includes(`https://127.0.0.1:${port}`), result.words);
+    assert.doesNotMatch(result.words, /routines|deps\/openssl|\n/);
+    assert.equal(result.maybeDelivered, false);
+  }
+  // These come or do not come: the endpoint may just as well have closed the connection.
+  const required = 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED';
+  const origin = 'https://a:1';
+  assert.match(
+    tlsWords(required, '', { origin })!,
+    /wants a certificate of ours: name it by `tls_config.cert_file`/,
+  );
+  assert.match(
+    tlsWords(required, '', { origin, certFile: 'c.crt' })!,
+    /does not accept our certificate.*\(c\.crt\)/,
+  );
+  const alert =
+    'write EPROTO 80FC:error:0A000410:SSL routines:ssl3_read_bytes:sslv3 alert handshake failure:../deps/x.c:1:SSL alert';
+  assert.equal(
+    tlsWords('EPROTO', alert, { origin }),
+    'the TLS handshake with https://a:1 failed: sslv3 alert handshake failure (EPROTO)',
+  );
+  assert.equal(tlsWords('ECONNREFUSED', 'connect ECONNREFUSED', { origin }), undefined);
+});
+
+test('a file of `tls_config` that cannot be used is named', async (t) => {
+  const server = await receive(t);
+  const folder = await tempDir(t, 'certificates');
+  const junk = join(folder, 'junk');
+  await writeFile(junk, 'junk');
+  const [cert_file, key_file] = [tlsFile('client.crt'), tlsFile('client.key')];
+  for (const [tls, says] of [
+    [{ ca_file: junk }, /`tls_config.ca_file` \(\S+junk\) cannot be used as certificates/],
+    [{ ca_file: `${junk}2` }, /`tls_config.ca_file` \(\S+junk2\) cannot be read: ENOENT/],
+    [
+      { ca_file, cert_file: junk, key_file },
+      /`tls_config.cert_file` \(\S+junk\) cannot be used as certificates/,
+    ],
+    [
+      { ca_file, cert_file, key_file: junk },
+      /`tls_config.key_file` \(\S+junk\) cannot be used as a private key/,
+    ],
+    [
+      { ca_file, cert_file, key_file: tlsFile('server.key') },
+      /`tls_config.key_file` \(\S+server\.key\) is not the key of `cert_file` \(\S+client\.crt\)/,
+    ],
+  ] as const) {
+    const result = await destination(t, server, tls).post(body, 0, never);
+    assert.ok(result.kind === 'network' && result.code === 'NO_CREDENTIALS', JSON.stringify(result));
+    assert.match(result.words, says);
+  }
+  assert.deepEqual(server.clients, []);
 });

@@ -380,7 +380,11 @@ describe('TLS', () => {
     assert.deepEqual([answer.status, answer.server], [204, 'Spillway test server']);
     await assert.rejects(house.ask(look, undefined, {}), { code: 'UNABLE_TO_VERIFY_LEAF_SIGNATURE' });
     await assert.rejects(ask(house.url.replace('https', 'http')));
-    assert.ok(house.lines.some((line) => /TLS handshake failed.*code=ERR_SSL_HTTP_REQUEST/.test(line)));
+    assert.ok(
+      house.lines.some((line) =>
+        /TLS handshake failed.*code=ERR_SSL_HTTP_REQUEST error="the client speaks plain HTTP/.test(line),
+      ),
+    );
   });
 
   it('keeps to its versions', async (t) => {
