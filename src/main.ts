@@ -1,31 +1,15 @@
 #!/usr/bin/env node
-import { readFileSync, writeFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { Agent } from './agent.ts';
 import { readConfig } from './cli/config-text.ts';
-import { deadLetters } from './cli/dead-letters.ts';
-import { CommandError, UsageError } from './cli/errors.ts';
-import { hashPassword } from './cli/hash-password.ts';
-import { queueCommand } from './cli/queue.ts';
-import { recentCommand } from './cli/recent.ts';
+import { UsageError } from './cli/errors.ts';
 import { asksForHelp, commandOf, helpHint, helpText } from './cli/usage.ts';
-import { parseListenAddress } from './config/addresses.ts';
 import { type Config, parseConfig } from './config/load.ts';
-import { renderOptionsDoc } from './config/options-doc.ts';
-import { renderDefaults } from './config/sample.ts';
-import { parseSegmentName } from './filequeue/segment-file.ts';
-import { loadWebConfig } from './receiver/web-config-file.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
-import { packageRoot, packageVersion } from './runtime/version.ts';
-import { keepYoungHeapSmall } from './runtime/young-heap.ts';
-import { progressText, startText } from './status/console.ts';
-import { inspectSegment } from './status/inspect-segment.ts';
-
-const STATUS_EVERY_MS = 5000;
+import { packageVersion } from './runtime/version.ts';
 
 /**
- * The command line. The only place that handles signals and ends the process.
+ * The command line. Each command is loaded when it is called: a start waits for nothing that it does not use.
  *
  * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong.
  */
@@ -34,7 +18,10 @@ async function main(args: string[]): Promise<number> {
     process.stdout.write(helpText(commandOf(args)));
     return 0;
   }
-  if (commandOf(args) === 'dead-letters') return deadLetters(args.toSpliced(args.indexOf('dead-letters'), 1));
+  if (commandOf(args) === 'dead-letters') {
+    const { deadLetters } = await import('./cli/dead-letters.ts');
+    return deadLetters(args.toSpliced(args.indexOf('dead-letters'), 1));
+  }
   const { values, positionals } = parse(args);
   if (values.version) {
     process.stdout.write(`${packageVersion()}\n`);
@@ -43,24 +30,26 @@ async function main(args: string[]): Promise<number> {
   const [command = 'run', ...rest] = positionals;
   checkFlags(command, values);
   switch (command) {
-    case 'run':
+    case 'run': {
       none(rest);
-      return run(values);
+      const { run } = await import('./cli/run.ts');
+      return run({ config: values.config, listen: values.listen, dataDir: values['data-dir'] });
+    }
     case 'check-config': {
-      const file = one(rest, 'a configuration file');
-      const source = readConfig(file);
-      const { webConfigFile } = parseConfig(source.text, source);
-      if (webConfigFile !== undefined) loadWebConfig(webConfigFile);
-      process.stdout.write(`${file} is valid\n`);
+      const { checkConfig } = await import('./cli/config.ts');
+      checkConfig(one(rest, 'a configuration file'));
       return 0;
     }
-    case 'config':
+    case 'config': {
       none(rest);
+      const { printDefaults, writeDocs } = await import('./cli/config.ts');
       if (values['write-docs']) writeDocs();
-      else if (values.defaults) process.stdout.write(renderDefaults());
+      else if (values.defaults) printDefaults();
       else throw new UsageError('spillway config needs --defaults');
       return 0;
-    case 'recent':
+    }
+    case 'recent': {
+      const { recentCommand } = await import('./cli/recent.ts');
       return recentCommand(
         one(rest, 'a selector'),
         {
@@ -71,18 +60,26 @@ async function main(args: string[]): Promise<number> {
         },
         (text) => process.stdout.write(text),
       );
-    case 'inspect':
-      return inspect(one(rest, 'a file'), values.v2 === true);
-    case 'hash-password':
+    }
+    case 'inspect': {
+      const { inspect } = await import('./cli/inspect.ts');
+      await inspect(one(rest, 'a file'), values.v2 === true);
+      return 0;
+    }
+    case 'hash-password': {
       none(rest);
+      const { hashPassword } = await import('./cli/hash-password.ts');
       process.stdout.write(`${await hashPassword(process.stdin, process.stderr)}\n`);
       return 0;
-    case 'queue':
+    }
+    case 'queue': {
+      const { queueCommand } = await import('./cli/queue.ts');
       return queueCommand(
         rest,
         { dataDir: dataDirOf(values), json: values.json === true, dryRun: values['dry-run'] === true },
         (text) => process.stdout.write(text),
       );
+    }
     default:
       throw new UsageError(`there is no command ${command}`);
   }
@@ -154,79 +151,6 @@ function configOf(flags: Flags): Config {
   const source = readConfig(flags.config);
   const dataDir = flags['data-dir'] === undefined ? {} : { dataDir: resolve(flags['data-dir']) };
   return parseConfig(source.text, { ...source, ...dataDir });
-}
-
-async function run(flags: Flags): Promise<number> {
-  keepYoungHeapSmall();
-  const listen = flags.listen === undefined ? undefined : parseListenAddress(flags.listen);
-  if (flags.listen !== undefined && listen === undefined) {
-    throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
-  }
-  const dataDir = flags['data-dir'] === undefined ? undefined : resolve(flags['data-dir']);
-  const agent = new Agent({
-    config: readConfig(flags.config),
-    ...(listen === undefined ? {} : { listen }),
-    ...(dataDir === undefined ? {} : { dataDir }),
-  });
-  const { config, logger } = agent;
-  const ended = new Promise<NodeJS.Signals>((resolveSignal) => {
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      process.on(signal, () => resolveSignal(signal));
-    }
-  });
-  const url = await agent.start();
-  if (url !== undefined) process.stdout.write(startText(config, url, agent.warnings));
-  const stopStatus =
-    flags.config === undefined || process.stdout.isTTY ? showProgress(agent) : () => undefined;
-  const signal = await ended;
-  stopStatus();
-  logger.log('info', 'stopping: delivering what is possible in the time, the rest stays on disk', {
-    signal,
-    grace_ms: config.shutdownGraceMs,
-  });
-  // A second signal ends the wait; what is unsent is on disk already.
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => process.exit(1));
-  await agent.stop();
-  const waiting = agent.summary().endpoints.reduce((sum, endpoint) => sum + endpoint.waitingRows, 0);
-  logger.log(
-    'info',
-    waiting === 0 ? 'stopped: all is delivered' : 'stopped: what waits is delivered after the next start',
-    {
-      waiting_rows: waiting,
-    },
-  );
-  return 0;
-}
-
-function showProgress(agent: Agent): () => void {
-  let last = '';
-  const timer = setInterval(() => {
-    const text = progressText(agent.summary());
-    if (text !== last) process.stdout.write(`${new Date().toLocaleTimeString('en-GB')}  ${text}\n`);
-    last = text;
-  }, STATUS_EVERY_MS);
-  return () => clearInterval(timer);
-}
-
-async function inspect(file: string, v2: boolean): Promise<number> {
-  const { inspectWriteRequest } = await import('./status/inspect.ts');
-  try {
-    const bytes = readFileSync(file);
-    const lines =
-      bytes.subarray(0, 3).toString() === 'SPW'
-        ? inspectSegment(bytes, parseSegmentName(basename(file))?.id)
-        : inspectWriteRequest(bytes, v2 ? '2.0' : '1.0');
-    for (const line of lines) process.stdout.write(`${line}\n`);
-  } catch (cause) {
-    throw new CommandError(`${file} cannot be read as a segment or the body of a request`, { file }, cause);
-  }
-  return 0;
-}
-
-/** Writes the generated pages of the repository; `npm run docs`. */
-function writeDocs(): void {
-  writeFileSync(join(packageRoot(), 'docs', 'configuration.md'), renderOptionsDoc());
-  writeFileSync(join(packageRoot(), 'spillway.example.yaml'), renderDefaults());
 }
 
 main(process.argv.slice(2)).then(
