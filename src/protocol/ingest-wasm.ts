@@ -68,17 +68,18 @@ export class WasmIngest {
   }
 
   /**
-   * Uncompresses `body`, which declares `length` bytes, for `ingest` into this dictionary. False when it is no
-   * well-formed snappy block.
+   * Uncompresses `body`, which declares `length` bytes, for `ingest` into this dictionary. Returns a view of them,
+   * valid until the next call, or undefined when the body is no well-formed snappy block.
    */
-  uncompress(body: Uint8Array, length: number, dictionary: Dictionary): boolean {
+  uncompress(body: Uint8Array, length: number, dictionary: Dictionary): Uint8Array | undefined {
     this.#follow(dictionary);
     this.#makeRoom(body.length, length);
     this.#bytes.set(body, this.#source);
     let start = 1;
     while (body[start - 1]! >= 0x80) start++;
     const end = this.#source + body.length;
-    return this.#wasm.uncompress(this.#source + start, end, this.#target, length) === 1;
+    const done = this.#wasm.uncompress(this.#source + start, end, this.#target, length);
+    return done === 1 ? this.#raw.subarray(0, length) : undefined;
   }
 
   /** Ingests the `length` bytes that were uncompressed last; results and errors are those of `ingestV1`. */

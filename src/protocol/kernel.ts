@@ -52,7 +52,7 @@ export function createWasmKernel(): IngestKernel {
   return {
     ingestV1(body, limits, dictionary, batch) {
       const length = decodedLength(body, limits);
-      if (length > longestOf(body) || !wasm.uncompress(body, length, dictionary)) {
+      if (length > longestOf(body) || wasm.uncompress(body, length, dictionary) === undefined) {
         uncompress(body, new Scratch(), length);
         throw new SnappyError('the body is not a well-formed snappy block');
       }
