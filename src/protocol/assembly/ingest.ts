@@ -6,6 +6,9 @@ import {
 } from './layout';
 import { uncompressBlock } from './snappy';
 
+/** For tests. */
+export { hash0, hash1, hashBlock };
+
 /**
  * The inner loop on the way in, as `ingestV1` of ../ingest-v1.ts: from the bytes of a `WriteRequest` to columns of
  * samples. It takes known series with plain samples; whatever else there is, errors among it, is handed back to the
