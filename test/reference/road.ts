@@ -1,5 +1,6 @@
 import { uncompress } from 'snappyjs';
-import { EmitterV1, type OutgoingRows } from '../../src/protocol/emit-v1.ts';
+import type { Emitter, OutgoingRows } from '../../src/protocol/emit-v1.ts';
+import { createEmitter } from '../../src/protocol/emit-wasm.ts';
 import { type IngestReport, ingestV1 } from '../../src/protocol/ingest-v1.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
 import { Dictionary } from '../../src/serialization/dictionary.ts';
@@ -26,6 +27,8 @@ import { mark } from '../filequeue/records.ts';
 import { ExactScratch } from './exact-scratch.ts';
 import { varint } from './snappy-elements.ts';
 
+export type Kernel = 'wasm' | 'typescript';
+
 /**
  * The whole way of a row through the kernel, in memory: ingest, frame, dictionary of the reader, emission.
  * What comes out is uncompressed by snappyjs and decoded by protobufjs.
@@ -40,13 +43,16 @@ export class Road {
   readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
   readonly #opener: BodyOpener = new BodyOpener();
   readonly #frame: FrameRows = new FrameRows();
-  readonly #emitter: EmitterV1 = new EmitterV1();
+  readonly #emitter: Emitter;
   readonly #out: ExactScratch = new ExactScratch();
   #rows = 0;
 
-  constructor(codec: Codec = 'snappy', rewrite?: SeriesRewrite) {
+  constructor(codec: Codec = 'snappy', rewrite?: SeriesRewrite, kernel: Kernel = 'typescript') {
     this.codec = codec;
-    this.reader = new SegmentDictionary(rewrite);
+    this.#emitter = createEmitter(kernel, (error) => {
+      throw error;
+    });
+    this.reader = new SegmentDictionary(rewrite, this.#emitter.newColumns());
   }
 
   /** Takes a request in as group commit does: all of it, or none when it throws. */
