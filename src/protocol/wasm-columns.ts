@@ -142,7 +142,7 @@ export class WasmColumns implements LabelColumns {
     const rawBytes = this.#exports.measure(rows, count, series);
     if (rawBytes < 0) return undefined;
     // At worst all of it is literals of up to 60 bytes, each with a tag; and writes overshoot by up to 16 bytes.
-    const outEnd = out + rawBytes + Math.ceil(rawBytes / 60) * 2 + 128;
+    const outEnd = out + rawBytes + Math.ceil(rawBytes / 60) * 2 + 256;
     if (outEnd > MEMORY_LIMIT) return undefined;
     this.#ensure(outEnd);
     if (this.#base + rawBytes > LAST_POSITION) {

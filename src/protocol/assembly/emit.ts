@@ -21,6 +21,10 @@ const FAR_MINIMUM: u32 = 8;
 const LITERAL: u32 = 60;
 /** Bytes move sixteen at a time, and may be scribbled over so far behind their end. */
 const SLACK: usize = 16;
+/** What follows a copy until the next one is bounded, tags and slack included: the fields of a sample and a head. */
+const SAMPLE: usize = 64;
+/** Series with more labels are not compared with the one before as a whole. */
+const COMPARED: u32 = 64;
 
 /** A small table of the last values by hash: their bits, and where they stood. */
 const VALUES: u32 = 256;
@@ -28,6 +32,8 @@ const valueBits: usize = memory.data(VALUES << 3, 16);
 const valueAt: usize = memory.data(VALUES << 2, 16);
 /** The time field of the row before: tag and varint. */
 const stamp: usize = memory.data(32, 16);
+/** Where each label of the series before began, and where the last one ended, counted from the first. */
+const placeOf: usize = memory.data((COMPARED + 8) << 2, 16);
 
 /** What `measure` returns for rows that are not for this module. */
 const NOT_HERE: f64 = -1;
@@ -47,8 +53,10 @@ let series: u32 = 0;
 /** Where the next byte of the body goes, and the end of its room. */
 let op: usize = 0;
 let end: usize = 0;
-/** Where the tag of the open literal stands, or 0. */
+/** Where the tag of the open literal stands, and how far it may go; `nowhere` and 0 while there is none. */
 let literal: usize = 0;
+let literalEnd: usize = 0;
+const nowhere: usize = memory.data(1);
 /** The copy that has not been written yet, while its length is above 0. */
 let copyOffset: u32 = 0;
 let copyLength: u32 = 0;
@@ -133,7 +141,8 @@ export function emit(
 ): usize {
   op = out;
   end = outEnd;
-  literal = 0;
+  literal = nowhere;
+  literalEnd = 0;
   copyLength = 0;
   at = base;
   slots = slotCount;
@@ -147,12 +156,24 @@ export function emit(
   return op;
 }
 
+/**
+ * Writes the rows.
+ *
+ * The state of the writer is in locals here, and goes back to the globals for the few labels that take more than a
+ * copy: through globals each step would wait for the memory of the one before.
+ */
 function write(rows: usize, count: u32, base: u32): void {
   const times = rows;
   const values = times + ((<usize>count) << 3);
   const ids = values + ((<usize>count) << 3);
   const groups = ids + ((<usize>count) << 2);
   const skips = groups + ((<usize>count) << 2);
+  let to = op;
+  let tag = literal;
+  let tagEnd = literalEnd;
+  let offset: u32 = 0;
+  let length: u32 = 0;
+  let here = at;
   let stampTime: u64 = 0;
   let stampLength: u32 = 0;
   let stampSince: u32 = 0;
@@ -162,9 +183,11 @@ function write(rows: usize, count: u32, base: u32): void {
   let prefixAt: u32 = 0;
   let lastPrefixSize: u32 = 0;
   let tailAt: u32 = 0;
-  // The slots of the series before.
+  // The slots of the series before, how many, and where its labels began; `placeOf` is about these, if `compared`.
   let above: usize = 0;
-  let aboveEnd: usize = 0;
+  let aboveCount: u32 = 0;
+  let aboveAt: u32 = 0;
+  let compared: bool = false;
   let i: u32 = 0;
   while (i < count) {
     const start = i;
@@ -173,56 +196,142 @@ function write(rows: usize, count: u32, base: u32): void {
     const id = load<u32>(ids + ((<usize>start) << 2));
     const size = load<u32>(groups + ((<usize>start) << 2));
     if (id >= series) unreachable();
+    bound(to + SAMPLE);
 
     // Behind a copied time the copy may go on through the head of this series, or through its tag alone.
-    const headLength = 1 + varintSize(size);
-    if (!extendsCopy(headAt)) putHead(0x0a, size);
-    else if (size == headSize) repeat(headAt, headLength);
-    else {
-      repeat(headAt, 1);
-      putLength(size);
+    const sizeLength = varintSize(size);
+    if (length > 0 && here - headAt == offset) {
+      if (size == headSize) length += 1 + sizeLength;
+      else {
+        to = putCopy(to, tag, offset, length + 1);
+        length = 0;
+        tag = to;
+        to = putVarint(to + 1, size);
+        tagEnd = tag + 1 + LITERAL;
+      }
+    } else {
+      if (length > 0) {
+        to = putCopy(to, tag, offset, length);
+        length = 0;
+        tag = nowhere;
+        tagEnd = 0;
+      }
+      if (to + 1 + sizeLength > tagEnd) {
+        closeAt(tag, to);
+        tag = to++;
+        tagEnd = to + LITERAL;
+      }
+      store<u8>(to, 0x0a);
+      to = putVarint(to + 1, size);
     }
-    headAt = at - headLength;
+    headAt = here;
     headSize = size;
+    here += 1 + sizeLength;
 
     const first = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2))) << 2);
-    const last = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2), 4)) << 2);
-    // The most frequent steps by far: nearly all labels have stood there. So the copy is kept in locals.
-    let here = at;
-    let offset = copyOffset;
-    let length = copyLength;
-    for (let k = first; k < last; k += 4) {
-      const slot = load<u32>(k);
-      if (slot >= slots) unreachable();
-      const from = load<u32>(slotAt + ((<usize>slot) << 2));
-      const size = load<u32>(slotAt + ((<usize>slot) << 2), 4) - from;
-      const seenAt = slotSeen + ((<usize>slot) << 2);
-      const seen = load<u32>(seenAt);
-      const back = here - seen;
-      if (seen >= base && (back <= NEAR || size >= FAR_MINIMUM)) {
-        store<u32>(seenAt, here);
-        here += size;
-        if (back == offset && length > 0) length += size;
-        else {
-          copyLength = length;
-          flushCopy();
-          copyOffset = offset = back;
-          length = size;
-        }
-        continue;
-      }
-      at = here;
+    const labelCount = (load<u32>(seriesAt + ((<usize>id) << 2), 4) - load<u32>(seriesAt + ((<usize>id) << 2)));
+    const labelsAt = here;
+    // A set bit is a label that does not stand in its place in the series before.
+    let unlike: u64 = ~0;
+    const comparable = labelCount <= COMPARED;
+    if (compared) {
+      if (comparable && here - aboveAt <= NEAR) unlike = unlikeLabels(first, labelCount, above, aboveCount);
+      // Until now, where these stood was known by the series before.
+      rememberLabels(above, aboveCount, aboveAt, unlike, labelCount);
+    }
+    if (!comparable) {
+      // All of them are unlike, and where they stand is known by their slots alone.
+      op = to;
+      literal = tag;
+      literalEnd = tagEnd;
+      copyOffset = offset;
       copyLength = length;
-      const before = above + (k - first);
-      putLabel(slot, from, size, before < aboveEnd ? load<u32>(before) : slot, base);
-      here = at;
+      at = here;
+      for (let k: u32 = 0; k < labelCount; k++) putLabel(first, k, above, aboveCount, base);
+      to = op;
+      tag = literal;
+      tagEnd = literalEnd;
       offset = copyOffset;
       length = copyLength;
+      here = at;
+    } else {
+      if (labelCount < 64) unlike &= ((<u64>1) << labelCount) - 1;
+      // How much further than in the series before its labels begin.
+      let shift: u32 = 0;
+      let k: u32 = 0;
+      for (;;) {
+        const next = unlike == 0 ? labelCount : <u32>ctz(unlike);
+        if (next > k) {
+          const from = load<u32>(placeOf + ((<usize>k) << 2));
+          const part = load<u32>(placeOf + ((<usize>next) << 2)) - from;
+          const back = here - (aboveAt + from - shift);
+          if (length > 0 && back == offset) length += part;
+          else {
+            if (length > 0) {
+              to = putCopy(to, tag, offset, length);
+              tag = nowhere;
+              tagEnd = 0;
+            }
+            offset = back;
+            length = part;
+          }
+          here += part;
+        }
+        if (next == labelCount) break;
+        k = next + 1;
+        unlike &= unlike - 1;
+        const slot = load<u32>(first + ((<usize>next) << 2));
+        if (slot >= slots) unreachable();
+        const size = load<u32>(slotAt + ((<usize>slot) << 2), 4) - load<u32>(slotAt + ((<usize>slot) << 2));
+        const seen = load<u32>(slotSeen + ((<usize>slot) << 2));
+        const back = here - seen;
+        if (seen >= base && (back <= NEAR || size >= FAR_MINIMUM)) {
+          store<u32>(slotSeen + ((<usize>slot) << 2), here);
+          if (length > 0 && back == offset) length += size;
+          else {
+            if (length > 0) {
+              to = putCopy(to, tag, offset, length);
+              tag = nowhere;
+              tagEnd = 0;
+            }
+            offset = back;
+            length = size;
+          }
+          here += size;
+        } else {
+          op = to;
+          literal = tag;
+          literalEnd = tagEnd;
+          copyOffset = offset;
+          copyLength = length;
+          at = here;
+          putLabel(first, next, above, aboveCount, base);
+          to = op;
+          tag = literal;
+          tagEnd = literalEnd;
+          offset = copyOffset;
+          length = copyLength;
+          here = at;
+        }
+        const ends = here - labelsAt;
+        if (next >= aboveCount || !compared) {
+          store<u32>(placeOf + ((<usize>next) << 2), ends - size);
+          store<u32>(placeOf + ((<usize>next) << 2), ends, 4);
+        } else {
+          const further = ends - load<u32>(placeOf + ((<usize>next) << 2), 4);
+          if (further != 0) {
+            shift += further;
+            const more = i32x4.splat(further);
+            for (let p = placeOf + ((<usize>next) << 2) + 4, last = placeOf + ((<usize>aboveCount) << 2); p <= last; p += 16)
+              v128.store(p, i32x4.add(v128.load(p), more));
+          }
+        }
+      }
     }
-    at = here;
-    copyLength = length;
+    compared = comparable;
     above = first;
-    aboveEnd = last;
+    aboveCount = labelCount;
+    aboveAt = labelsAt;
 
     let row = start;
     for (;;) {
@@ -231,35 +340,101 @@ function write(rows: usize, count: u32, base: u32): void {
       if (!same) {
         stampLength = putStamp(time);
         stampTime = time;
-        stampSince = at;
+        stampSince = here;
       }
+      bound(to + SAMPLE);
       const value = load<u64>(values + ((<usize>row) << 3));
-      if (value == 0) {
+      const prefixSize = 9 + stampLength;
+      if (value != 0 && prefixSize == lastPrefixSize && length > 0 && here - prefixAt == offset) length += 3;
+      else {
+        if (length > 0) {
+          to = putCopy(to, tag, offset, length);
+          length = 0;
+          tag = nowhere;
+          tagEnd = 0;
+        }
+        if (to + 3 > tagEnd) {
+          closeAt(tag, to);
+          tag = to++;
+          tagEnd = to + LITERAL;
+        }
         // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
-        putHead(0x12, stampLength);
-      } else {
-        const prefixSize = 9 + stampLength;
-        if (prefixSize == lastPrefixSize && extendsCopy(prefixAt)) repeat(prefixAt, 3);
-        else putPrefix(prefixSize);
-        prefixAt = at - 3;
+        store<u8>(to, 0x12);
+        store<u8>(to, value == 0 ? stampLength : prefixSize, 1);
+        store<u8>(to, 0x09, 2);
+        to += value == 0 ? 2 : 3;
+      }
+      if (value == 0) here += 2;
+      else {
+        prefixAt = here;
         lastPrefixSize = prefixSize;
+        here += 3;
         const hash = ((<u32>(value >>> 32)) ^ ((<u32>value) >>> 7)) * 0x9e3779b1;
         const memo: usize = hash >>> 24;
-        const known = load<u32>(valueAt + (memo << 2));
-        store<u32>(valueAt + (memo << 2), at);
-        if (known >= base && at - known <= NEAR && load<u64>(valueBits + (memo << 3)) == value) {
+        const seen = load<u32>(valueAt + (memo << 2));
+        const back = here - seen;
+        store<u32>(valueAt + (memo << 2), here);
+        if (seen >= base && back <= NEAR && load<u64>(valueBits + (memo << 3)) == value) {
           // Where the value stood, its time followed: go on from there if it was this one.
-          if (same && known > stampSince) tailAt = known + 8;
-          repeat(known, 8);
+          if (same && seen > stampSince) tailAt = seen + 8;
+          if (length > 0 && back == offset) length += 8;
+          else {
+            if (length > 0) {
+              to = putCopy(to, tag, offset, length);
+              tag = nowhere;
+              tagEnd = 0;
+            }
+            offset = back;
+            length = 8;
+          }
         } else {
           store<u64>(valueBits + (memo << 3), value);
-          putWord64(value);
+          if (length > 0) {
+            to = putCopy(to, tag, offset, length);
+            length = 0;
+            tag = nowhere;
+            tagEnd = 0;
+          }
+          if (to + 8 > tagEnd) {
+            closeAt(tag, to);
+            tag = to++;
+            tagEnd = to + LITERAL;
+          }
+          store<u64>(to, value);
+          to += 8;
         }
+        here += 8;
       }
       // A copy of less than four bytes would take more room than there is for it.
-      if (same && stampLength >= 4 && at - tailAt <= NEAR) repeat(tailAt, stampLength);
-      else putBytes(stamp, stampLength);
-      tailAt = at - stampLength;
+      const back = here - tailAt;
+      if (same && stampLength >= 4 && back <= NEAR) {
+        if (length > 0 && back == offset) length += stampLength;
+        else {
+          if (length > 0) {
+            to = putCopy(to, tag, offset, length);
+            tag = nowhere;
+            tagEnd = 0;
+          }
+          offset = back;
+          length = stampLength;
+        }
+      } else {
+        if (length > 0) {
+          to = putCopy(to, tag, offset, length);
+          length = 0;
+          tag = nowhere;
+          tagEnd = 0;
+        }
+        if (to + stampLength > tagEnd) {
+          closeAt(tag, to);
+          tag = to++;
+          tagEnd = to + LITERAL;
+        }
+        v128.store(to, v128.load(stamp));
+        to += stampLength;
+      }
+      tailAt = here;
+      here += stampLength;
       // The next row of the same series goes into the same TimeSeries; `measure` counted it.
       while (i < count && load<u8>(skips + i) != 0) i++;
       if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id) break;
@@ -267,10 +442,52 @@ function write(rows: usize, count: u32, base: u32): void {
       i++;
     }
   }
+  op = to;
+  literal = tag;
+  literalEnd = tagEnd;
+  copyOffset = offset;
+  copyLength = length;
+  at = here;
 }
 
-/** Writes a label that has not stood near in this body; `before` is the slot that stood in its place. */
-function putLabel(slot: u32, from: u32, length: u32, before: u32, base: u32): void {
+/** A bit for each of the first labels that is not the same as in the series before, in its place; others are set. */
+// @ts-ignore: decorator
+@inline
+function unlikeLabels(first: usize, count: u32, above: usize, aboveCount: u32): u64 {
+  const both = min(count, aboveCount);
+  let unlike: u64 = 0;
+  for (let k: u32 = 0; k < both; k += 4) {
+    const other = i32x4.ne(v128.load(first + ((<usize>k) << 2)), v128.load(above + ((<usize>k) << 2)));
+    unlike |= (<u64>i32x4.bitmask(other)) << k;
+  }
+  return both < 64 ? unlike | (~(<u64>0) << both) : unlike;
+}
+
+/** Notes for their slots where labels of the series before stood, those that are `unlike` and those behind `count`. */
+// @ts-ignore: decorator
+@inline
+function rememberLabels(above: usize, aboveCount: u32, aboveAt: u32, unlike: u64, count: u32): void {
+  if (count < 64) unlike |= ~(<u64>0) << count;
+  if (aboveCount < 64) unlike &= ((<u64>1) << aboveCount) - 1;
+  for (; unlike != 0; unlike &= unlike - 1) {
+    const k = <usize>ctz(unlike) << 2;
+    store<u32>(slotSeen + ((<usize>load<u32>(above + k)) << 2), aboveAt + load<u32>(placeOf + k));
+  }
+}
+
+/** Writes label `k` of the series whose slots stand at `first`; `above` is the series before. */
+function putLabel(first: usize, k: u32, above: usize, aboveCount: u32, base: u32): void {
+  const slot = load<u32>(first + ((<usize>k) << 2));
+  if (slot >= slots) unreachable();
+  const from = load<u32>(slotAt + ((<usize>slot) << 2));
+  const length = load<u32>(slotAt + ((<usize>slot) << 2), 4) - from;
+  const seen = load<u32>(slotSeen + ((<usize>slot) << 2));
+  if (seen >= base && (at - seen <= NEAR || length >= FAR_MINIMUM)) {
+    store<u32>(slotSeen + ((<usize>slot) << 2), at);
+    repeat(seen, length);
+    return;
+  }
+  const before = k < aboveCount ? load<u32>(above + ((<usize>k) << 2)) : slot;
   if (before >= slots) unreachable();
   const beforeAt = load<u32>(slotSeen + ((<usize>before) << 2));
   store<u32>(slotSeen + ((<usize>slot) << 2), at);
@@ -349,67 +566,76 @@ function repeat(from: u32, length: u32): void {
 }
 
 function flushCopy(): void {
-  let rest = copyLength;
-  if (rest == 0) return;
-  closeLiteral();
+  if (copyLength == 0) return;
+  op = putCopy(op, literal, copyOffset, copyLength);
   copyLength = 0;
-  const offset = copyOffset;
-  if (offset > NEAR) {
-    putFarCopy(offset, rest);
-    return;
-  }
-  let to = op;
-  bound(to + 3 * ((<usize>rest >>> 6) + 2));
-  // As the original does: never leave a rest below 4, which would need a longer form.
-  while (rest >= 68) {
-    store<u8>(to, (63 << 2) | 2);
-    store<u16>(to, offset, 1);
-    to += 3;
-    rest -= 64;
-  }
-  if (rest > 64) {
-    store<u8>(to, (59 << 2) | 2);
-    store<u16>(to, offset, 1);
-    to += 3;
-    rest -= 60;
-  }
-  if (rest >= 4 && rest <= 11 && offset < 2048) {
-    store<u8>(to, ((offset >>> 8) << 5) | ((rest - 4) << 2) | 1);
-    store<u8>(to, offset, 1);
-    op = to + 2;
-  } else {
-    store<u8>(to, ((rest - 1) << 2) | 2);
-    store<u16>(to, offset, 1);
-    op = to + 3;
-  }
+  literal = nowhere;
+  literalEnd = 0;
 }
 
-function putFarCopy(offset: u32, length: u32): void {
-  bound(op + 5 * ((<usize>length >>> 6) + 1));
+/** Ends the literal whose tag is at `tag` and writes copies of `length` bytes in all at `start`; returns their end. */
+function putCopy(start: usize, tag: usize, offset: u32, length: u32): usize {
+  closeAt(tag, start);
+  if (offset > NEAR) return putFarCopy(start, offset, length);
+  let to = start;
+  let rest = length;
+  bound(to + 3 * ((<usize>rest >>> 6) + 2) + SAMPLE);
+  // As the original does: never leave a rest below 4, which would need a longer form.
+  if (rest >= 68) {
+    const copies = (rest - 4) >>> 6;
+    const five = i8x16.swizzle(
+      i32x4.splat((offset << 8) | (63 << 2) | 2),
+      i8x16(0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0),
+    );
+    v128.store(to, five);
+    for (let written: u32 = 5; written < copies; written += 5) v128.store(to + 3 * written, five);
+    to += 3 * copies;
+    rest -= copies << 6;
+  }
+  // From here on without branches: which way they would go is anyone's guess.
+  store<u32>(to, (offset << 8) | (59 << 2) | 2);
+  const over = rest > 64;
+  to += select(3, 0, over);
+  rest -= select(60, 0, over);
+  const short = <u32>(rest - 4 <= 7) & <u32>(offset < 2048);
+  const copy1 = ((offset << 8) & 0xff00) | ((offset >>> 8) << 5) | ((rest - 4) << 2) | 1;
+  store<u32>(to, select(copy1, (offset << 8) | ((rest - 1) << 2) | 2, short));
+  return to + 3 - short;
+}
+
+function putFarCopy(start: usize, offset: u32, length: u32): usize {
+  bound(start + 5 * ((<usize>length >>> 6) + 1) + SAMPLE);
+  let to = start;
   for (let rest = length; ; rest -= 64) {
-    store<u8>(op, ((min<u32>(rest, 64) - 1) << 2) | 3);
-    store<u32>(op, offset, 1);
-    op += 5;
+    store<u8>(to, ((min<u32>(rest, 64) - 1) << 2) | 3);
+    store<u32>(to, offset, 1);
+    to += 5;
     if (rest <= 64) break;
   }
+  return to;
 }
 
+/** Writes the tag of a literal that stands at `tag` and ends at `to`; the room at `nowhere` takes what is none. */
 // @ts-ignore: decorator
 @inline
+function closeAt(tag: usize, to: usize): void {
+  store<u8>(tag, <u32>(to - tag - 2) << 2);
+}
+
 function closeLiteral(): void {
-  if (literal == 0) return;
-  store<u8>(literal, (op - literal - 2) << 2);
-  literal = 0;
+  closeAt(literal, op);
+  literal = nowhere;
+  literalEnd = 0;
 }
 
 /** Makes room in a literal for `length` bytes (at most 60): where they go. */
 function room(length: u32): usize {
-  if (copyLength > 0) flushCopy();
+  flushCopy();
   bound(op + 1 + length + SLACK);
-  if (literal == 0) literal = op++;
-  else if (op - literal - 1 + length > LITERAL) {
-    closeLiteral();
+  if (op + length > literalEnd) {
+    closeAt(literal, op);
     literal = op++;
+    literalEnd = op + LITERAL;
   }
   const to = op;
   op += length;
@@ -426,27 +652,6 @@ function putBytes(from: usize, length: u32): void {
     from += part;
     rest -= part;
   }
-}
-
-function putHead(tag: u32, length: u32): void {
-  const to = room(1 + varintSize(length));
-  store<u8>(to, tag);
-  putVarint(to + 1, length);
-}
-
-function putLength(length: u32): void {
-  putVarint(room(varintSize(length)), length);
-}
-
-function putPrefix(length: u32): void {
-  const to = room(3);
-  store<u8>(to, 0x12);
-  store<u8>(to, length, 1);
-  store<u8>(to, 0x09, 2);
-}
-
-function putWord64(word: u64): void {
-  store<u64>(room(8), word);
 }
 
 /** Makes the field of a time in `stamp`; returns its length. */
