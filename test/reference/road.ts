@@ -81,13 +81,18 @@ export class Road {
 
   /** Reads a record: its additions go to `reader`, its rows into a ring. */
   read(record: Uint8Array): Ring {
+    return this.readInto(record, this.reader);
+  }
+
+  /** Reads a record with another dictionary. */
+  readInto(record: Uint8Array, reader: SegmentDictionary): Ring {
     const found = recordAt(record, 0, mark, 0);
     if (typeof found === 'string') throw new Error(`the record is ${found}`);
     const head = decodeFrameHead(record.subarray(RECORD_HEAD, found.end));
     const body = this.#opener.open(head, this.codec);
-    this.reader.add(body);
+    reader.add(body);
     this.#frame.read(body, head.rows);
-    return ringOf(this.#frame, head.rows, this.reader);
+    return ringOf(this.#frame, head.rows, reader);
   }
 
   /** The body that carries these rows, as it goes on the wire, as bytes of its own. */

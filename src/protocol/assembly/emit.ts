@@ -353,16 +353,17 @@ function write(rows: usize, count: u32, base: u32): void {
           tag = nowhere;
           tagEnd = 0;
         }
-        if (to + 3 > tagEnd) {
+        // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
+        const width: usize = value == 0 ? 2 : 3;
+        if (to + width > tagEnd) {
           closeAt(tag, to);
           tag = to++;
           tagEnd = to + LITERAL;
         }
-        // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
         store<u8>(to, 0x12);
         store<u8>(to, value == 0 ? stampLength : prefixSize, 1);
         store<u8>(to, 0x09, 2);
-        to += value == 0 ? 2 : 3;
+        to += width;
       }
       if (value == 0) here += 2;
       else {
