@@ -13,7 +13,7 @@ import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import { nextSegmentAfter, progressPath } from './network/progress.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
-import { createTypeScriptKernel, type IngestKernel } from './protocol/kernel.ts';
+import { createKernel, type IngestKernel } from './protocol/kernel.ts';
 import type { IngestLimits } from './protocol/limits.ts';
 import { Connections } from './receiver/connections.ts';
 import { Doors } from './receiver/doors.ts';
@@ -97,7 +97,7 @@ export class Agent {
   readonly #server: HttpServer;
   readonly #connections: Connections;
   readonly #limits: IngestLimits;
-  readonly #kernel: IngestKernel = createTypeScriptKernel();
+  readonly #kernel: IngestKernel;
   readonly #repetition: Repetition = new Repetition(Date.now);
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #queue: FileQueue | undefined;
@@ -146,6 +146,11 @@ export class Agent {
             onReload: () => this.#warnOfExposure(),
           });
     if (this.#doors !== undefined) this.#metrics.watchDoors(this.#doors);
+    this.#kernel = createKernel(config.kernel, (error) => {
+      logger.log('warn', 'decoding in TypeScript, which takes more CPU, since WebAssembly cannot be had', {
+        reason: describeError(error),
+      });
+    });
     const { receiver } = config;
     this.#limits = {
       decodedBytes: receiver.maxDecodedBytes,

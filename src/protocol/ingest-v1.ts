@@ -41,142 +41,189 @@ export function ingestV1(
   batch: RowBatch,
   limits: IngestLimits = noLimits,
 ): IngestReport {
-  const report = emptyReport();
-  dictionary.startRequest(limits);
+  const request = new IngestRequest(raw, view, length, dictionary, batch, limits);
   const maxFields = limits.series;
+  const maxRows = limits.rows;
   let fields = 0;
   let samples = 0;
-  /** Rows of the plain path. */
-  let plainRows = 0;
   let newestHi = -0x80000000;
   let newestLo = 0;
-  let sawSeries = false;
-  let saw2 = false;
   let at = 0;
   while (at < length) {
-    if (++fields > maxFields) throw tooManyFields(raw, at, length, maxFields);
-    if (raw[at] === 0x0a) {
-      sawSeries = true;
-      let p = at + 1;
-      let size = raw[p++]!;
-      if (size >= 0x80) {
-        size = (size & 0x7f) | (raw[p]! << 7);
-        if (raw[p++]! >= 0x80) {
-          const reader = new ProtoReader(raw, at + 1, length);
-          size = reader.length();
-          p = reader.at;
-        }
+    if (++fields > maxFields) throw request.tooManyFields(at);
+    if (raw[at] !== 0x0a) {
+      request.samples = samples;
+      at = ingestField(request, at);
+      continue;
+    }
+    let p = at + 1;
+    let size = raw[p++]!;
+    if (size >= 0x80) {
+      size = (size & 0x7f) | (raw[p]! << 7);
+      if (raw[p++]! >= 0x80) {
+        request.samples = samples;
+        at = ingestField(request, at);
+        continue;
       }
-      const end = p + size;
-      if (end > length)
-        throw new MalformedError('a series reaches past the end of the request', { offset: at });
-      let series = dictionary.predict(raw, view, p, end);
-      let rows = dictionary.matchedTo;
-      if (series < 0) rows = labelsEnd(raw, p, end);
-      const timeAt = timeOfOneSample(raw, rows, end);
-      if (timeAt < 0) {
-        const rowsLeft = limits.rows - samples - plainRows;
-        plainRows += ingestSeries(
-          raw,
-          view,
-          p,
-          end,
-          series,
-          rows,
-          dictionary,
-          batch,
-          report,
-          limits,
-          rowsLeft,
-        );
+    }
+    const end = p + size;
+    if (end > length) {
+      at = ingestField(request, at);
+      continue;
+    }
+    let series = dictionary.predict(raw, view, p, end);
+    const rows = series < 0 ? labelsEnd(raw, p, end) : dictionary.matchedTo;
+    const timeAt = timeOfOneSample(raw, rows, end);
+    if (timeAt < 0 || samples + request.rows >= maxRows) {
+      request.samples = samples;
+      at = ingestSeries(request, p, end, series, rows);
+      continue;
+    }
+    if (series < 0) {
+      series = dictionary.intern(raw, view, p, rows);
+      if (series < 0) {
+        request.refuseSeries(dictionary.invalid, 1, p, end);
         at = end;
         continue;
       }
-      if (series < 0) {
-        series = dictionary.intern(raw, view, p, rows);
-        if (series < 0) refuse(report, dictionary.invalid, 1, () => describeLabels(raw, p, end));
-      }
-      if (series >= 0) {
-        let q = timeAt;
-        let lo = raw[q]! & 0x7f;
-        let hi = 0;
-        for (let shift = 7; raw[q++]! >= 0x80; shift += 7) {
-          const bits = raw[q]! & 0x7f;
-          if (shift < 28) lo |= bits << shift;
-          else if (shift === 28) {
-            lo |= bits << 28;
-            hi = bits >>> 4;
-          } else hi |= shift === 63 ? (bits & 1) << 31 : bits << (shift - 32);
-        }
-        const zero = timeAt === rows + 3;
-        const valueLo = zero ? 0 : view.getInt32(rows + 3, true);
-        const valueHi = zero ? 0 : view.getInt32(rows + 7, true);
-        batch.appendSample(series, lo, hi, valueLo, valueHi);
-        samples++;
-        if (hi > newestHi || (hi === newestHi && lo >>> 0 > newestLo)) {
-          newestHi = hi;
-          newestLo = lo >>> 0;
-        }
-      }
-      at = end;
-      continue;
     }
-    const reader = new ProtoReader(raw, at, length);
-    const tag = reader.tag();
-    if (tag === 0x0a) {
-      // The same field behind a tag of more bytes than it needs: legal, and nobody writes it.
-      const size = reader.length();
-      const rowsLeft = limits.rows - samples - plainRows;
-      const from = reader.at;
-      plainRows += ingestSeries(
-        raw,
-        view,
-        from,
-        from + size,
-        -1,
-        0,
-        dictionary,
-        batch,
-        report,
-        limits,
-        rowsLeft,
-      );
-      reader.at += size;
-      sawSeries = true;
-    } else if (tag === 0x1a) {
-      const size = reader.length();
-      ingestMetadata(raw, reader.at, reader.at + size, dictionary, batch, report);
-      reader.at += size;
-      sawSeries = true;
-    } else {
-      if (tag === 0x22 || tag === 0x2a) saw2 = true;
-      reader.skip(tag);
+    let q = timeAt;
+    let lo = raw[q]! & 0x7f;
+    let hi = 0;
+    for (let shift = 7; raw[q++]! >= 0x80; shift += 7) {
+      const bits = raw[q]! & 0x7f;
+      if (shift < 28) lo |= bits << shift;
+      else if (shift === 28) {
+        lo |= bits << 28;
+        hi = bits >>> 4;
+      } else hi |= shift === 63 ? (bits & 1) << 31 : bits << (shift - 32);
     }
-    at = reader.at;
+    const zero = timeAt === rows + 3;
+    const valueLo = zero ? 0 : view.getInt32(rows + 3, true);
+    const valueHi = zero ? 0 : view.getInt32(rows + 7, true);
+    batch.appendSample(series, lo, hi, valueLo, valueHi);
+    samples++;
+    if (hi > newestHi || (hi === newestHi && lo >>> 0 > newestLo)) {
+      newestHi = hi;
+      newestLo = lo >>> 0;
+    }
+    at = end;
   }
-  if (saw2 && !sawSeries) {
-    throw new MalformedError(
-      'the body is a remote write 2.0 message, but the Content-Type says 1.0 (INT-04); nothing was stored',
+  request.samples = samples;
+  return request.finish(newestHi * 4294967296 + newestLo);
+}
+
+/**
+ * A request that is being read, for the paths that are not hot: of the loop above, and of that in WebAssembly,
+ * which hands over to them what it does not read itself.
+ */
+export class IngestRequest {
+  /** The decoded body, with 16 readable bytes behind `length`; `view` spans it. A kernel may move it. */
+  raw: Uint8Array;
+  view: DataView;
+  readonly length: number;
+  readonly dictionary: Dictionary;
+  readonly batch: RowBatch;
+  readonly limits: IngestLimits;
+  readonly report: IngestReport = emptyReport();
+  /** Interns the labels in `[start, end)` of a series, as `Dictionary.intern` does. */
+  readonly intern: (raw: Uint8Array, view: DataView, start: number, end: number) => number;
+  /** Samples that the hot loop has taken. */
+  samples = 0;
+  /** Rows of the other paths. */
+  rows = 0;
+  sawSeries = false;
+  saw2 = false;
+
+  constructor(
+    raw: Uint8Array,
+    view: DataView,
+    length: number,
+    dictionary: Dictionary,
+    batch: RowBatch,
+    limits: IngestLimits,
+    intern: IngestRequest['intern'] = (...labels) => dictionary.intern(...labels),
+  ) {
+    this.raw = raw;
+    this.view = view;
+    this.length = length;
+    this.dictionary = dictionary;
+    this.batch = batch;
+    this.limits = limits;
+    this.intern = intern;
+    dictionary.startRequest(limits);
+  }
+
+  get rowsLeft(): number {
+    return this.limits.rows - this.samples - this.rows;
+  }
+
+  /** The error for the field at `at`, which is one too many. */
+  tooManyFields(at: number): LimitError {
+    const reader = new ProtoReader(this.raw, at, this.length);
+    let series: string | undefined;
+    if (reader.tag() === 0x0a) {
+      const size = reader.length();
+      series = describeLabels(this.raw, reader.at, reader.at + size);
+    }
+    return new LimitError(
+      'has too many series or metadata',
+      this.limits.series,
+      'max_series_per_request',
+      series,
     );
   }
-  if (samples + plainRows > limits.rows) throw tooManyRows(limits.rows);
-  report.samples += samples;
-  if (samples > 0) report.newestMs = Math.max(report.newestMs, newestHi * 4294967296 + newestLo);
-  return report;
-}
 
-/** The error for the field at `at`, which is one too many. */
-function tooManyFields(raw: Uint8Array, at: number, length: number, limit: number): LimitError {
-  const reader = new ProtoReader(raw, at, length);
-  let series: string | undefined;
-  if (reader.tag() === 0x0a) {
-    const size = reader.length();
-    series = describeLabels(raw, reader.at, reader.at + size);
+  /** Refuses the series in `raw[start, end)`, which has so many rows that count. */
+  refuseSeries(reason: DoorReason, rows: number, start: number, end: number): void {
+    this.sawSeries = true;
+    this.rows += rows;
+    refuse(this.report, reason, rows, () => describeLabels(this.raw, start, end));
   }
-  return new LimitError('has too many series or metadata', limit, 'max_series_per_request', series);
+
+  /** To be called at the end of the body. `newestMs` is the newest time among `samples`, if there are any. */
+  finish(newestMs: number): IngestReport {
+    const { report, samples } = this;
+    if (this.saw2 && !this.sawSeries && samples === 0) {
+      throw new MalformedError(
+        'the body is a remote write 2.0 message, but the Content-Type says 1.0 (INT-04); nothing was stored',
+      );
+    }
+    report.samples += samples;
+    if (samples > 0) report.newestMs = Math.max(report.newestMs, newestMs);
+    return report;
+  }
 }
 
-function tooManyRows(limit: number, series?: string): LimitError {
+/** Reads the top-level field at `at`, whatever it is, and returns where it ends. Errors are those of `ingestV1`. */
+export function ingestField(request: IngestRequest, at: number): number {
+  const { raw, length } = request;
+  const reader = new ProtoReader(raw, at, length);
+  const tag = reader.tag();
+  if (tag === 0x0a) {
+    const start = reader.at;
+    const size = reader.varint32();
+    const from = reader.at;
+    const end = from + size;
+    if (end > length)
+      throw new MalformedError('a series reaches past the end of the request', { offset: at });
+    // A tag of more bytes than it needs is legal, and nobody writes it.
+    if (start === at + 1) labelsEnd(raw, from, end);
+    return ingestSeries(request, from, end, -1, -1);
+  }
+  if (tag === 0x1a) {
+    const size = reader.length();
+    ingestMetadata(raw, reader.at, reader.at + size, request.dictionary, request.batch, request.report);
+    reader.at += size;
+    request.sawSeries = true;
+    return reader.at;
+  }
+  if (tag === 0x22 || tag === 0x2a) request.saw2 = true;
+  reader.skip(tag);
+  return reader.at;
+}
+
+function tooManyRows(limit: number, series: string): LimitError {
   return new LimitError('has too many samples', limit, 'max_rows_per_request', series);
 }
 
@@ -197,7 +244,7 @@ function labelsEnd(raw: Uint8Array, start: number, end: number): number {
   let at = start;
   while (at < end && raw[at] === 0x0a) {
     let p = at + 1;
-    let size = raw[p++]!;
+    let size = p < end ? raw[p++]! : 0x80;
     if (size >= 0x80) {
       const reader = new ProtoReader(raw, at + 1, end);
       size = reader.length();
@@ -229,22 +276,18 @@ function timeOfOneSample(raw: Uint8Array, at: number, end: number): number {
 }
 
 /**
- * The plain path: one series of any legal layout. `predicted` is the series whose labels were recognised up to
- * `predictedTo`, or -1. Returns its rows; throws `LimitError` when there are more than `rowsLeft`.
+ * The plain path: the series in `raw[start, end)`, of any legal layout; returns `end`. `known` is its id when its
+ * labels were recognised up to `labelsTo`, else -1. Throws `LimitError` when it has more rows than are left.
  */
-function ingestSeries(
-  raw: Uint8Array,
-  view: DataView,
+export function ingestSeries(
+  request: IngestRequest,
   start: number,
   end: number,
-  predicted: number,
-  predictedTo: number,
-  dictionary: Dictionary,
-  batch: RowBatch,
-  report: IngestReport,
-  limits: IngestLimits,
-  rowsLeft: number,
+  known: number,
+  labelsTo: number,
 ): number {
+  const { raw, view, dictionary, batch, report, limits } = request;
+  request.sawSeries = true;
   const labels: number[] = [];
   let rows = 0;
   let scattered = false;
@@ -263,10 +306,10 @@ function ingestSeries(
       }
     } else if (tag === 0x12 || tag === 0x1a || tag === 0x22) rows++;
   }
-  if (rows > rowsLeft) throw tooManyRows(limits.rows, describeLabels(raw, start, end));
+  if (rows > request.rowsLeft) throw tooManyRows(limits.rows, describeLabels(raw, start, end));
   let series: number;
-  if (predicted >= 0 && labels.length === 2 && labels[1] === predictedTo) series = predicted;
-  else if (labels.length <= 2) series = dictionary.intern(raw, view, labels[0] ?? start, labels[1] ?? start);
+  if (known >= 0 && labels.length === 2 && labels[1] === labelsTo) series = known;
+  else if (labels.length <= 2) series = request.intern(raw, view, labels[0] ?? start, labels[1] ?? start);
   else {
     const gathered = new Uint8Array(end - start);
     let size = 0;
@@ -274,7 +317,7 @@ function ingestSeries(
       gathered.set(raw.subarray(labels[i], labels[i + 1]), size);
       size += labels[i + 1]! - labels[i]!;
     }
-    series = dictionary.intern(gathered, new DataView(gathered.buffer), 0, size);
+    series = request.intern(gathered, new DataView(gathered.buffer), 0, size);
   }
   let target = batch;
   let counts = report;
@@ -303,7 +346,8 @@ function ingestSeries(
       if (invalid !== undefined) refuse(counts, invalid, 1, () => describeLabels(raw, start, end));
     }
   }
-  return rows;
+  request.rows += rows;
+  return end;
 }
 
 /** Where the message of the label field in `raw[from, end)` begins. */

@@ -1,14 +1,16 @@
 import type { Dictionary } from '../serialization/dictionary.ts';
 import type { RowBatch } from '../serialization/rows.ts';
 import { type IngestReport, ingestV1 } from './ingest-v1.ts';
+import { WasmIngest } from './ingest-wasm.ts';
 import { type IngestLimits, LimitError } from './limits.ts';
-import { declaredLength, Scratch, uncompress } from './snappy.ts';
+import { declaredLength, longestOf, Scratch, SnappyError, uncompress } from './snappy.ts';
+import { WasmError } from './wasm-module.ts';
 
 /**
  * The inner loop on the way in: from a request body to rows.
  *
- * There is one implementation, in TypeScript; it is the reference that any faster one is held against. Its
- * counterpart on the way out is `EmitterV1`.
+ * There are two implementations: one in TypeScript, which is the reference, and one whose loop is in WebAssembly.
+ * They give the same rows, the same dictionary and the same errors. The counterpart on the way out is `EmitterV1`.
  */
 export interface IngestKernel {
   /**
@@ -38,4 +40,36 @@ export function createTypeScriptKernel(): IngestKernel {
       return ingestV1(raw.bytes, raw.view, length, dictionary, batch, limits);
     },
   };
+}
+
+/**
+ * The kernel with its loop in WebAssembly; what that does not read, and all that is wrong, is left to the TypeScript.
+ * Keeps the memory of the module: room for the largest bodies of the segment and for the table of its series.
+ * Throws `WasmError` where the module cannot be loaded.
+ */
+export function createWasmKernel(): IngestKernel {
+  const wasm = new WasmIngest();
+  return {
+    ingestV1(body, limits, dictionary, batch) {
+      const length = decodedLength(body, limits);
+      if (length > longestOf(body) || wasm.uncompress(body, length, dictionary) === undefined) {
+        uncompress(body, new Scratch(), length);
+        throw new SnappyError('the body is not a well-formed snappy block');
+      }
+      return wasm.ingest(length, limits, dictionary, batch);
+    },
+  };
+}
+
+/** The kernel that the configuration asks for. Where WebAssembly cannot be had it is the other, and `warn` is told. */
+export function createKernel(which: 'wasm' | 'typescript', warn: (error: WasmError) => void): IngestKernel {
+  if (which === 'wasm') {
+    try {
+      return createWasmKernel();
+    } catch (error) {
+      if (!(error instanceof WasmError)) throw error;
+      warn(error);
+    }
+  }
+  return createTypeScriptKernel();
 }

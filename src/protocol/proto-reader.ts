@@ -52,7 +52,7 @@ export class ProtoReader {
   }
 
   /** Reads a tag or a length: a varint of up to five bytes and 32 bits, as the decoders of Google take it. */
-  #varint32(): number {
+  varint32(): number {
     let value = 0;
     for (let shift = 0; shift < 35; shift += 7) {
       if (this.at >= this.end) throw new MalformedError('a number is cut short', { offset: this.at });
@@ -66,14 +66,14 @@ export class ProtoReader {
 
   /** The next tag, as `field << 3 | wire type`. */
   tag(): number {
-    const tag = this.#varint32();
+    const tag = this.varint32();
     if (tag >>> 3 === 0) throw new MalformedError('a field has the number 0', { offset: this.at });
     return tag;
   }
 
   /** Reads a length and checks that so many bytes are there; the cursor stands at the first of them. */
   length(): number {
-    const length = this.#varint32();
+    const length = this.varint32();
     if (length > this.end - this.at) {
       throw new MalformedError('a field reaches past the end of its message', { offset: this.at });
     }

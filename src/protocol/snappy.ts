@@ -59,6 +59,11 @@ export function declaredLength(src: Uint8Array): number {
   throw new SnappyError('the body does not start with the length of a snappy block');
 }
 
+/** The most bytes that a block of this size decodes to: three of it make at most 64 (copy-2). */
+export function longestOf(src: Uint8Array): number {
+  return (src.length * 64) / 3;
+}
+
 /**
  * Decodes `src` into `out` and returns the decoded length in bytes; `out.bytes` is valid up to it.
  * Throws `SnappyError` when a declared length is over `limit`, an element reaches outside the data, or the
@@ -72,9 +77,8 @@ export function uncompress(src: Uint8Array, out: Scratch, limit: number): number
       limit,
     });
   }
-  // Three bytes make at most 64 (copy-2), so a longer claim is a lie: refuse before allocating.
-  if (total > (src.length * 64) / 3)
-    throw new SnappyError('the declared length cannot come of a body of this size');
+  // A longer claim is a lie: refuse before allocating.
+  if (total > longestOf(src)) throw new SnappyError('the declared length cannot come of a body of this size');
   out.ensure(total + SLACK);
   const dst = out.bytes;
   const dstView = out.view;

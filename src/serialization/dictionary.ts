@@ -35,6 +35,8 @@ export class Dictionary {
   stringCount = 0;
   pairCount = 0;
   seriesCount = 0;
+  /** Counts the times that it was emptied: ids that were given out before mean nothing now. */
+  generation = 0;
 
   /** Bytes of all strings, one behind the other. */
   readonly text: Column = new Column();
@@ -64,6 +66,7 @@ export class Dictionary {
   readonly #series: IdTable = new IdTable();
   #blocks: Uint32Array = new Uint32Array(5 * 512);
   #blockCount = 0;
+  #blocksElsewhere = 0;
   #seed: number;
 
   #labelsView: DataView = new DataView(this.labels.bytes.buffer);
@@ -87,6 +90,7 @@ export class Dictionary {
   /** Empties the dictionary for the next segment. Ids of before mean nothing from here on. */
   reset(seed: number): void {
     this.#seed = seed;
+    this.generation++;
     this.stringCount = 0;
     this.pairCount = 0;
     this.seriesCount = 0;
@@ -101,6 +105,7 @@ export class Dictionary {
     if (this.#blocks.length < 5 * 512) this.#blocks = new Uint32Array(5 * 512);
     this.#blocks.fill(0);
     this.#blockCount = 0;
+    this.#blocksElsewhere = 0;
     this.#next.fill(0);
     this.#last = 0;
     this.internString(EMPTY, 0, 0);
@@ -116,7 +121,7 @@ export class Dictionary {
       40 * this.pairCount +
       48 * this.seriesCount +
       4 * (this.seriesAt[this.seriesCount] ?? 0) +
-      40 * this.#blockCount
+      40 * (this.#blockCount + this.#blocksElsewhere)
     );
   }
 
@@ -185,6 +190,19 @@ export class Dictionary {
     this.#next[this.#last] = series + 1;
     this.#last = series + 1;
     return series;
+  }
+
+  /**
+   * As `intern`, but always label by label: for a kernel that knows the blocks it has seen by itself. The memory of
+   * each counts as content here, so the kernel has to say what it keeps: `countBlock`.
+   */
+  internLabels(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    return this.#internLabels(raw, view, start, end);
+  }
+
+  /** A kernel keeps one more block. */
+  countBlock(): void {
+    this.#blocksElsewhere++;
   }
 
   /** The id of the string `src[start, end)`, interned when new. It must be UTF-8. */

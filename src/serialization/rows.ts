@@ -16,6 +16,16 @@ export const kindNames: readonly ['samples', 'histograms', 'exemplars', 'metadat
 /** Where a batch stood, for `rollback`: lengths and last values of every column. */
 export type RowMark = readonly number[];
 
+/** Where the encoded columns of samples stand, as offsets (start, end), and what their last row holds. */
+export interface EncodedSamples {
+  readonly series: readonly [number, number];
+  readonly time: readonly [number, number];
+  readonly value: readonly [number, number];
+  readonly lastSeries: number;
+  readonly lastTimeLo: number;
+  readonly lastTimeHi: number;
+}
+
 /**
  * The rows that wait for the next commit, as columns.
  *
@@ -111,6 +121,18 @@ export class RowBatch {
     this.sampleValue.putWord64(valueLo, valueHi);
   }
 
+  /** Appends `count` samples whose columns stand encoded in `src`, as the continuation of those here. */
+  appendSamples(count: number, src: Uint8Array, columns: EncodedSamples): void {
+    this.#count(SAMPLE, count);
+    const { series, time, value } = columns;
+    this.sampleSeries.putBytes(src, series[0], series[1]);
+    this.sampleSeries.last = columns.lastSeries;
+    this.sampleTime.putBytes(src, time[0], time[1]);
+    this.sampleTime.lastLo = columns.lastTimeLo;
+    this.sampleTime.lastHi = columns.lastTimeHi;
+    this.sampleValue.putBytes(src, value[0], value[1]);
+  }
+
   /** `parts` are pairs of offsets into `src`: the fields of the message without its times. */
   appendHistogram(
     series: number,
@@ -200,13 +222,13 @@ export class RowBatch {
     for (const column of this.#deltas64) column.clear();
   }
 
-  #count(kind: number): void {
-    this.counts[kind] = this.counts[kind]! + 1;
-    if (kind === this.#runKind) this.#run++;
+  #count(kind: number, rows = 1): void {
+    this.counts[kind] = this.counts[kind]! + rows;
+    if (kind === this.#runKind) this.#run += rows;
     else {
       this.finishOrder();
       this.#runKind = kind;
-      this.#run = 1;
+      this.#run = rows;
     }
   }
 }

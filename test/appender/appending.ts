@@ -2,7 +2,7 @@ import type { TestContext } from 'node:test';
 import { Appender, type AppenderTarget } from '../../src/appender/appender.ts';
 import type { CommitFacts } from '../../src/filequeue/group-commit.ts';
 import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
-import { createTypeScriptKernel } from '../../src/protocol/kernel.ts';
+import { createWasmKernel } from '../../src/protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
 import { usingQueue } from '../filequeue/queue.ts';
 import { readAll } from '../filequeue/read-back.ts';
@@ -27,7 +27,7 @@ export async function appending(t: TestContext, limits: Partial<IngestLimits> = 
   const reports: IngestReport[] = [];
   const target: AppenderTarget = {
     queue,
-    kernel: createTypeScriptKernel(),
+    kernel: createWasmKernel(),
     limits: { ...noLimits, ...limits },
     onReport: (report) => reports.push(report),
   };

@@ -32,6 +32,7 @@ external_labels: {cluster: eu, replica: 0, flag: true, home: $HOME}
 shutdown_grace: 1m
 log_level: debug
 log_format: json
+kernel: typescript
 receiver:
   {max_request_bytes: 1MiB, max_decoded_bytes: 2MB, max_in_flight_bytes: 3000000, max_series_per_request: 1000,
    max_rows_per_request: 2000, max_labels_per_series: 30, max_label_name_bytes: 1KiB, max_label_value_bytes: 2KiB,
@@ -76,6 +77,7 @@ remote_write:
       shutdownGraceMs: 60_000,
       logLevel: 'debug',
       logFormat: 'json',
+      kernel: 'typescript',
       receiver: {
         maxRequestBytes: 1048576,
         maxDecodedBytes: 2_000_000,

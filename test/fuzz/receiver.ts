@@ -7,7 +7,7 @@ import fc from 'fast-check';
 import { Client, type Dispatcher } from 'undici';
 import { Appender } from '../../src/appender/appender.ts';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
-import { createTypeScriptKernel } from '../../src/protocol/kernel.ts';
+import { createWasmKernel } from '../../src/protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
 import { encodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/schema.ts';
 import { SnappyCompressor } from '../../src/protocol/snappy.ts';
@@ -69,7 +69,7 @@ export class ReceiverFuzz implements Fuzz {
     this.#series = series;
     this.#messages = fc.sample(anyRequest, { seed, numRuns: 200 });
     this.#dir = mkdtempSync(join(tmpdir(), 'spillway-fuzz-receiver-'));
-    const kernel = createTypeScriptKernel();
+    const kernel = createWasmKernel();
     const logger = {
       log: (level: string, message: string, facts: object = {}): void => {
         if (level === 'error') this.#errors.push(`${message} ${JSON.stringify(facts)}`);

@@ -144,7 +144,7 @@ describe('both emitters', () => {
           }
         }
       }),
-      { numRuns: 250 },
+      { numRuns: 100 },
     );
   });
 

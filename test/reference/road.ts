@@ -1,9 +1,10 @@
 import { uncompress } from 'snappyjs';
 import type { Emitter, OutgoingRows } from '../../src/protocol/emit-v1.ts';
 import { createEmitter } from '../../src/protocol/emit-wasm.ts';
-import { type IngestReport, ingestV1 } from '../../src/protocol/ingest-v1.ts';
+import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
+import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
-import { Dictionary } from '../../src/serialization/dictionary.ts';
+import type { Dictionary } from '../../src/serialization/dictionary.ts';
 import {
   BodyOpener,
   type Codec,
@@ -19,23 +20,25 @@ import {
   KINDS,
   METADATA,
   type Payload,
-  RowBatch,
+  type RowBatch,
   SAMPLE,
 } from '../../src/serialization/rows.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../../src/serialization/segment-dictionary.ts';
 import { mark } from '../filequeue/records.ts';
+import { BothKernels } from './both-kernels.ts';
 import { ExactScratch } from './exact-scratch.ts';
 import { varint } from './snappy-elements.ts';
 
 export type Kernel = 'wasm' | 'typescript';
 
 /**
- * The whole way of a row through the kernel, in memory: ingest, frame, dictionary of the reader, emission.
+ * The whole way of a row through the kernel, in memory: ingest (by both kernels), frame, dictionary of the reader, emission.
  * What comes out is uncompressed by snappyjs and decoded by protobufjs.
  */
 export class Road {
-  readonly dictionary: Dictionary = new Dictionary(0x5eed);
-  readonly batch: RowBatch = new RowBatch();
+  readonly #kernels: BothKernels = new BothKernels();
+  readonly dictionary: Dictionary = this.#kernels.dictionary;
+  readonly batch: RowBatch = this.#kernels.batch;
   readonly reader: SegmentDictionary;
   readonly codec: Codec;
   /** Made when it is needed: tests of what is refused go through thousands of roads. */
@@ -56,26 +59,20 @@ export class Road {
   }
 
   /** Takes a request in as group commit does: all of it, or none when it throws. */
-  take(raw: Uint8Array): IngestReport {
-    const { bytes, view } = padded(raw);
-    const mark = this.batch.mark();
-    try {
-      return ingestV1(bytes, view, raw.length, this.dictionary, this.batch);
-    } catch (error) {
-      this.batch.rollback(mark);
-      throw error;
-    }
+  take(raw: Uint8Array, limits?: IngestLimits): IngestReport {
+    return this.#kernels.take(raw, limits);
   }
 
   /** Writes what was taken into a record, and empties the batch. */
   commit(): Uint8Array {
+    this.#kernels.compareAll();
     this.#encoder ??= new FrameEncoder();
     const record = this.#encoder
       .encode(this.batch, this.dictionary, this.#written, this.#rows, 1_700_000_000_000, this.codec)
       .slice();
     sealRecord(record, 0, FRAME, record.length - RECORD_HEAD, mark, 0);
     this.#rows += this.batch.rows;
-    this.batch.clear();
+    this.#kernels.clear();
     return record;
   }
 
@@ -115,13 +112,6 @@ export class Road {
     const { timeseries } = decodeWriteRequestV1(uncompress(this.emit(rows).body));
     return { timeseries, metadata };
   }
-}
-
-/** `raw` with the room behind it that `ingestV1` asks for, full of what no varint and no length should meet. */
-export function padded(raw: Uint8Array): { bytes: Uint8Array; view: DataView } {
-  const bytes = new Uint8Array(raw.length + 16).fill(0xff);
-  bytes.set(raw);
-  return { bytes, view: new DataView(bytes.buffer) };
 }
 
 /** Rows as a loop queues them: a ring of columns that may start anywhere. */

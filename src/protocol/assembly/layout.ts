@@ -1,0 +1,78 @@
+/**
+ * Where things stand in the memory of the ingest module: what `ingest.ts` in this folder and `ingest-wasm.ts`
+ * beside it have to agree on. Read by both compilers, so it holds nothing but integers.
+ *
+ *     0      state: words of 32 bits at the offsets below
+ *     256    keys of the hash, random
+ *     4096   (static data of the module; there is none)
+ *     65536  columns of rows on their way into the batch
+ *            the body as it came, slack
+ *            the body uncompressed, slack
+ *            the table: entries, then slots
+ */
+
+/** Cursor and end in the uncompressed body, as addresses. */
+export const AT = 0;
+export const END = 4;
+/** How many more top-level fields, and rows, the request may have. Rows are checked for runs of samples alone. */
+export const FIELDS_LEFT = 8;
+export const ROWS_LEFT = 12;
+/** Samples written so far, of this request. */
+export const SAMPLES = 16;
+/** Newest time among them: low half, high half. */
+export const NEWEST = 24;
+/** The series of the row before, and its time (low, high): what the differences in the columns refer to. */
+export const LAST_SERIES = 32;
+export const LAST_TIME = 40;
+/** Rows in the columns, and where the columns of series and time end. */
+export const OUT_ROWS = 48;
+export const SERIES_END = 52;
+export const TIME_END = 56;
+/** The series at hand: where its labels start and end, where it ends, its id or -1, how many samples it has. */
+export const LABELS_START = 60;
+export const LABELS_END = 64;
+export const FIELD_END = 68;
+export const FOUND = 72;
+export const ROWS = 76;
+/** Table: address of the entries, address and count - 1 of the slots, entries in use (the first is not one). */
+export const ENTRIES = 80;
+export const SLOTS = 84;
+export const SLOT_MASK = 88;
+export const ENTRY_COUNT = 92;
+/** Entry of the series before the one at hand; 0 at the start of a request. */
+export const LAST_ENTRY = 96;
+
+export const KEYS = 256;
+/** Two keys for each of the 1024 bytes between scrambles, 16 bytes for the scramble of each accumulator. */
+export const KEY_BYTES = 2080;
+
+/** Rows that the columns hold, where each column starts, and where the driver lays out the rest. */
+export const COLUMN_ROWS = 4096;
+/** Up to five bytes a row, and slack. */
+export const SERIES_COLUMN = 65536;
+/** Up to ten. */
+export const TIME_COLUMN = 86032;
+/** Eight. */
+export const VALUE_COLUMN = 127008;
+export const FREE = 159792;
+
+/** Bytes behind each of the two bodies that may be read, and behind the uncompressed one also written. */
+export const SLACK = 128;
+
+/**
+ * An entry of the table: the 128 bits of the hash of a label block, its length, its series, and what came behind
+ * it last time.
+ */
+export const ENTRY_BYTES = 32;
+export const ENTRY_LENGTH = 16;
+export const ENTRY_SERIES = 20;
+export const ENTRY_NEXT = 24;
+
+/** What `run` returns. */
+export const DONE = 0;
+/** The columns are full, or as good as: to be taken over, then on with the same series. */
+export const FULL = 1;
+/** An unknown series with plain samples: to be interned, then `take` or `skip`. */
+export const UNKNOWN = 2;
+/** The field at `AT` is none that this module reads; for a series `LABELS_END` and `FOUND` are set. */
+export const ODD = 3;
