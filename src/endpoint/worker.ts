@@ -93,13 +93,17 @@ class EndpointWorker {
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
     this.#table = new ShardTable(this.#block, progress, start.start, queue.minShards);
-    const emitter = createEmitter(config.kernel, (error) => {
-      this.#log(
-        'warn',
-        'the WebAssembly kernel does not work; requests of this endpoint are made by the TypeScript one, at more CPU',
-        { error: describeError(error) },
-      );
-    });
+    const emitter = createEmitter(
+      config.kernel,
+      (error) => {
+        this.#log(
+          'warn',
+          'the WebAssembly kernel does not work; requests of this endpoint are made by the TypeScript one, at more CPU',
+          { error: describeError(error) },
+        );
+      },
+      endpoint.wireCompression,
+    );
     this.#manager = new Manager({
       settings: {
         capacity: queue.capacity,

@@ -1,5 +1,6 @@
 import type { LabelColumns } from '../serialization/label-columns.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
+import { SmallEmitter } from './emit-small.ts';
 import { type EmittedBody, type Emitter, EmitterV1, type OutgoingRows } from './emit-v1.ts';
 import type { Scratch } from './snappy.ts';
 import { WasmColumns } from './wasm-columns.ts';
@@ -61,7 +62,15 @@ export class WasmEmitterV1 implements Emitter {
   }
 }
 
-/** The emitter of a kernel. `onFailure` hears once of a module that does not work. */
-export function createEmitter(kernel: 'wasm' | 'typescript', onFailure: (error: unknown) => void): Emitter {
-  return kernel === 'wasm' ? new WasmEmitterV1(onFailure) : new EmitterV1();
+/**
+ * The emitter of a kernel, for the `wire_compression` of an endpoint. `onFailure` hears once of a module that does not
+ * work.
+ */
+export function createEmitter(
+  kernel: 'wasm' | 'typescript',
+  onFailure: (error: unknown) => void,
+  compression: 'fast' | 'small' = 'fast',
+): Emitter {
+  const emitter = kernel === 'wasm' ? new WasmEmitterV1(onFailure) : new EmitterV1();
+  return compression === 'small' ? new SmallEmitter(emitter) : emitter;
 }
