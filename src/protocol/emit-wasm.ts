@@ -9,17 +9,20 @@ import { WasmColumns } from './wasm-columns.ts';
  * `EmitterV1` with the work done in WebAssembly (assembly/emit.ts): a third of the CPU for the same bytes, as
  * bench/emit.ts shows.
  *
- * What the module does not do goes to `EmitterV1`, which reads the same columns: requests with histograms or exemplars,
+ * What the module does not do goes to `EmitterV1` (and `SmallEmitter`), which reads the same columns: requests with histograms or exemplars,
  * metadata, dictionaries in arrays of their own, and everything once the module has failed.
  */
 export class WasmEmitterV1 implements Emitter {
-  readonly #plain: EmitterV1 = new EmitterV1();
+  readonly #plain: Emitter;
+  readonly #compression: 'fast' | 'small';
   readonly #onFailure: (error: unknown) => void;
   #failed = false;
 
   /** `onFailure` hears once of a module that does not work; bodies come from TypeScript then. */
-  constructor(onFailure: (error: unknown) => void) {
+  constructor(onFailure: (error: unknown) => void, compression: 'fast' | 'small' = 'fast') {
     this.#onFailure = onFailure;
+    this.#compression = compression;
+    this.#plain = typescriptEmitter(compression);
   }
 
   newColumns(): LabelColumns {
@@ -43,7 +46,7 @@ export class WasmEmitterV1 implements Emitter {
     const { columns } = dictionary;
     if (columns instanceof WasmColumns && !this.#failed) {
       try {
-        const body = columns.emit(rows, first, count, dictionary.slots, dictionary.series);
+        const body = columns.emit(rows, first, count, dictionary.slots, dictionary.series, this.#compression);
         if (body !== undefined) return body;
       } catch (error) {
         this.#fail(error);
@@ -71,6 +74,9 @@ export function createEmitter(
   onFailure: (error: unknown) => void,
   compression: 'fast' | 'small' = 'fast',
 ): Emitter {
-  const emitter = kernel === 'wasm' ? new WasmEmitterV1(onFailure) : new EmitterV1();
-  return compression === 'small' ? new SmallEmitter(emitter) : emitter;
+  return kernel === 'wasm' ? new WasmEmitterV1(onFailure, compression) : typescriptEmitter(compression);
+}
+
+function typescriptEmitter(compression: 'fast' | 'small'): Emitter {
+  return compression === 'small' ? new SmallEmitter(new EmitterV1()) : new EmitterV1();
 }

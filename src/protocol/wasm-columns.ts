@@ -27,9 +27,19 @@ interface EmitExports {
     out: number,
     outEnd: number,
   ): number;
+  shrink(
+    body: number,
+    bodyEnd: number,
+    rawBytes: number,
+    plain: number,
+    table: number,
+    out: number,
+    outEnd: number,
+  ): number;
 }
 
 const PAGE = 65536;
+const TABLE = 65536;
 const SMALLEST_BLOCK = 256;
 /** Bytes of a row in the memory: time, value, series, length of its `TimeSeries`, skip, kind. */
 const ROW = 8 + 8 + 4 + 4 + 1 + 1;
@@ -134,6 +144,7 @@ export class WasmColumns implements LabelColumns {
     count: number,
     slots: number,
     series: number,
+    compression: 'fast' | 'small' = 'fast',
   ): EmittedBody | undefined {
     const rows = align(this.#top);
     const out = align(rows + ROW * count);
@@ -152,7 +163,22 @@ export class WasmColumns implements LabelColumns {
     const base = this.#base;
     this.#base += rawBytes + 1;
     const end = this.#exports.emit(rows, count, rawBytes, base, slots, series, out, outEnd) >>> 0;
-    return { bytes: this.#bytes.subarray(out, end), rawBytes };
+    const bytes = this.#bytes.subarray(out, end);
+    return { bytes: compression === 'small' ? this.#shrink(bytes, rawBytes) : bytes, rawBytes };
+  }
+
+  /** What `SmallEmitter` makes of a body that stands in the memory. */
+  #shrink(body: Uint8Array, rawBytes: number): Uint8Array {
+    const at = body.byteOffset;
+    const { length } = body;
+    const table = align(at + length + 64);
+    const plain = table + TABLE;
+    const out = align(plain + rawBytes + 64);
+    const outEnd = out + rawBytes + Math.ceil(rawBytes / 6) + 128;
+    if (outEnd > MEMORY_LIMIT) return body;
+    this.#ensure(outEnd);
+    const end = this.#exports.shrink(at, at + length, rawBytes, plain, table, out, outEnd) >>> 0;
+    return end - out < length ? this.#bytes.subarray(out, end) : this.#bytes.subarray(at, at + length);
   }
 
   /** Puts the rows behind one another, from wherever they stand in their ring. */

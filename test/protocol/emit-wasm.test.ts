@@ -73,10 +73,10 @@ class Pair {
   readonly typescript: Road;
   readonly wasm: Road;
 
-  constructor(externalLabels: Readonly<Record<string, string>> | undefined) {
+  constructor(externalLabels?: Readonly<Record<string, string>>, compression?: 'small') {
     const rewrite = externalLabels && new ExternalLabels(externalLabels);
-    this.typescript = new Road('none', rewrite, 'typescript');
-    this.wasm = new Road('none', rewrite, 'wasm');
+    this.typescript = new Road('none', rewrite, 'typescript', compression);
+    this.wasm = new Road('none', rewrite, 'wasm', compression);
     assert.ok(this.wasm.reader.columns instanceof WasmColumns);
   }
 
@@ -126,12 +126,13 @@ describe('both emitters', () => {
       series: fc.integer({ min: 1, max: 60 }),
       rows: fc.integer({ min: 1, max: 500 }),
       long: fc.constantFrom(0, 0, 0, 0.02),
+      compression: fc.constantFrom(undefined, 'small' as const),
       externalLabels: fc.constantFrom(undefined, { l3: 'x', cluster: 'eu', zz: 'v'.repeat(300) }),
     });
     fc.assert(
-      fc.property(options, ({ seed, segments, steps, series, rows, long, externalLabels }) => {
+      fc.property(options, ({ seed, segments, steps, series, rows, long, externalLabels, compression }) => {
         const choices = new Choices(seed);
-        const pairs = Array.from({ length: segments }, () => new Pair(externalLabels));
+        const pairs = Array.from({ length: segments }, () => new Pair(externalLabels, compression));
         for (let step = 0; step < steps; step++) {
           const pair = choices.of(pairs);
           pair.grow(choices, choices.int(1, series + 1), long);
@@ -148,20 +149,22 @@ describe('both emitters', () => {
     );
   });
 
-  it('write the same bodies of more than 1 MiB, over and over', () => {
-    const choices = new Choices(7);
-    const pair = new Pair(undefined);
-    for (let i = 0; i < 40; i++) pair.grow(choices, 100, 0.01);
-    const rows = 6000;
-    for (let i = 0; i < 3; i++) {
-      const ring = choices.ring(rows, pair.typescript.reader.series);
-      assert.ok(pair.wasm.emit(ring).rawBytes > 1 << 20);
-      pair.emit(ring, 0, rows);
-    }
-  });
+  for (const compression of [undefined, 'small'] as const) {
+    it(`write the same ${compression ?? 'fast'} bodies of more than 1 MiB, over and over`, () => {
+      const choices = new Choices(7);
+      const pair = new Pair(undefined, compression);
+      for (let i = 0; i < 40; i++) pair.grow(choices, 100, 0.01);
+      const rows = 6000;
+      for (let i = 0; i < 3; i++) {
+        const ring = choices.ring(rows, pair.typescript.reader.series);
+        assert.ok(pair.wasm.emit(ring).rawBytes > 1 << 20);
+        pair.emit(ring, 0, rows);
+      }
+    });
+  }
 
   it('write the same bodies of series with 0 to 200 labels, one beside the other', () => {
-    const pair = new Pair(undefined);
+    const pair = new Pair();
     const of = (count: number): Label[] =>
       labels({
         __name__: 'x',
@@ -192,7 +195,7 @@ describe('the module', () => {
   const message = encodeWriteRequestV1({ timeseries: series as unknown as TimeSeriesV1[] });
 
   it('leaves rows that name no series to TypeScript, which refuses them as it always did', () => {
-    const pair = new Pair(undefined);
+    const pair = new Pair();
     pair.typescript.take(message);
     const record = pair.typescript.commit();
     const ring = pair.typescript.read(record);

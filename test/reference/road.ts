@@ -50,11 +50,17 @@ export class Road {
   readonly #out: ExactScratch = new ExactScratch();
   #rows = 0;
 
-  constructor(codec: Codec = 'snappy', rewrite?: SeriesRewrite, kernel: Kernel = 'typescript') {
+  constructor(
+    codec: Codec = 'snappy',
+    rewrite?: SeriesRewrite,
+    kernel: Kernel = 'typescript',
+    compression?: 'small',
+  ) {
     this.codec = codec;
-    this.#emitter = createEmitter(kernel, (error) => {
+    const fail = (error: unknown) => {
       throw error;
-    });
+    };
+    this.#emitter = createEmitter(kernel, fail, compression);
     this.reader = new SegmentDictionary(rewrite, this.#emitter.newColumns());
   }
 

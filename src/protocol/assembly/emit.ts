@@ -13,6 +13,9 @@
  * against its end, and a failure ends in a trap.
  */
 
+import { compressBlock } from './compress';
+import { uncompressBlock } from './snappy';
+
 /** How far back a short copy reaches, and how long bytes further away must be to be worth a long one. */
 const NEAR: u32 = 65535;
 const FAR_MINIMUM: u32 = 8;
@@ -154,6 +157,23 @@ export function emit(
   flushCopy();
   closeLiteral();
   return op;
+}
+
+/**
+ * Makes the body that `emit` left in `[body, bodyEnd)` anew, by the general compressor, at `out` and before `outEnd`;
+ * returns its end. `plain` has room for the message and 64 bytes, `table` for 64 KiB.
+ */
+export function shrink(
+  body: usize,
+  bodyEnd: usize,
+  rawBytes: u32,
+  plain: usize,
+  table: usize,
+  out: usize,
+  outEnd: usize,
+): usize {
+  if (!uncompressBlock(body + varintSize(rawBytes), bodyEnd, plain, rawBytes)) unreachable();
+  return compressBlock(plain, rawBytes, table, putVarint(out, rawBytes), outEnd);
 }
 
 /**
