@@ -394,6 +394,14 @@ export const options = {
         why: 'The default of Prometheus.',
         about: 'How long one request may take.',
       },
+      wire_compression: {
+        type: 'enum',
+        values: ['fast', 'small'],
+        default: 'fast',
+        why: 'Many times cheaper in CPU; most links to a store are not the bottleneck. On a link that is paid for by the byte, `small` takes a tenth to a third off.',
+        about:
+          'How hard request bodies are compressed. Both are snappy, which every receiver reads; `fast` is written straight from the dictionary.',
+      },
       headers: {
         type: 'map',
         entries: 'header',

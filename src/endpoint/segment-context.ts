@@ -2,6 +2,7 @@ import { identify, openSegment, type SegmentIdentity } from '../filequeue/identi
 import type { SegmentEnd } from '../filequeue/segment-file.ts';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
 import type { Codec } from '../serialization/frame.ts';
+import type { LabelColumns } from '../serialization/label-columns.ts';
 import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';
 
@@ -37,18 +38,19 @@ export class SegmentContext {
     { header, mark }: SegmentIdentity,
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
+    columns: LabelColumns | undefined,
   ) {
     this.segment = segment;
     this.file = file;
     this.codec = header?.codec;
     this.previous = header?.previous;
     this.mark = mark;
-    this.dictionary = new SegmentDictionary(rewrite);
+    this.dictionary = new SegmentDictionary(rewrite, columns);
     this.#onIdle = onIdle;
   }
 
   /**
-   * Opens the file of a segment. Throws what the file system throws, `UnknownFormatError`, and
+   * Opens the file of a segment; its dictionary is kept in `columns`. Throws what the file system throws, `UnknownFormatError`, and
    * `ForeignSegmentError` when it is another segment.
    */
   static open(
@@ -57,10 +59,11 @@ export class SegmentContext {
     segment: number,
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
+    columns?: LabelColumns,
   ): SegmentContext {
     const file = openSegment(files, dir, segment);
     try {
-      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle);
+      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle, columns);
     } catch (error) {
       file.close();
       throw error;

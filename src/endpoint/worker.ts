@@ -14,6 +14,7 @@ import {
   type Standing,
 } from '../network/progress.ts';
 import { ShardTable } from '../network/shard-table.ts';
+import { createEmitter } from '../protocol/emit-wasm.ts';
 import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
 import { wait } from '../runtime/wait.ts';
@@ -94,6 +95,17 @@ class EndpointWorker {
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
     this.#table = new ShardTable(this.#block, progress, start.start, queue.minShards);
+    const emitter = createEmitter(
+      config.kernel,
+      (error) => {
+        this.#log(
+          'warn',
+          'the WebAssembly kernel does not work; requests of this endpoint are made by the TypeScript one, at more CPU',
+          { error: describeError(error) },
+        );
+      },
+      endpoint.wireCompression,
+    );
     this.#manager = new Manager({
       settings: {
         capacity: queue.capacity,
@@ -110,6 +122,7 @@ class EndpointWorker {
       maxShards: queue.maxShards,
       table: this.#table,
       destination: createDestination(endpoint, start.userAgent),
+      emitter,
       stats: this.#stats,
       now: Date.now,
       random: Math.random,
@@ -121,7 +134,7 @@ class EndpointWorker {
     });
     const dir = walDirectory(start.dataDir);
     const store = new SegmentStore(nodeFileSystem, dir, (segment, onIdle) =>
-      SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle),
+      SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns()),
     );
     this.#feeder = new Feeder({
       store,

@@ -20,7 +20,7 @@ export function lettersOf(queue: RowQueue, rows: number, build: (i: number) => U
     // One field: a tag, a length of up to five bytes, the message.
     let from = 1;
     while (scratch.bytes[from++]! >= 0x80);
-    const labels = kind === METADATA ? from : from + dictionary.seriesBytes[queue.series[at]!]!;
+    const labels = kind === METADATA ? from : from + dictionary.columns.seriesBytes[queue.series[at]!]!;
     letters.push({
       segment,
       row: queue.row[at]!,

@@ -1,4 +1,4 @@
-import type { EmitterV1 } from '../protocol/emit-v1.ts';
+import type { Emitter } from '../protocol/emit-v1.ts';
 import type { Scratch } from '../protocol/snappy.ts';
 import { wait } from '../runtime/wait.ts';
 import { KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
@@ -98,7 +98,7 @@ export class Loop {
   readonly index: number;
   readonly queue: RowQueue;
   readonly #host: LoopHost;
-  readonly #emitter: EmitterV1;
+  readonly #emitter: Emitter;
   /** The body of the request under way: built anew only when its rows change. */
   #body: Uint8Array = new Uint8Array(0);
   readonly #abort: AbortController = new AbortController();
@@ -130,7 +130,7 @@ export class Loop {
   busySeconds = 0;
 
   /** The emitter may be shared between loops of a thread: bodies are built in one go. */
-  constructor(index: number, host: LoopHost, emitter: EmitterV1) {
+  constructor(index: number, host: LoopHost, emitter: Emitter) {
     this.index = index;
     this.queue = new RowQueue(host.settings.capacity);
     this.#host = host;

@@ -1,4 +1,4 @@
-import { EmitterV1 } from '../protocol/emit-v1.ts';
+import type { Emitter } from '../protocol/emit-v1.ts';
 import { Scratch } from '../protocol/snappy.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
@@ -16,6 +16,8 @@ export interface ManagerOptions {
   readonly maxShards: number;
   readonly table: ShardTable;
   readonly destination: Destination;
+  /** Shared by all loops. */
+  readonly emitter: Emitter;
   readonly stats: EndpointStats;
   readonly now: () => number;
   readonly random: () => number;
@@ -46,7 +48,6 @@ export class Manager implements LoopHost {
   taken = 0;
   readonly #options: ManagerOptions;
   readonly #table: ShardTable;
-  readonly #emitter: EmitterV1 = new EmitterV1();
   #wanted: number;
   #moving = 0;
   #flushing = false;
@@ -213,7 +214,7 @@ export class Manager implements LoopHost {
 
   #grow(loops: number): void {
     while (this.loops.length < loops) {
-      const loop = new Loop(this.loops.length, this, this.#emitter);
+      const loop = new Loop(this.loops.length, this, this.#options.emitter);
       if (this.#flushing) loop.flush();
       this.loops.push(loop);
     }

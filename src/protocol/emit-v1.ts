@@ -1,4 +1,5 @@
 import { Column } from '../serialization/columns.ts';
+import { HeapColumns, type LabelColumns } from '../serialization/label-columns.ts';
 import { HISTOGRAM, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { putCopy, putFarCopy, type Scratch, SnappyCompressor } from './snappy.ts';
@@ -22,6 +23,25 @@ export interface EmittedBody {
   readonly rawBytes: number;
 }
 
+/** What makes request bodies of rows. */
+export interface Emitter {
+  /** Columns for a new dictionary, of the kind that this emitter is fastest with; others do as well. */
+  newColumns(): LabelColumns;
+  /**
+   * The body for `count` rows from index `first` on, all of one dictionary, none of them metadata, in their
+   * order. May be written into `out`, which grows as needed; valid until the next call, and until the dictionary grows.
+   */
+  emit(
+    rows: OutgoingRows,
+    first: number,
+    count: number,
+    dictionary: SegmentDictionary,
+    out: Scratch,
+  ): EmittedBody;
+  /** The body of a request with the metadata among these rows alone (INT-10). */
+  emitMetadata(rows: OutgoingRows, first: number, count: number, out: Scratch): EmittedBody;
+}
+
 /**
  * Writes remote write 1.0 bodies straight from the dictionary, as snappy elements (RW1-S-04, RW1-S-07).
  *
@@ -37,7 +57,7 @@ export interface EmittedBody {
  *                                     1a <len> labels... 11 <value> 18 <time>    an exemplar
  *                                     22 <len> histogram... 78 <time>            a histogram
  */
-export class EmitterV1 {
+export class EmitterV1 implements Emitter {
   readonly #states = new WeakMap<SegmentDictionary, SlotPositions>();
   readonly #compressor: SnappyCompressor = new SnappyCompressor();
   readonly #plain: Column = new Column();
@@ -56,10 +76,6 @@ export class EmitterV1 {
   /** Where the next byte of the message goes, counted from a base that grows from body to body. */
   #at = 0;
 
-  /**
-   * The body for `count` rows from index `first` on, all of one dictionary, none of them metadata, in their
-   * order. Written into `out`, which grows as needed.
-   */
   emit(
     rows: OutgoingRows,
     first: number,
@@ -91,7 +107,10 @@ export class EmitterV1 {
     return { bytes: this.#dst.subarray(0, this.#op), rawBytes };
   }
 
-  /** The body of a request with these metadata rows alone (INT-10). */
+  newColumns(): LabelColumns {
+    return new HeapColumns();
+  }
+
   emitMetadata(rows: OutgoingRows, first: number, count: number, out: Scratch): EmittedBody {
     const plain = this.#plain;
     plain.clear();
@@ -113,7 +132,7 @@ export class EmitterV1 {
   /** The length of the message; leaves the length of each `TimeSeries` in `#groups`, at its first row. */
   #measure(rows: OutgoingRows, first: number, count: number, dictionary: SegmentDictionary): number {
     const { mask, series, time, kind, skip, payload } = rows;
-    const { seriesBytes } = dictionary;
+    const { seriesBytes } = dictionary.columns;
     if (this.#groups.length < count) this.#groups = new Uint32Array(count * 2);
     const groups = this.#groups;
     let total = 0;
@@ -153,8 +172,8 @@ export class EmitterV1 {
     slotAt: Uint32Array,
   ): void {
     const { mask, series, time, value, kind, skip, payload } = rows;
-    const { seriesAt, seriesSlots, slotAt: arenaAt } = dictionary;
-    const arena = dictionary.labels.bytes;
+    const { seriesAt, seriesSlots, slotAt: arenaAt, labels } = dictionary.columns;
+    const arena = labels.bytes;
     const groups = this.#groups;
     // The time field of the row before: tag and varint.
     const stamp = new Uint8Array(11);

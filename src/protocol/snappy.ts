@@ -158,15 +158,19 @@ export function uncompress(src: Uint8Array, out: Scratch, limit: number): number
 
 const HASH_BITS = 14;
 const HASH_SHIFT = 32 - HASH_BITS;
-const MAX_BLOCK = 65536;
+/** A copy with an offset above has a longer form, and costs more than it saves. */
+const MAX_OFFSET = 65535;
+const MAX_MISSES = 2048;
 
 /** Compresses into a snappy block; keeps its match table between calls. */
 export class SnappyCompressor {
-  readonly #table: Uint16Array = new Uint16Array(1 << HASH_BITS);
+  /** Where a word with this hash last stood. */
+  readonly #table: Uint32Array = new Uint32Array(1 << HASH_BITS);
 
   /**
    * Compresses `src[0, length)` into `out` from `at` on; returns the end. Makes the room it needs only when
-   * `at` is 0. Like the C++ original it works on blocks of 64 KiB, so every copy has an offset below that.
+   * `at` is 0. The C++ original starts anew every 64 KiB; here the last 64 KiB are looked at everywhere, which saves
+   * some percent of large blocks.
    */
   compress(src: Uint8Array, srcView: DataView, length: number, out: Scratch, at: number): number {
     const bound = at + MAX_COMPRESSED_OVERHEAD + length + Math.ceil(length / 6);
@@ -180,35 +184,25 @@ export class SnappyCompressor {
       rest >>>= 7;
     }
     dst[op++] = rest;
-    for (let block = 0; block < length; block += MAX_BLOCK) {
-      op = this.#block(src, srcView, block, Math.min(length, block + MAX_BLOCK), dst, op);
-    }
-    return op;
+    return this.#elements(src, srcView, length, dst, op);
   }
 
-  #block(
-    src: Uint8Array,
-    view: DataView,
-    start: number,
-    end: number,
-    dst: Uint8Array,
-    outAt: number,
-  ): number {
+  #elements(src: Uint8Array, view: DataView, end: number, dst: Uint8Array, outAt: number): number {
     const table = this.#table;
     table.fill(0);
     let op = outAt;
-    let literal = start;
-    let ip = start + 1;
+    let literal = 0;
+    let ip = 1;
     const lastMatch = end - 15;
     let misses = 32;
     while (ip < lastMatch) {
       const word = view.getInt32(ip, true);
       const slot = Math.imul(word, 0x1e35a7bd) >>> HASH_SHIFT;
-      let candidate = start + table[slot]!;
-      table[slot] = ip - start;
-      if (view.getInt32(candidate, true) !== word) {
-        // Data that does not compress is skipped over ever faster.
-        ip += misses++ >>> 5;
+      let candidate = table[slot]!;
+      table[slot] = ip;
+      if (view.getInt32(candidate, true) !== word || ip - candidate > MAX_OFFSET) {
+        // Data that does not compress is skipped over ever faster, but not so fast that its end is missed for long.
+        ip += Math.min(misses++, MAX_MISSES) >>> 5;
         continue;
       }
       misses = 32;
@@ -229,7 +223,7 @@ export class SnappyCompressor {
       literal = ip;
       if (ip < lastMatch) {
         const before = view.getInt32(ip - 1, true);
-        table[Math.imul(before, 0x1e35a7bd) >>> HASH_SHIFT] = ip - 1 - start;
+        table[Math.imul(before, 0x1e35a7bd) >>> HASH_SHIFT] = ip - 1;
       }
     }
     return literal < end ? putLiteral(src, literal, end, dst, op) : op;
@@ -247,7 +241,7 @@ function putLiteral(src: Uint8Array, from: number, to: number, dst: Uint8Array, 
   return op;
 }
 
-/** Writes the tag of a literal of `length` bytes (1 to 2^24); returns where its bytes go. */
+/** Writes the tag of a literal of `length` bytes (1 to 2^32); returns where its bytes go. */
 export function putLiteralTag(dst: Uint8Array, outAt: number, length: number): number {
   let op = outAt;
   const n = length - 1;
@@ -261,10 +255,12 @@ export function putLiteralTag(dst: Uint8Array, outAt: number, length: number): n
     dst[op++] = n & 0xff;
     dst[op++] = n >>> 8;
   } else {
-    dst[op++] = 62 << 2;
+    const large = n >= 0x1000000;
+    dst[op++] = (large ? 63 : 62) << 2;
     dst[op++] = n & 0xff;
     dst[op++] = (n >>> 8) & 0xff;
-    dst[op++] = n >>> 16;
+    dst[op++] = (n >>> 16) & 0xff;
+    if (large) dst[op++] = n >>> 24;
   }
   return op;
 }

@@ -2,6 +2,7 @@ import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { Column, readDeltas, readVarints } from './columns.ts';
 import { room } from './dictionary.ts';
 import { bin, count, type FrameBody, FrameError, section } from './frame.ts';
+import { HeapColumns, type LabelColumns } from './label-columns.ts';
 
 /**
  * The dictionary of a segment as a reader rebuilds it, frame by frame, with its series as they shall leave.
@@ -22,21 +23,15 @@ export class SegmentDictionary {
   #stringSize: Uint32Array = new Uint32Array(64);
   #strings = 0;
 
-  /** Encoded `Label` fields, one behind the other; slot `i` is `[slotAt[i], slotAt[i + 1])`. */
-  readonly labels: Column = new Column();
-  slotAt: Uint32Array = new Uint32Array(65);
+  /** Slots, and the series as lists of them. */
+  readonly columns: LabelColumns;
   slots = 0;
   #slotHash: Uint32Array = new Uint32Array(128);
   /** Slot plus one of each pair on disk; 0 for a missing pair. */
   #pairSlot: Uint32Array = new Uint32Array(64);
   #pairs = 0;
 
-  /** Slots of all series; series `s` has `[seriesAt[s], seriesAt[s + 1])`, none when it is missing. */
-  seriesSlots: Uint32Array = new Uint32Array(256);
-  seriesAt: Uint32Array = new Uint32Array(65);
   series = 0;
-  /** Length of the labels of each series in a 1.0 message, in bytes. */
-  seriesBytes: Uint32Array = new Uint32Array(64);
   /** Two words a series: the hash of the series as it leaves. */
   seriesHash: Uint32Array = new Uint32Array(128);
   /** String id of the tenant of each series; 0 is none. */
@@ -51,8 +46,9 @@ export class SegmentDictionary {
   #scratch: Uint8Array = new Uint8Array(256);
   #scratchView: DataView = new DataView(this.#scratch.buffer);
 
-  /** `rewrite` opens a rewrite for this dictionary; undefined leaves series as they are. */
-  constructor(rewrite?: SeriesRewrite) {
+  /** `rewrite` opens a rewrite for this dictionary; undefined leaves series as they are. `columns` are empty. */
+  constructor(rewrite?: SeriesRewrite, columns: LabelColumns = new HeapColumns()) {
+    this.columns = columns;
     this.#hashes = rewrite !== undefined;
     this.#rewrite = rewrite?.open(this);
   }
@@ -66,7 +62,8 @@ export class SegmentDictionary {
 
   /** True when rows of this series can be delivered. */
   has(series: number): boolean {
-    return series < this.series && this.seriesAt[series + 1]! > this.seriesAt[series]!;
+    const { seriesAt } = this.columns;
+    return series < this.series && seriesAt[series + 1]! > seriesAt[series]!;
   }
 
   /** The bytes of a string, as a view; undefined when it is missing. */
@@ -77,11 +74,11 @@ export class SegmentDictionary {
     return this.text.bytes.subarray(at, at + size - 1);
   }
 
-  /** Adds the pair (name, value), given as UTF-8, and returns its slot. For rewrites. */
+  /** Adds the pair (name, value), given as UTF-8 and no views of `columns`, and returns its slot. For rewrites. */
   addSlot(name: Uint8Array, value: Uint8Array): number {
-    const slot = this.slots++;
-    this.slotAt = room(this.slotAt, slot + 2);
-    const labels = this.labels;
+    const { columns } = this;
+    const { labels } = columns;
+    columns.reserveSlots(this.slots + 1);
     labels.reserve(name.length + value.length + 20);
     labels.putVarint(0x0a);
     labels.putVarint(2 + varintSize(name.length) + name.length + varintSize(value.length) + value.length);
@@ -91,15 +88,16 @@ export class SegmentDictionary {
     labels.putVarint(0x12);
     labels.putVarint(value.length);
     labels.putBytes(value, 0, value.length);
-    this.slotAt[slot + 1] = labels.length;
+    const slot = this.slots++;
+    columns.slotAt[slot + 1] = labels.length;
     if (this.#hashes) this.#hashSlot(slot, name, value);
     return slot;
   }
 
   /** The name in a slot, as a view. */
   slotName(slot: number): Uint8Array {
-    const bytes = this.labels.bytes;
-    let at = this.slotAt[slot]! + 1;
+    const { bytes } = this.columns.labels;
+    let at = this.columns.slotAt[slot]! + 1;
     while (bytes[at++]! >= 0x80);
     at++;
     let length = 0;
@@ -175,11 +173,12 @@ export class SegmentDictionary {
     readVarints(pairs, inAll, this.#more);
     this.#gap('series', this.series, first);
     const end = first + added;
-    this.seriesAt = room(this.seriesAt, end + 1);
-    this.seriesBytes = room(this.seriesBytes, end);
+    const { columns } = this;
+    columns.reserveSeries(end);
     this.seriesHash = room(this.seriesHash, 2 * end);
     this.seriesTenant = room(this.seriesTenant, end);
-    this.seriesAt.fill(this.seriesAt[this.series]!, this.series, first + 1);
+    columns.seriesAt.fill(columns.seriesAt[this.series]!, this.series, first + 1);
+    columns.seriesBytes.fill(0, this.series, end);
     this.seriesTenant.fill(0, this.series, end);
     this.#placeAll(first, added, inAll, hashes);
     if (from.tenants !== undefined) {
@@ -219,8 +218,9 @@ export class SegmentDictionary {
 
   /** Places series `id`, whose `size` pairs stand in `#more[at...]`. */
   #placeSeries(id: number, at: number, size: number, hashLo: number, hashHi: number): void {
-    const start = this.seriesAt[id]!;
-    this.seriesAt[id + 1] = start;
+    const { columns } = this;
+    const start = columns.seriesAt[id]!;
+    columns.seriesAt[id + 1] = start;
     this.#work = room(this.#work, size + 256);
     for (let k = 0; k < size; k++) {
       const pair = this.#more[at + k]!;
@@ -242,15 +242,16 @@ export class SegmentDictionary {
       lo = digest[0]!;
       hi = digest[1]!;
     }
-    this.seriesSlots = room(this.seriesSlots, start + length);
+    columns.reserveSeriesSlots(start + length);
+    const { seriesSlots, slotAt } = columns;
     let bytes = 0;
     for (let k = 0; k < length; k++) {
       const slot = this.#work[k]!;
-      this.seriesSlots[start + k] = slot;
-      bytes += this.slotAt[slot + 1]! - this.slotAt[slot]!;
+      seriesSlots[start + k] = slot;
+      bytes += slotAt[slot + 1]! - slotAt[slot]!;
     }
-    this.seriesAt[id + 1] = start + length;
-    this.seriesBytes[id] = bytes;
+    columns.seriesAt[id + 1] = start + length;
+    columns.seriesBytes[id] = bytes;
     this.seriesHash[2 * id] = lo;
     this.seriesHash[2 * id + 1] = hi;
   }

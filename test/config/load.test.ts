@@ -44,6 +44,7 @@ remote_write:
   - name: mimir
     url: https://mimir/push?tenant=a
     remote_timeout: 1s
+    wire_compression: small
     headers: {X-Scope-OrgID: team, X-Number: 1, X-Empty: ""}
     tls_config: {ca_file: ca.crt, cert_file: /a.crt, key_file: /a.key, server_name: m, insecure_skip_verify: true}
     queue_config:
@@ -117,6 +118,7 @@ remote_write:
           url: { kind: 'http', href: 'https://mimir/push?tenant=a', text: 'https://mimir/push?tenant=a' },
           auth: undefined,
           remoteTimeoutMs: 1000,
+          wireCompression: 'small',
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
           tlsConfig: {
             caFile: '/etc/spillway/ca.crt',
@@ -152,6 +154,7 @@ remote_write:
           url: { kind: 'sqlite', file: '/etc/spillway/data/recent.db', text: 'sqlite:recent.db' },
           auth: undefined,
           remoteTimeoutMs: 30_000,
+          wireCompression: 'fast',
           headers: {},
           tlsConfig: undefined,
           queueConfig: defaults.queueConfig,

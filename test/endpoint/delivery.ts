@@ -11,6 +11,7 @@ import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
 import { Manager, type ManagerOptions } from '../../src/network/manager.ts';
 import { decodeProgress, lowest, ProgressBlock, SHARDS, settledRows } from '../../src/network/progress.ts';
 import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
+import { createEmitter } from '../../src/protocol/emit-wasm.ts';
 import { type FileSystem, nodeFileSystem } from '../../src/runtime/fs.ts';
 import type { Position } from '../../src/serialization/position.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
@@ -124,12 +125,16 @@ export class Delivery {
     const rewrite = externalLabels && new ExternalLabels(externalLabels);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
     this.table = new ShardTable(this.#block, progress, start, loops);
+    const emitter = createEmitter('wasm', (error) => {
+      throw error;
+    });
     this.manager = new WatchedManager(() => setImmediate(() => this.#progress.made()), {
       settings,
       minShards: 1,
       maxShards: 64,
       table: this.table,
       destination,
+      emitter,
       stats: this.stats,
       now: () => this.now,
       random: () => 0.5,
@@ -142,10 +147,18 @@ export class Delivery {
       onRecovery: () => undefined,
     });
     const store = new SegmentStore(files, queue.dir, (segment, onIdle) => {
-      const context = SegmentContext.open(files, queue.dir, segment, rewrite, (idle) => {
+      const onContextIdle = (idle: SegmentContext) => {
         this.openSegments--;
         onIdle(idle);
-      });
+      };
+      const context = SegmentContext.open(
+        files,
+        queue.dir,
+        segment,
+        rewrite,
+        onContextIdle,
+        emitter.newColumns(),
+      );
       this.mostOpenSegments = Math.max(this.mostOpenSegments, ++this.openSegments);
       return context;
     });

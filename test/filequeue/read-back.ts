@@ -195,9 +195,10 @@ function metadataText(rows: FrameRows, at: number, dictionary: SegmentDictionary
 function labelsOf(dictionary: SegmentDictionary, series: number): readonly Label[] | undefined {
   if (!dictionary.has(series)) return undefined;
   const parts: Uint8Array[] = [];
-  for (let i = dictionary.seriesAt[series]!; i < dictionary.seriesAt[series + 1]!; i++) {
-    const slot = dictionary.seriesSlots[i]!;
-    parts.push(dictionary.labels.bytes.subarray(dictionary.slotAt[slot], dictionary.slotAt[slot + 1]));
+  const { labels, slotAt, seriesAt, seriesSlots } = dictionary.columns;
+  for (let i = seriesAt[series]!; i < seriesAt[series + 1]!; i++) {
+    const slot = seriesSlots[i]!;
+    parts.push(labels.bytes.subarray(slotAt[slot], slotAt[slot + 1]));
   }
   return decodeLabels(Buffer.concat(parts));
 }

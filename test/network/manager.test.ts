@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { Manager } from '../../src/network/manager.ts';
 import { decodeProgress, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
 import { FRONT, loopOf, ShardTable, WAITING } from '../../src/network/shard-table.ts';
+import { EmitterV1 } from '../../src/protocol/emit-v1.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { Random } from '../support/random.ts';
@@ -49,6 +50,7 @@ class Rig {
       maxShards: 50,
       table: this.table,
       destination: this.destination,
+      emitter: new EmitterV1(),
       stats: this.stats,
       now: () => 1_000_000,
       random: () => 0.5,

@@ -104,6 +104,23 @@ describe('round trips with snappyjs', () => {
     assert.ok(ownCompress(noise).length < noise.length * (7 / 6) + 32);
   });
 
+  it('more than 16 MiB without a repetition: a literal with four length bytes', () => {
+    const noise = new Uint32Array((1 << 22) + 100);
+    // Every word is another: nothing repeats.
+    for (let i = 0; i < noise.length; i++) noise[i] = Math.imul(i, 0x9e3779b1);
+    const data = new Uint8Array(noise.buffer);
+    same(own(ownCompress(data)), data);
+  });
+
+  it('finds what stood up to 64 KiB before, also across multiples of 64 KiB', () => {
+    const random = new Random(6);
+    const noise = Uint8Array.from({ length: 40_000 }, () => random.int(0, 256));
+    const data = Buffer.concat([noise, noise, noise, noise]);
+    const body = ownCompress(data);
+    same(own(body), data);
+    assert.ok(body.length < 60_000, `${body.length} bytes`);
+  });
+
   it('compresses behind what already stands in the buffer', () => {
     const data = longData(2, 1000);
     const out = new Scratch();
@@ -284,7 +301,7 @@ describe('elements as they are written', () => {
   });
 
   it('tags of literals of every size', () => {
-    for (const length of [1, 60, 61, 256, 257, 65_536, 65_537, 1 << 24]) {
+    for (const length of [1, 60, 61, 256, 257, 65_536, 65_537, 1 << 24, (1 << 24) + 1]) {
       const end = putLiteralTag(room, 0, length);
       same(own(block(length, room.slice(0, end), new Uint8Array(length))), new Uint8Array(length));
     }

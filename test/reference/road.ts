@@ -1,5 +1,6 @@
 import { uncompress } from 'snappyjs';
-import { EmitterV1, type OutgoingRows } from '../../src/protocol/emit-v1.ts';
+import type { Emitter, OutgoingRows } from '../../src/protocol/emit-v1.ts';
+import { createEmitter } from '../../src/protocol/emit-wasm.ts';
 import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
 import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
@@ -28,6 +29,8 @@ import { BothKernels } from './both-kernels.ts';
 import { ExactScratch } from './exact-scratch.ts';
 import { varint } from './snappy-elements.ts';
 
+export type Kernel = 'wasm' | 'typescript';
+
 /**
  * The whole way of a row through the kernel, in memory: ingest (by both kernels), frame, dictionary of the reader, emission.
  * What comes out is uncompressed by snappyjs and decoded by protobufjs.
@@ -43,13 +46,22 @@ export class Road {
   readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
   readonly #opener: BodyOpener = new BodyOpener();
   readonly #frame: FrameRows = new FrameRows();
-  readonly #emitter: EmitterV1 = new EmitterV1();
+  readonly #emitter: Emitter;
   readonly #out: ExactScratch = new ExactScratch();
   #rows = 0;
 
-  constructor(codec: Codec = 'snappy', rewrite?: SeriesRewrite) {
+  constructor(
+    codec: Codec = 'snappy',
+    rewrite?: SeriesRewrite,
+    kernel: Kernel = 'typescript',
+    compression?: 'small',
+  ) {
     this.codec = codec;
-    this.reader = new SegmentDictionary(rewrite);
+    const fail = (error: unknown) => {
+      throw error;
+    };
+    this.#emitter = createEmitter(kernel, fail, compression);
+    this.reader = new SegmentDictionary(rewrite, this.#emitter.newColumns());
   }
 
   /** Takes a request in as group commit does: all of it, or none when it throws. */
@@ -72,13 +84,18 @@ export class Road {
 
   /** Reads a record: its additions go to `reader`, its rows into a ring. */
   read(record: Uint8Array): Ring {
+    return this.readInto(record, this.reader);
+  }
+
+  /** Reads a record with another dictionary. */
+  readInto(record: Uint8Array, reader: SegmentDictionary): Ring {
     const found = recordAt(record, 0, mark, 0);
     if (typeof found === 'string') throw new Error(`the record is ${found}`);
     const head = decodeFrameHead(record.subarray(RECORD_HEAD, found.end));
     const body = this.#opener.open(head, this.codec);
-    this.reader.add(body);
+    reader.add(body);
     this.#frame.read(body, head.rows);
-    return ringOf(this.#frame, head.rows, this.reader);
+    return ringOf(this.#frame, head.rows, reader);
   }
 
   /** The body that carries these rows, as it goes on the wire, as bytes of its own. */

@@ -315,7 +315,7 @@ function rowsOf(road: Road, ring: Ring): object[] {
 }
 
 function seriesLabels(road: Road, series: number): unknown {
-  const { seriesSlots, seriesAt, slotAt, labels: bytes } = road.reader;
+  const { seriesSlots, seriesAt, slotAt, labels: bytes } = road.reader.columns;
   const block = [...seriesSlots.subarray(seriesAt[series], seriesAt[series + 1])].map((slot) =>
     bytes.bytes.subarray(slotAt[slot], slotAt[slot + 1]),
   );

@@ -18,11 +18,9 @@ const utf8 = (text: string) => Buffer.from(text);
 /** The labels of a series as they leave, or undefined when it is missing. */
 function labelsOf(dictionary: SegmentDictionary, id: number): Label[] | undefined {
   if (!dictionary.has(id)) return undefined;
-  const { seriesAt, seriesSlots, seriesBytes, slotAt } = dictionary;
+  const { labels, seriesAt, seriesSlots, seriesBytes, slotAt } = dictionary.columns;
   const slots = [...seriesSlots.subarray(seriesAt[id], seriesAt[id + 1])];
-  const fields = Buffer.concat(
-    slots.map((slot) => dictionary.labels.bytes.subarray(slotAt[slot], slotAt[slot + 1])),
-  );
+  const fields = Buffer.concat(slots.map((slot) => labels.bytes.subarray(slotAt[slot], slotAt[slot + 1])));
   assert.equal(seriesBytes[id], fields.length);
   const head = Uint8Array.of(0x0a, (fields.length & 0x7f) | 0x80, fields.length >>> 7);
   return [...decodeWriteRequestV1(Buffer.concat([head, fields])).timeseries[0]!.labels];

@@ -16,6 +16,7 @@ export interface AgentConfig {
   /** With TLS and credentials: give `Access` too. */
   readonly web_config_file?: string;
   readonly external_labels?: Record<string, string>;
+  readonly kernel?: 'wasm' | 'typescript';
   readonly shutdown_grace?: string;
   readonly wal?: {
     readonly segment_age?: string;
@@ -34,6 +35,7 @@ export interface AgentConfig {
 export interface Remote {
   readonly name?: string;
   readonly url: string;
+  readonly wire_compression?: 'fast' | 'small';
   readonly remote_timeout?: string;
   readonly ttl?: string;
   readonly max_backlog_bytes?: string;
