@@ -91,7 +91,8 @@ describe('known series', () => {
   });
 
   it('more samples than the columns hold: in a series, in several, and as many', () => {
-    const samples = (count: number) => range(count).map((i) => [1000 + i, i] as const);
+    // Times whose differences take up as much room as they may.
+    const samples = (count: number) => range(count).map((i) => [i % 2 === 0 ? 9e15 : -9e15, i] as const);
     const { COLUMN_ROWS } = layout;
     for (const counts of [
       [COLUMN_ROWS],
