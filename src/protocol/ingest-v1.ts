@@ -142,7 +142,7 @@ export class IngestRequest {
     dictionary: Dictionary,
     batch: RowBatch,
     limits: IngestLimits,
-    intern: IngestRequest['intern'] = (...labels) => dictionary.intern(...labels),
+    intern: IngestRequest['intern'] = (of, span, start, end) => dictionary.intern(of, span, start, end),
   ) {
     this.raw = raw;
     this.view = view;

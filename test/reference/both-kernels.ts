@@ -97,6 +97,13 @@ export class BothKernels {
       assert.equal(this.#dictionary[count], this.dictionary[count], count);
   }
 
+  /** Starts anew with empty dictionaries, as for another segment. */
+  reset(): void {
+    this.clear();
+    this.dictionary.reset(0x5eed);
+    this.#dictionary.reset(0xfeed);
+  }
+
   /** Asserts that rows and dictionaries are the same to the last byte. */
   compareAll(): void {
     this.batch.finishOrder();

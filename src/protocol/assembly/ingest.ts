@@ -6,6 +6,9 @@ import {
 } from './layout';
 import { uncompressBlock } from './snappy';
 
+/** For tests. */
+export { hash0, hash1, hashBlock };
+
 /**
  * The inner loop on the way in, as `ingestV1` of ../ingest-v1.ts: from the bytes of a `WriteRequest` to columns of
  * samples. It takes known series with plain samples; whatever else there is, errors among it, is handed back to the
@@ -76,7 +79,7 @@ export function run(): i32 {
     let rows: u32 = 1;
     const plain = plainSample(labelsEnd, fieldEnd);
     if (plain != fieldEnd) rows = plain == 0 ? 0 : plainSamples(plain, fieldEnd);
-    if (rows == 0 || rows > MOST_ROWS || (rows > 1 && <i32>rows > load<i32>(ROWS_LEFT) - load<i32>(SAMPLES))) {
+    if (rows == 0 || rows > MOST_ROWS || <i32>rows > load<i32>(ROWS_LEFT) - load<i32>(SAMPLES)) {
       if (entry != 0) expectNext(entry);
       store<i32>(FOUND, series);
       store<u32>(FIELD_END, fieldEnd);

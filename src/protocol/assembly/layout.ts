@@ -14,7 +14,7 @@
 /** Cursor and end in the uncompressed body, as addresses. */
 export const AT = 0;
 export const END = 4;
-/** How many more top-level fields, and rows, the request may have. Rows are checked for runs of samples alone. */
+/** How many more top-level fields the request may have; how many samples, those that were taken included. */
 export const FIELDS_LEFT = 8;
 export const ROWS_LEFT = 12;
 /** Samples written so far, of this request. */
