@@ -6,7 +6,7 @@ import { Scratch, SnappyCompressor, uncompress } from './snappy.ts';
 /**
  * Bodies for links that cost more than CPU: what another emitter writes is uncompressed again, and the general
  * compressor looks for more. At most the bytes of plain snappy, two thirds to nine tenths of those of direct emission,
- * for two to four times its CPU (bench/emit.ts).
+ * at three to four times its CPU (bench/emit.ts). `WasmEmitterV1` does the same within the module.
  */
 export class SmallEmitter implements Emitter {
   readonly #emitter: Emitter;
