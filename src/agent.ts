@@ -15,6 +15,7 @@ import { nextSegmentAfter, progressPath } from './network/progress.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createKernel, type IngestKernel } from './protocol/kernel.ts';
 import type { IngestLimits } from './protocol/limits.ts';
+import { createBlocks } from './protocol/snappy-blocks.ts';
 import { Connections } from './receiver/connections.ts';
 import { Doors } from './receiver/doors.ts';
 import { exposureWarnings } from './receiver/exposure.ts';
@@ -320,6 +321,7 @@ export class Agent {
         files: nodeFileSystem,
         dir: walDirectory(dataDir),
         codec: wal.codec,
+        blocks: createBlocks(this.config.kernel),
         roll: {
           bytes: wal.segmentBytes,
           ageMs: wal.segmentAgeMs,

@@ -7,6 +7,7 @@ import {
   type SegmentEnd,
   UnknownFormatError,
 } from '../filequeue/segment-file.ts';
+import { PlainBlocks, type SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { FileSystem } from '../runtime/fs.ts';
 import { BodyOpener, decodeFrameHead, type FrameHead, FrameRows } from '../serialization/frame.ts';
@@ -34,6 +35,7 @@ export interface Damage {
 export class SegmentStore {
   readonly files: FileSystem;
   readonly dir: string;
+  readonly newBlocks: () => SnappyBlocks;
   readonly #openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext;
   readonly #open = new Map<number, SegmentContext>();
 
@@ -41,7 +43,9 @@ export class SegmentStore {
     files: FileSystem,
     dir: string,
     openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext,
+    newBlocks: () => SnappyBlocks = () => new PlainBlocks(),
   ) {
+    this.newBlocks = newBlocks;
     this.files = files;
     this.dir = dir;
     this.#openContext = openContext;
@@ -107,7 +111,7 @@ export class SegmentStore {
 export class WalReader {
   readonly #store: SegmentStore;
   readonly #onDamage: (damage: Damage) => void;
-  readonly #opener: BodyOpener = new BodyOpener();
+  readonly #opener: BodyOpener;
   readonly rows: FrameRows = new FrameRows();
   #segment: number;
   /** Rows before this one are done with. */
@@ -128,6 +132,7 @@ export class WalReader {
 
   constructor(store: SegmentStore, from: Position, onDamage: (damage: Damage) => void) {
     this.#store = store;
+    this.#opener = new BodyOpener(store.newBlocks());
     this.#onDamage = onDamage;
     this.#segment = from.segment;
     this.#row = from.row;

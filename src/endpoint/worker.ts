@@ -15,6 +15,7 @@ import {
 } from '../network/progress.ts';
 import { ShardTable } from '../network/shard-table.ts';
 import { createEmitter } from '../protocol/emit-wasm.ts';
+import { createBlocks } from '../protocol/snappy-blocks.ts';
 import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
 import { wait } from '../runtime/wait.ts';
@@ -133,8 +134,12 @@ class EndpointWorker {
       onRecovery: (loop) => this.#recovered(loop),
     });
     const dir = walDirectory(start.dataDir);
-    const store = new SegmentStore(nodeFileSystem, dir, (segment, onIdle) =>
-      SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns()),
+    const store = new SegmentStore(
+      nodeFileSystem,
+      dir,
+      (segment, onIdle) =>
+        SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns()),
+      () => createBlocks(config.kernel),
     );
     this.#feeder = new Feeder({
       store,

@@ -1,4 +1,5 @@
 import * as path from 'node:path';
+import type { SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { lockDirectory } from '../runtime/directory-lock.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import type { FileSystem } from '../runtime/fs.ts';
@@ -75,6 +76,7 @@ export class FileQueue {
     this.#commits = new GroupCommit({
       log: this.#log,
       codec: options.codec,
+      blocks: options.blocks,
       limits: options.roll,
       now: options.now,
       randomSeed: options.randomSeed,
@@ -234,6 +236,8 @@ export interface FileQueueOptions {
   /** Keeps others out of `dir`; `lockDirectory` by default. Throws when somebody is in. */
   readonly lock?: (dir: string) => { release(): void };
   readonly codec: Codec;
+  /** What compresses frames; in TypeScript unless it is given. */
+  readonly blocks?: SnappyBlocks;
   readonly roll: RollLimits;
   /** Lowest id that a new segment may have: above every id that a saved position names. */
   readonly minNextId: number;

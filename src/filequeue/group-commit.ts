@@ -1,3 +1,4 @@
+import type { SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { Dictionary } from '../serialization/dictionary.ts';
 import { type Codec, FrameEncoder, type Written } from '../serialization/frame.ts';
@@ -49,7 +50,7 @@ export class GroupCommit {
 
   readonly #batch: RowBatch = new RowBatch();
   readonly #dictionary: Dictionary;
-  readonly #encoder: FrameEncoder = new FrameEncoder();
+  readonly #encoder: FrameEncoder;
   readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
   #next: Deferred = new Deferred();
   #running: Promise<void> | undefined;
@@ -58,6 +59,8 @@ export class GroupCommit {
   constructor(options: {
     log: SegmentLog;
     codec: Codec;
+    /** In TypeScript unless it is given. */
+    blocks?: SnappyBlocks | undefined;
     limits: RollLimits;
     now: () => number;
     randomSeed: () => number;
@@ -66,6 +69,7 @@ export class GroupCommit {
   }) {
     this.#log = options.log;
     this.#codec = options.codec;
+    this.#encoder = new FrameEncoder(options.blocks);
     this.#limits = options.limits;
     this.#now = options.now;
     this.#randomSeed = options.randomSeed;

@@ -7,7 +7,7 @@ export class WasmError extends SpillwayError {
 }
 
 /** The modules that `npm run build` compiles from `assembly/` and puts beside this file. */
-export type WasmModuleName = 'ingest' | 'emit';
+export type WasmModuleName = 'ingest' | 'emit' | 'blocks';
 
 /** The part of the WebAssembly interface in use; the types of Node 20 leave it to those of the browser. */
 declare const WebAssembly: {

@@ -7,7 +7,14 @@ import { type IngestLimits, LimitError, type RequestLimitKey } from '../protocol
 import { SpillwayError } from '../runtime/errors.ts';
 import { type Logger, type LogLevel, Repetition } from '../telemetry/log.ts';
 import { type DoorReason, doorReasons } from '../telemetry/reasons.ts';
-import { BodyAbortedError, BodyStalledError, InFlightBytes, NoRoomError, readBody } from './body.ts';
+import {
+  BodyAbortedError,
+  BodyBuffer,
+  BodyStalledError,
+  InFlightBytes,
+  NoRoomError,
+  readBody,
+} from './body.ts';
 import { negotiate } from './negotiation.ts';
 import { type Sender, type SenderLimits, Senders } from './senders.ts';
 import { TokenBucket } from './token-bucket.ts';
@@ -69,6 +76,7 @@ export class WriteHandler {
   readonly #options: WriteHandlerOptions;
   readonly #inFlight: InFlightBytes;
   readonly #senders: Senders;
+  readonly #body: BodyBuffer = new BodyBuffer();
   readonly #repetition: Repetition;
   readonly #logLines: TokenBucket;
   #linesLeftOut = 0;
@@ -144,8 +152,9 @@ export class WriteHandler {
         const reply = unavailable('Spillway is starting or stopping; nothing was stored, send it again');
         return { ...reply, level: 'info' };
       }
-      holdAtLeast(decodedLength(body, limits), 'take');
-      appender.appendRequest(body);
+      const bytes = this.#body.gather(body);
+      holdAtLeast(decodedLength(bytes, limits), 'take');
+      appender.appendRequest(bytes);
       const durable = appender.commit();
       const report = appender.report;
       if (report !== undefined) {

@@ -1,5 +1,6 @@
 import { Decoder, Encoder } from '@msgpack/msgpack';
-import { Scratch, SnappyCompressor, uncompress } from '../protocol/snappy.ts';
+import { Scratch } from '../protocol/snappy.ts';
+import { PlainBlocks, type SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { Column, DeltaColumn, readDeltas, readDeltas64, readVarints } from './columns.ts';
 import type { Dictionary } from './dictionary.ts';
@@ -38,8 +39,7 @@ export interface Written {
 export class FrameEncoder {
   readonly #bodies: Encoder = new Encoder({ initialBufferSize: 64 * 1024 });
   readonly #frames: Encoder = new Encoder({ initialBufferSize: 64 * 1024 });
-  readonly #compressor: SnappyCompressor = new SnappyCompressor();
-  readonly #packed: Scratch = new Scratch();
+  readonly #blocks: SnappyBlocks;
   readonly #record: Scratch = new Scratch();
   readonly #lengths: Column = new Column();
   readonly #names: DeltaColumn = new DeltaColumn();
@@ -48,6 +48,10 @@ export class FrameEncoder {
   readonly #pairs: Column = new Column();
   readonly #hashes: Column = new Column();
   readonly #tenants: Column = new Column();
+
+  constructor(blocks: SnappyBlocks = new PlainBlocks()) {
+    this.#blocks = blocks;
+  }
 
   /**
    * The record of a frame with all of `batch` and what `dictionary` holds beyond `written`, which is moved on. Its
@@ -73,7 +77,7 @@ export class FrameEncoder {
       rows: batch.rows,
       at: committedMs,
       raw: body.length,
-      body: codec === 'snappy' ? this.#compress(body) : body,
+      body: codec === 'snappy' ? this.#blocks.compress(body) : body,
     });
     if (body.length > MAX_PAYLOAD || payload.length > MAX_PAYLOAD)
       throw new RangeError('a frame is larger than a segment can hold');
@@ -81,12 +85,6 @@ export class FrameEncoder {
     const record = this.#record.bytes;
     record.set(payload, RECORD_HEAD);
     return record.subarray(0, RECORD_HEAD + payload.length);
-  }
-
-  #compress(body: Uint8Array): Uint8Array {
-    const view = new DataView(body.buffer, body.byteOffset, body.byteLength);
-    const length = this.#compressor.compress(body, view, body.length, this.#packed, 0);
-    return this.#packed.bytes.subarray(0, length);
   }
 
   #additions(dictionary: Dictionary, written: Written): Record<string, unknown> {
@@ -228,7 +226,11 @@ export type FrameBody = Readonly<Record<string, unknown>>;
 
 /** Undoes the codec and decodes bodies; keeps its buffer, so one body is open at a time. */
 export class BodyOpener {
-  readonly #raw: Scratch = new Scratch();
+  readonly #blocks: SnappyBlocks;
+
+  constructor(blocks: SnappyBlocks = new PlainBlocks()) {
+    this.#blocks = blocks;
+  }
 
   /**
    * The body of a frame. With an undefined codec (the header of the segment is damaged) each known one is
@@ -242,11 +244,7 @@ export class BodyOpener {
         return this.open(head, 'none');
       }
     }
-    let bytes = head.body;
-    if (codec === 'snappy') {
-      const length = uncompress(head.body, this.#raw, head.raw);
-      bytes = this.#raw.bytes.subarray(0, length);
-    }
+    const bytes = codec === 'snappy' ? this.#blocks.uncompress(head.body, head.raw) : head.body;
     if (bytes.length !== head.raw) throw new FrameError('the body is not as long as the frame says');
     return section(decodeMsgpack(bytes), 'the body');
   }

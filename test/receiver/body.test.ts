@@ -3,7 +3,9 @@ import { createServer, type IncomingMessage } from 'node:http';
 import { describe, it, type TestContext } from 'node:test';
 import { LimitError } from '../../src/protocol/limits.ts';
 import {
+  type Body,
   BodyAbortedError,
+  BodyBuffer,
   BodyStalledError,
   InFlightBytes,
   NoRoomError,
@@ -15,7 +17,7 @@ import { Progress } from '../support/progress.ts';
 import { chunk, head, lastChunk, Wire } from './wire.ts';
 
 interface Reading {
-  readonly body: Promise<Uint8Array>;
+  readonly body: Promise<Body>;
   /** Bytes that came so far. */
   size: number;
   /** All of the request was read, by whomever, or its connection is gone. */
@@ -113,7 +115,8 @@ describe('readBody', () => {
     wire.send(head('chunked'));
     wire.send(lastChunk);
     for (const length of ['0', '100', '3', '100', '0']) assert.equal((await wire.answer()).body, length);
-    assert.equal(Buffer.from(await reader.readings[2]!.body).toString(), 'abc');
+    const whole = new BodyBuffer();
+    assert.equal(Buffer.from(whole.gather(await reader.readings[2]!.body)).toString(), 'abc');
     // The caller holds the bytes until it releases them.
     assert.equal(reader.inFlight.held, 203);
   });
@@ -209,7 +212,7 @@ describe('readBody', () => {
   it('gives back once what a connection held that breaks after its body, before the answer', async (t) => {
     const inFlight = new InFlightBytes(1000);
     const progress = new Progress();
-    const bodies: Promise<Uint8Array>[] = [];
+    const bodies: Promise<Body>[] = [];
     let closed = false;
     const server = createServer((request, response) => {
       bodies.push(readBody(request, { maxBytes: 100, idleMs: 60_000 }, inFlight));
@@ -274,5 +277,27 @@ describe('readBody', () => {
     assert.equal((await declared.answer()).body, '100');
     reader.inFlight.release(100);
     assert.equal(reader.inFlight.held, 0);
+  });
+});
+
+describe('BodyBuffer', () => {
+  const body = (...chunks: string[]): Body => ({
+    chunks: chunks.map((chunk) => Buffer.from(chunk)),
+    length: chunks.join('').length,
+  });
+
+  it('puts bodies together, short ones after long ones too', () => {
+    const buffer = new BodyBuffer();
+    const long = 'long '.repeat(1000);
+    for (const chunks of [[], ['one'], ['a', '', 'b'], [long, 'end'], ['c', 'd'], [long, long, long]]) {
+      assert.equal(Buffer.from(buffer.gather(body(...chunks))).toString(), chunks.join(''));
+    }
+  });
+
+  it('puts a large one together in memory of its own', () => {
+    const buffer = new BodyBuffer();
+    const large = buffer.gather(body('x'.repeat(600_000), 'y'.repeat(600_000)));
+    buffer.gather(body('z', 'z'));
+    assert.equal(Buffer.from(large).toString(), 'x'.repeat(600_000) + 'y'.repeat(600_000));
   });
 });

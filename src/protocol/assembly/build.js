@@ -6,7 +6,7 @@ import asc from 'assemblyscript/asc';
  * Compiles the WebAssembly modules of this folder: `node build.js FOLDER...` writes each into every folder.
  * A module that is newer than all of the sources is left as it is, since a compilation takes seconds.
  */
-const modules = ['ingest', 'emit'];
+const modules = ['ingest', 'emit', 'blocks'];
 const here = import.meta.dirname;
 const folders = process.argv.slice(2);
 
