@@ -7,6 +7,7 @@ import {
   authRefusals,
   closedReasons,
   doorReasonNames,
+  type EndpointReason,
   endpointReasonNames,
 } from './reasons.ts';
 
@@ -390,8 +391,15 @@ export class Metrics {
         e.stats.retried(kind),
       );
       if (kind === METADATA) continue;
-      each('counter', `${name}_dropped_total`, `${name} dropped before they were sent.`, (e) =>
-        dropped(e.stats, kind),
+      this.#read('counter', `${prefix}${name}_dropped_total`, `${name} dropped before they were sent.`, () =>
+        endpoints().flatMap((e) =>
+          endpointReasonNames
+            .filter((reason) => !notDropped.has(reason))
+            .map((reason): Sample => {
+              const why = prometheusReasons[reason] ?? reason;
+              return [{ ...labels(e), reason: why }, e.stats.lost(reason, kind)];
+            }),
+        ),
       );
       each('gauge', `${name}_pending`, `${name} in memory that wait to be sent.`, (e) =>
         kind === SAMPLE ? e.stats.get('pendingRows') : 0,
@@ -502,10 +510,17 @@ function refused(stats: EndpointStats, kind: number): number {
   return stats.lost('rejected', kind) + stats.lost('duplicate', kind);
 }
 
-function dropped(stats: EndpointStats, kind: number): number {
-  let sum = 0;
-  for (const reason of endpointReasonNames) {
-    if (reason !== 'rejected' && reason !== 'duplicate') sum += stats.lost(reason, kind);
-  }
-  return sum;
-}
+/** What Prometheus counts as failed, and what can only become of metadata, of which it counts none as dropped. */
+const notDropped: ReadonlySet<EndpointReason> = new Set([
+  'rejected',
+  'duplicate',
+  'metadata_off',
+  'metadata_unchanged',
+]);
+
+/** The words of Prometheus for reasons that it has, too. */
+const prometheusReasons: Partial<Record<EndpointReason, string>> = {
+  dropped_by_relabel: 'dropped_series',
+  expired: 'too_old',
+  custom_buckets: 'nhcb_in_rw1_not_supported',
+};

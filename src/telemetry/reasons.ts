@@ -34,6 +34,8 @@ export const endpointReasons = {
   dropped_full:
     'Given up to make room: the queue, the disk or the share of the endpoint was full, and `when_full` is `drop_oldest`.',
   dropped_age: 'Committed longer ago than `wal.max_age` or `max_backlog_age` of the endpoint.',
+  dropped_by_relabel:
+    'Of a series that `write_relabel_configs` of the endpoint drops, or leaves without a label: as you asked.',
 } as const;
 
 /** Why the listener did not let a request in. No row was seen, so none is counted. */
