@@ -16,6 +16,7 @@ export interface AgentConfig {
   /** With TLS and credentials: give `Access` too. */
   readonly web_config_file?: string;
   readonly external_labels?: Record<string, string>;
+  readonly relabel_configs?: readonly object[];
   readonly shutdown_grace?: string;
   readonly wal?: {
     readonly segment_age?: string;
@@ -50,6 +51,7 @@ export interface Remote {
   };
   readonly basic_auth?: { readonly username: string; readonly password: string };
   readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
+  readonly write_relabel_configs?: readonly object[];
   readonly metadata_config?: { readonly send?: boolean; readonly send_interval?: string };
 }
 
