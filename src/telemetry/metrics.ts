@@ -6,6 +6,8 @@ import {
   type AuthRefusal,
   authRefusals,
   closedReasons,
+  type DoorDrop,
+  doorDrops,
   doorReasonNames,
   type EndpointReason,
   endpointReasonNames,
@@ -92,6 +94,7 @@ export class Metrics {
   readonly closedConnections: Counter<'reason'>;
   readonly receivedRows: Counter<'kind'>;
   readonly refusedRows: Counter<'reason'>;
+  readonly droppedRows: Counter<'reason'>;
   readonly committedRows: Counter<'kind'>;
   readonly committedBytes: Counter;
   readonly commitSeconds: Histogram;
@@ -159,6 +162,12 @@ export class Metrics {
       labelNames: ['reason'],
       registers,
     });
+    this.droppedRows = new Counter({
+      name: 'spillway_dropped_rows_total',
+      help: 'Rows that were taken and, as configured, not stored, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
     this.committedRows = new Counter({
       name: 'spillway_committed_rows_total',
       help: 'Rows that are on disk, by kind.',
@@ -201,6 +210,7 @@ export class Metrics {
     for (const limit of requestLimitKeys) this.limitedRequests.inc({ limit }, 0);
     for (const reason of closedReasons) this.closedConnections.inc({ reason }, 0);
     for (const reason of doorReasonNames) this.refusedRows.inc({ reason }, 0);
+    for (const reason of Object.keys(doorDrops) as DoorDrop[]) this.droppedRows.inc({ reason }, 0);
     this.#registerQueue(queue);
     this.#registerEndpoints(() => ofPage);
     this.#registerPrometheus(queue, () => ofPage);

@@ -2,7 +2,7 @@ import { uncompress } from 'snappyjs';
 import { EmitterV1, type OutgoingRows } from '../../src/protocol/emit-v1.ts';
 import { type IngestReport, ingestV1 } from '../../src/protocol/ingest-v1.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
-import { Dictionary } from '../../src/serialization/dictionary.ts';
+import { Dictionary, type SeriesGate } from '../../src/serialization/dictionary.ts';
 import {
   BodyOpener,
   type Codec,
@@ -31,7 +31,7 @@ import { varint } from './snappy-elements.ts';
  * What comes out is uncompressed by snappyjs and decoded by protobufjs.
  */
 export class Road {
-  readonly dictionary: Dictionary = new Dictionary(0x5eed);
+  readonly dictionary: Dictionary;
   readonly batch: RowBatch = new RowBatch();
   readonly reader: SegmentDictionary;
   readonly codec: Codec;
@@ -44,8 +44,9 @@ export class Road {
   readonly #out: ExactScratch = new ExactScratch();
   #rows = 0;
 
-  constructor(codec: Codec = 'snappy', rewrite?: SeriesRewrite) {
+  constructor(codec: Codec = 'snappy', rewrite?: SeriesRewrite, gate?: SeriesGate) {
     this.codec = codec;
+    this.dictionary = new Dictionary(0x5eed, gate);
     this.reader = new SegmentDictionary(rewrite);
   }
 
