@@ -1,7 +1,9 @@
 import type { IngestLimits } from '../protocol/limits.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
+import { LabelCache, type LabelText } from '../relabel/label-cache.ts';
 import { LabelSet } from '../relabel/label-set.ts';
 import { Relabeller, type RelabelRule } from '../relabel/rules.ts';
+import { compareTexts, decodeText } from '../relabel/texts.ts';
 import { Column } from '../serialization/columns.ts';
 import { type Admission, Dictionary, type SeriesGate } from '../serialization/dictionary.ts';
 import { HashSet } from './hash-set.ts';
@@ -24,6 +26,7 @@ export class RelabelIncoming implements SeriesGate {
   readonly #source: Dictionary;
   readonly #seed: number;
   readonly #dropped: HashSet;
+  readonly #texts: LabelCache = new LabelCache((pair) => this.#textsOf(pair));
   readonly #encoded: Column = new Column();
   readonly #label: Column = new Column();
 
@@ -40,61 +43,86 @@ export class RelabelIncoming implements SeriesGate {
     const [h0, h1, h2, h3] = [digest[0]!, digest[1]!, digest[2]!, digest[3]!];
     if (this.#dropped.has(h0, h1, h2, h3)) return 'dropped';
     const source = this.#source;
-    if (source.contentBytes > MOST_SOURCE_BYTES) source.reset(this.#seed);
+    if (source.contentBytes > MOST_SOURCE_BYTES) {
+      source.reset(this.#seed);
+      this.#texts.clear();
+    }
     source.startRequest(limits);
     const series = source.intern(raw, view, start, end);
     // Not valid: the dictionary says so itself.
     if (series < 0) return 'unchanged';
-    const labels = this.#labelsOf(series);
-    const before = labels.size;
+    const pairs = source.seriesPairs.subarray(source.seriesAt[series]!, source.seriesAt[series + 1]!);
+    const labels = new Map<string, string>();
+    for (const pair of pairs) {
+      const { name, value } = this.#texts.get(pair);
+      labels.set(name, value);
+    }
     const set = new LabelSet(labels);
     if (!this.#relabeller.apply(set) || set.get('__name__') === '') {
       this.#dropped.add(h0, h1, h2, h3);
       return 'dropped';
     }
     const added = [...set.added];
-    if (added.length === 0 && labels.size === before) return 'unchanged';
-    return this.#encode(set.entries());
+    return added.length === 0 && labels.size === pairs.length ? 'unchanged' : this.#encode(pairs, set, added);
   }
 
-  #labelsOf(series: number): Map<string, string> {
-    const { seriesPairs, seriesAt, pairName, pairValue } = this.#source;
-    const labels = new Map<string, string>();
-    for (let i = seriesAt[series]!; i < seriesAt[series + 1]!; i++) {
-      const pair = seriesPairs[i]!;
-      labels.set(this.#text(pairName[pair]!), this.#text(pairValue[pair]!));
-    }
-    return labels;
-  }
-
-  #text(id: number): string {
-    const { text, stringAt } = this.#source;
-    return decoder.decode(text.bytes.subarray(stringAt[id]!, stringAt[id + 1]!));
-  }
-
-  /** As `Label` fields. The dictionary sorts them. */
-  #encode(labels: readonly (readonly [name: string, value: string])[]): Uint8Array {
-    const [all, one] = [this.#encoded, this.#label];
+  /** As `Label` fields, by their names. */
+  #encode(pairs: Uint32Array, set: LabelSet, added: (readonly [name: string, value: string])[]): Uint8Array {
+    const { labels, pairAt } = this.#source;
+    const all = this.#encoded;
     all.clear();
-    for (const [name, value] of labels) {
-      one.clear();
-      putText(one, 0x0a, name);
-      putText(one, 0x12, value);
-      all.putVarint(0x0a);
-      all.putVarint(one.length);
-      all.putBytes(one.bytes, 0, one.length);
+    added.sort(([a], [b]) => compareTexts(a, b));
+    let next = 0;
+    for (const pair of pairs) {
+      const { name } = this.#texts.get(pair);
+      while (next < added.length && compareTexts(added[next]![0], name) < 0) this.#put(added[next++]!);
+      if (set.isOriginal(name)) all.putBytes(labels.bytes, pairAt[pair]!, pairAt[pair + 1]!);
     }
-    return all.used.slice();
+    while (next < added.length) this.#put(added[next++]!);
+    return all.used;
+  }
+
+  #put([name, value]: readonly [name: string, value: string]): void {
+    const one = this.#label;
+    one.clear();
+    putText(one, 0x0a, name);
+    putText(one, 0x12, value);
+    this.#encoded.putVarint(0x0a);
+    this.#encoded.putVarint(one.length);
+    this.#encoded.putBytes(one.bytes, 0, one.length);
+  }
+
+  #textsOf(pair: number): LabelText {
+    const { text, stringAt, pairName, pairValue } = this.#source;
+    const read = (id: number): string => decodeText(text.bytes.subarray(stringAt[id]!, stringAt[id + 1]!));
+    return { name: read(pairName[pair]!), value: read(pairValue[pair]!) };
   }
 }
 
 function putText(column: Column, tag: number, text: string): void {
-  const bytes = encoder.encode(text);
   column.putVarint(tag);
+  const start = column.length;
+  column.putVarint(text.length);
+  column.reserve(text.length);
+  const out = column.bytes;
+  let at = column.length;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code >= 0x80) {
+      column.length = start;
+      putEncoded(column, text);
+      return;
+    }
+    out[at++] = code;
+  }
+  column.length = at;
+}
+
+/** What most texts are spared, which are ASCII: for a short one the encoder takes longer than all else. */
+function putEncoded(column: Column, text: string): void {
+  const bytes = encoder.encode(text);
   column.putVarint(bytes.length);
   column.putBytes(bytes, 0, bytes.length);
 }
 
 const encoder = new TextEncoder();
-/** The byte order mark is a character like any other here. */
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });

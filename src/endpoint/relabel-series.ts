@@ -1,6 +1,8 @@
 import { crc32 } from 'node:zlib';
+import { LabelCache } from '../relabel/label-cache.ts';
 import { LabelSet } from '../relabel/label-set.ts';
 import { Relabeller, type RelabelRule } from '../relabel/rules.ts';
+import { compareTexts, decodeText } from '../relabel/texts.ts';
 import type { RewriteSeries, SegmentDictionary, SeriesRewrite } from '../serialization/segment-dictionary.ts';
 
 /**
@@ -40,82 +42,70 @@ export class RelabelSeries implements SeriesRewrite {
   open(dictionary: SegmentDictionary): RewriteSeries {
     const before = this.#before?.open(dictionary);
     const added = new AddedSlots(dictionary);
+    const texts = new LabelCache((slot) => ({
+      name: decodeText(dictionary.slotName(slot)),
+      value: decodeText(dictionary.slotValue(slot)),
+    }));
     const names: string[] = [];
     return (slots, size) => {
       const count = before === undefined ? size : before(slots, size);
       if (count > slots.length) return count;
       const labels = new Map<string, string>();
       for (let i = 0; i < count; i++) {
-        names[i] = decode(dictionary.slotName(slots[i]!));
-        labels.set(names[i]!, decode(dictionary.slotValue(slots[i]!)));
+        const { name, value } = texts.get(slots[i]!);
+        names[i] = name;
+        labels.set(name, value);
       }
       const set = new LabelSet(labels);
       if (!this.#relabeller.apply(set)) return 0;
-      const more = [...set.added];
-      if (more.length > 0) return merge(slots, count, names, set, added.slotsOf(more));
+      const merged = added.slotsOf(set.added);
+      const changed = merged.length > 0;
       let left = 0;
-      for (let i = 0; i < count; i++) if (set.isOriginal(names[i]!)) slots[left++] = slots[i]!;
-      return left;
+      for (let i = 0; i < count; i++) {
+        if (!set.isOriginal(names[i]!)) continue;
+        if (changed) merged.push({ name: names[i]!, slot: slots[i]! });
+        else slots[left++] = slots[i]!;
+      }
+      if (!changed) return left;
+      if (merged.length > slots.length) return merged.length;
+      merged.sort((a, b) => compareTexts(a.name, b.name));
+      for (const [i, { slot }] of merged.entries()) slots[i] = slot;
+      return merged.length;
     };
   }
 }
 
 interface Slot {
-  readonly name: Uint8Array;
+  readonly name: string;
   readonly slot: number;
-}
-
-/**
- * Puts the slots of the labels that are left and of those that were set in the order of their names, if there is
- * room for them; returns how many they are.
- */
-function merge(
-  slots: Uint32Array,
-  count: number,
-  names: readonly string[],
-  set: LabelSet,
-  more: readonly Slot[],
-): number {
-  const merged = [...more];
-  for (let i = 0; i < count; i++) {
-    if (set.isOriginal(names[i]!)) merged.push({ name: encoder.encode(names[i]), slot: slots[i]! });
-  }
-  if (merged.length > slots.length) return merged.length;
-  merged.sort((a, b) => Buffer.compare(a.name, b.name));
-  for (const [i, { slot }] of merged.entries()) slots[i] = slot;
-  return merged.length;
 }
 
 /** The slots of labels that rules have set in a dictionary, each made once. */
 class AddedSlots {
   readonly #dictionary: SegmentDictionary;
-  readonly #names = new Map<string, { readonly name: Uint8Array; readonly slots: Map<string, number> }>();
+  readonly #slots = new Map<string, Map<string, number>>();
 
   constructor(dictionary: SegmentDictionary) {
     this.#dictionary = dictionary;
   }
 
-  slotsOf(labels: readonly (readonly [name: string, value: string])[]): Slot[] {
-    return labels.map(([text, value]) => {
-      let known = this.#names.get(text);
+  slotsOf(labels: Iterable<readonly [name: string, value: string]>): Slot[] {
+    const slots: Slot[] = [];
+    for (const [name, value] of labels) {
+      let known = this.#slots.get(name);
       if (known === undefined) {
-        known = { name: encoder.encode(text), slots: new Map() };
-        this.#names.set(text, known);
+        known = new Map();
+        this.#slots.set(name, known);
       }
-      let slot = known.slots.get(value);
+      let slot = known.get(value);
       if (slot === undefined) {
-        slot = this.#dictionary.addSlot(known.name, encoder.encode(value));
-        known.slots.set(value, slot);
+        slot = this.#dictionary.addSlot(encoder.encode(name), encoder.encode(value));
+        known.set(value, slot);
       }
-      return { name: known.name, slot };
-    });
+      slots.push({ name, slot });
+    }
+    return slots;
   }
 }
 
 const encoder = new TextEncoder();
-/** The byte order mark is a character like any other here. */
-const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
-
-function decode(bytes: Uint8Array): string {
-  return decoder.decode(bytes);
-}

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { LabelSet } from './label-set.ts';
 import { lowerCase, upperCase } from './letter-case.ts';
 import { Regex } from './regex.ts';
@@ -123,5 +123,5 @@ function always(change: (labels: LabelSet) => void): Step {
 
 /** The last eight bytes of the MD5, as Prometheus has it: shards of several agents must agree. */
 function hashOf(text: string): bigint {
-  return createHash('md5').update(text).digest().readBigUInt64BE(8);
+  return hash('md5', text, 'buffer').readBigUInt64BE(8);
 }

@@ -522,7 +522,9 @@ export interface SeriesGate {
   admit(raw: Uint8Array, view: DataView, start: number, end: number, limits: IngestLimits): Admission;
 }
 
-/** Bytes are the `Label` fields that the series has instead. What is not valid is `unchanged`. */
+/**
+ * Bytes are the `Label` fields that the series has instead, valid until the next call. What is not valid is `unchanged`.
+ */
 export type Admission = 'unchanged' | 'dropped' | Uint8Array;
 
 const INVALID = -1;

@@ -114,6 +114,21 @@ describe('relabel_configs', () => {
     }
   });
 
+  it('what comes with the labels that another series got is a series of its own', () => {
+    const { road } = roadOf({ sourceLabels: ['a'], targetLabel: 'a', replacement: '${1}x' });
+    // Each of them where the one before is expected, by what the rules made of it.
+    for (let round = 0; round < 2; round++) {
+      for (const a of ['1', '1x', '1xx', '1x', '1']) {
+        take(road, { __name__: 'm', a });
+        const { timeseries } = road.deliver();
+        assert.deepEqual(
+          timeseries.map(({ labels: of }) => seriesKey(of)),
+          [`{__name__="m",a="${a}x"}`],
+        );
+      }
+    }
+  });
+
   it('remembers what is dropped by its hash, and leaves nothing of it in the segment', () => {
     const { road } = roadOf({ sourceLabels: ['secret'], regex: '.+', action: 'drop' });
     const dropped = Array.from({ length: 100 }, (_, i) => ({ __name__: 'm', secret: `${i}` }));
