@@ -67,13 +67,6 @@ export class Prometheus {
     await child.line(/Server is ready to receive web requests/);
   }
 
-  /** Such as `2.42.0`. */
-  async version(): Promise<string> {
-    const response = await fetch(`${this.url}/api/v1/status/buildinfo`);
-    const { data } = (await response.json()) as { data: { version: string } };
-    return data.version;
-  }
-
   /** Ends Prometheus in good order; its data stays. */
   async stop(): Promise<void> {
     await this.#child?.kill('SIGTERM');
