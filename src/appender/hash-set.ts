@@ -25,7 +25,7 @@ export class HashSet {
   }
 
   add(h0: number, h1: number, h2: number, h3: number): void {
-    if ((h0 | h1 | h2 | h3) === 0 || this.has(h0, h1, h2, h3)) return;
+    if ((h0 | h1 | h2 | h3) === 0 || !isFree(this.#table, this.#find(h0, h1, h2, h3))) return;
     if (this.#size >= this.#most) {
       this.#table = new Uint32Array(2 * WORDS * LEAST);
       this.#size = 0;

@@ -30,12 +30,15 @@ export class RelabelIncoming implements SeriesGate {
   readonly #encoded: Column = new Column();
   readonly #label: Column = new Column();
 
-  /** `seed` guards against chosen collisions: a random 32-bit number. Throws `RegexError`. */
-  constructor(rules: readonly RelabelRule[], seed: number, mostDropped: number = MOST_DROPPED) {
+  /**
+   * `seed` guards against chosen collisions: a random 32-bit number. `dropped` takes the hashes of what is dropped.
+   * Throws `RegexError`.
+   */
+  constructor(rules: readonly RelabelRule[], seed: number, dropped: HashSet = new HashSet(MOST_DROPPED)) {
     this.#relabeller = new Relabeller(rules);
     this.#source = new Dictionary(seed);
     this.#seed = seed;
-    this.#dropped = new HashSet(mostDropped);
+    this.#dropped = dropped;
   }
 
   admit(raw: Uint8Array, view: DataView, start: number, end: number, limits: IngestLimits): Admission {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import { HashSet } from '../../src/appender/hash-set.ts';
 import { RelabelIncoming } from '../../src/appender/relabel-incoming.ts';
 import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { noLimits } from '../../src/protocol/limits.ts';
@@ -28,6 +29,17 @@ class Counted implements SeriesGate {
   admit(raw: Uint8Array, view: DataView, start: number, end: number, limits: IngestLimits): Admission {
     this.asked++;
     return this.#gate.admit(raw, view, start, end, limits);
+  }
+}
+
+/** Counts how often something was found. */
+class Lookups extends HashSet {
+  found = 0;
+
+  override has(h0: number, h1: number, h2: number, h3: number): boolean {
+    const has = super.has(h0, h1, h2, h3);
+    if (has) this.found++;
+    return has;
   }
 }
 
@@ -130,17 +142,20 @@ describe('relabel_configs', () => {
   });
 
   it('remembers what is dropped by its hash, and leaves nothing of it in the segment', () => {
-    const { road } = roadOf({ sourceLabels: ['secret'], regex: '.+', action: 'drop' });
+    const rule = ruleOf({ sourceLabels: ['secret'], regex: '.+', action: 'drop' });
+    const set = new Lookups(1000);
+    const road = new Road('none', undefined, new RelabelIncoming([rule], 7, set));
     const dropped = Array.from({ length: 100 }, (_, i) => ({ __name__: 'm', secret: `${i}` }));
     const before = road.dictionary.contentBytes;
     for (let round = 0; round < 3; round++) assert.equal(take(road, ...dropped).dropped, 100);
     assert.equal(road.dictionary.contentBytes, before);
     assert.equal(road.dictionary.pairCount, 0);
+    assert.deepEqual([set.size, set.found], [100, 200]);
   });
 
   it('decides anew what it has forgotten, the same way', () => {
     const rules = [ruleOf({ sourceLabels: ['i'], regex: '.*[02468]', action: 'drop' })];
-    const road = new Road('none', undefined, new RelabelIncoming(rules, 7, 10));
+    const road = new Road('none', undefined, new RelabelIncoming(rules, 7, new HashSet(10)));
     const all = Array.from({ length: 1000 }, (_, i) => ({ __name__: 'm', i: `${i}`, pad: 'x'.repeat(2000) }));
     for (let round = 0; round < 2; round++) {
       const report = take(road, ...all);
