@@ -1,5 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { Appender } from './appender/appender.ts';
+import { RelabelIncoming } from './appender/relabel-incoming.ts';
 import type { ListenAddress } from './config/addresses.ts';
 import { type Config, parseConfig } from './config/load.ts';
 import { Endpoint } from './endpoint/endpoint.ts';
@@ -280,7 +281,7 @@ export class Agent {
   }
 
   async #open(): Promise<void> {
-    const { dataDir, wal, remoteWrite } = this.config;
+    const { dataDir, wal, relabelConfigs, remoteWrite } = this.config;
     try {
       await nodeFileSystem.makeDir(dataDir);
     } catch (cause) {
@@ -331,6 +332,7 @@ export class Agent {
         minNextId,
         now: Date.now,
         randomSeed: () => randomInt(2 ** 32),
+        gate: relabelConfigs.length > 0 ? new RelabelIncoming(relabelConfigs, randomInt(2 ** 32)) : undefined,
         onCommit: (facts) => this.#committed(facts),
         onTrouble: ({ message, file, error }) => {
           if (this.#repetition.tell(message) === undefined) return;
@@ -509,6 +511,9 @@ export class Agent {
     for (const [reason, rows] of report.refused) {
       this.#metrics.refusedRows.inc({ reason }, rows);
       this.#refusedRows += rows;
+    }
+    if (report.dropped > 0) {
+      this.#metrics.droppedRows.inc({ reason: 'dropped_by_relabel_configs' }, report.dropped);
     }
     if (report.newestMs > this.#newestMs) this.#newestMs = report.newestMs;
   }

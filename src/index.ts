@@ -23,4 +23,4 @@ export { ListenError } from './receiver/server.ts';
 export { DirectoryLockedError } from './runtime/directory-lock.ts';
 export { SpillwayError } from './runtime/errors.ts';
 export { createLogger, type Logger, type LogLevel } from './telemetry/log.ts';
-export { doorReasons, endpointReasons } from './telemetry/reasons.ts';
+export { doorDrops, doorReasons, endpointReasons } from './telemetry/reasons.ts';

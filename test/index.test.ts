@@ -21,6 +21,7 @@ test('the public entry exports these names', () => {
     'TransactionEndedError',
     'createLogger',
     'defaultConfig',
+    'doorDrops',
     'doorReasons',
     'endpointReasons',
     'loadConfig',

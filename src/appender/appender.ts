@@ -147,6 +147,7 @@ function merge(a: IngestReport, b: IngestReport): IngestReport {
     exemplars: a.exemplars + b.exemplars,
     metadata: a.metadata + b.metadata,
     refused,
+    dropped: a.dropped + b.dropped,
     firstRefused: a.firstRefused ?? b.firstRefused,
     newestMs: Math.max(a.newestMs, b.newestMs),
   };

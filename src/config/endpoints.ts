@@ -5,6 +5,7 @@ import { type Auth, authOf } from './auth.ts';
 import { formatDuration } from './durations.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
+import { checkRelabelRules } from './relabel.ts';
 
 /** Where an endpoint writes. `text` is the URL to show, without userinfo. */
 export type EndpointUrl =
@@ -59,6 +60,7 @@ function endpointOf(
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
   const auth = authOf(settings, `${path}.`, problems);
+  checkRelabelRules(settings.writeRelabelConfigs, `${path}.write_relabel_configs`, problems);
   checkClientTls(settings.tlsConfig, `${path}.tls_config`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);

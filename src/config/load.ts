@@ -12,6 +12,7 @@ import { type EndpointConfig, endpointsOf } from './endpoints.ts';
 import { type FileSettings, options } from './options.ts';
 import { Problems } from './problems.ts';
 import { readSettings } from './read.ts';
+import { checkRelabelRules } from './relabel.ts';
 import { renderDefaults } from './sample.ts';
 import { formatSize } from './sizes.ts';
 import { parseYaml } from './syntax.ts';
@@ -59,6 +60,7 @@ export function parseConfig(text: string, { file, baseDir, dataDir }: ConfigOrig
   const settings = readSettings({ options }, parseYaml(text, lines, problems), problems, baseDir);
   checkReceiver(settings.receiver, problems);
   checkAges(settings, problems);
+  checkRelabelRules(settings.relabelConfigs, 'relabel_configs', problems);
   const dataDirInUse = dataDir ?? settings.dataDir;
   const remoteWrite = endpointsOf(settings.remoteWrite, dataDirInUse, problems);
   problems.throwIfAny();

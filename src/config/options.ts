@@ -3,6 +3,7 @@
  * --defaults` prints and `docs/configuration.md` all derive from it; after a change here `npm run docs` writes
  * the last two again. `rows.ts` says what a row can hold.
  */
+import { relabelOptions } from './relabel-options.ts';
 import type { Settings } from './rows.ts';
 
 export const options = {
@@ -31,6 +32,14 @@ export const options = {
     entries: 'label',
     about:
       'Labels that every series leaves with, unless it has a label of that name already. Values are taken as they are: nothing is expanded.',
+  },
+  relabel_configs: {
+    type: 'list',
+    optional: true,
+    about:
+      'Rules for every series that comes in, in their order, before it is stored. A series that they drop is counted and forgotten. See [relabelling.md](relabelling.md).',
+    sample: { source_labels: '[__name__]', regex: 'go_gc_.*', action: 'drop' },
+    options: relabelOptions as typeof relabelOptions,
   },
   shutdown_grace: {
     type: 'duration',
@@ -348,7 +357,6 @@ export const options = {
       'The endpoints. Each of them gets everything, at its own pace. Without a configuration file there is one, `name: recent` with `url: sqlite:recent.db`: it keeps what came in the last hour in `recent.db` in the data directory, and sends nothing anywhere.',
     sample: { name: 'recent', url: 'sqlite:recent.db' },
     unsupported: [
-      'write_relabel_configs',
       'send_exemplars',
       'send_native_histograms',
       'follow_redirects',
@@ -385,6 +393,14 @@ export const options = {
         required: true,
         about:
           'Where to write. `sqlite:FILE`, relative to `data_dir`, is the built-in destination: it keeps recent samples in a SQLite file, for `spillway recent` and `/api/v1/recent`. It is not a store: see `keep` and `keep_samples`. Userinfo in the URL serves as `basic_auth` when no other credentials are given.',
+      },
+      write_relabel_configs: {
+        type: 'list',
+        optional: true,
+        about:
+          'Rules for every series that leaves to this endpoint, in their order, after `external_labels` are added. See [relabelling.md](relabelling.md).',
+        sample: { source_labels: '[__name__]', regex: 'debug_.*', action: 'drop' },
+        options: relabelOptions as typeof relabelOptions,
       },
       remote_timeout: {
         type: 'duration',

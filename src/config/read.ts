@@ -133,12 +133,15 @@ class Reader {
 
   #readScalar(row: ScalarRow, content: Content, path: string): unknown {
     if (content === undefined) return defaultValue(row, this.#baseDir);
+    if (content === null && 'blank' in row) return '';
     let found = kindOf(content);
     if (isScalar(content)) {
       const written = { text: textOf(content), quoted: content.type !== 'PLAIN' };
       const value = parseScalar(row, written, this.#baseDir);
       if (value !== undefined) return value;
       found = shown(row, written);
+      const meant = row.type === 'enum' ? suggest(written.text, row.values) : undefined;
+      if (meant !== undefined) found += `; did you mean \`${meant}\`?`;
     }
     this.#problems.add(path, `expected ${accepted(row)}, got ${found}`);
     return defaultValue(row, this.#baseDir);

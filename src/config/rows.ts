@@ -34,11 +34,18 @@ export type TextRow = Scalar<string> & {
   /** Strings only: a regular expression, and in words what it lets through. */
   readonly pattern?: string;
   readonly allowed?: string;
+  /** Strings only: a key without a value is the empty text, and not one that is not written. */
+  readonly blank?: true;
   /** Never show the value in an error: people put credentials there by mistake. */
   readonly hidden?: true;
 };
 
-export type EnumRow = Scalar<string> & { readonly type: 'enum'; readonly values: readonly string[] };
+export type EnumRow = Scalar<string> & {
+  readonly type: 'enum';
+  readonly values: readonly string[];
+  /** The values may be written in capitals, too. */
+  readonly anyCase?: true;
+};
 
 export type BooleanRow = Scalar<boolean> & { readonly type: 'boolean' };
 
@@ -87,7 +94,10 @@ export type ListRow = Described &
   Keys & {
     readonly type: 'list';
     readonly optional?: true;
-    /** What the one section of the list says when there is no configuration file. */
+    /**
+     * What the one section of the list says when there is no configuration file. Of an optional list it is the example,
+     * which is commented out.
+     */
     readonly sample: Readonly<Record<string, string>>;
   };
 

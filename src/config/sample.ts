@@ -1,5 +1,5 @@
 import { options } from './options.ts';
-import type { Row, Section } from './rows.ts';
+import type { ListRow, Row, Section } from './rows.ts';
 import { accepted } from './values.ts';
 
 const head = [
@@ -36,7 +36,9 @@ function renderKey(key: string, row: Row, given: string | undefined): string[] {
         ? [`${key}:`, ...renderExamples(row.options).map((line) => `  ${line}`)].map((line) => `# ${line}`)
         : [`${key}:`, ...renderKeys(row.options).map((line) => indent(line, 2))];
     case 'list':
-      return [`${key}:`, ...asItem(renderKeys(row.options, row.sample))];
+      return row.optional
+        ? renderExample(key, row)
+        : [`${key}:`, ...asItem(renderKeys(row.options, row.sample))];
     case 'map':
       return [`${key}: {}`];
     case 'texts':
@@ -45,6 +47,13 @@ function renderKey(key: string, row: Row, given: string | undefined): string[] {
       if (given !== undefined) return [`${key}: ${given}`];
       return [row.default === null ? `# ${key}: ${row.example}` : `${key}: ${row.default}`];
   }
+}
+
+/** A list that is empty by default, and its example. */
+function renderExample(key: string, { sample }: ListRow): string[] {
+  return [`${key}:`, ...asItem(Object.entries(sample).map(([k, value]) => `${k}: ${value}`))].map(
+    (line) => `# ${line}`,
+  );
 }
 
 /** The keys of a section that is commented out as a whole. */

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { parseEndpointUrl, parseListenAddress } from './addresses.ts';
 import { parseDuration } from './durations.ts';
-import type { ListRow, MapRow, QuantityRow, ScalarRow, TextsRow } from './rows.ts';
+import type { EnumRow, ListRow, MapRow, QuantityRow, ScalarRow, TextsRow } from './rows.ts';
 import { Secret } from './secrets.ts';
 import { parseSize } from './sizes.ts';
 
@@ -28,7 +28,7 @@ export function parseScalar(row: ScalarRow, written: Written, baseDir: string): 
     case 'address':
       return parseListenAddress(text);
     case 'enum':
-      return row.values.includes(text) ? text : undefined;
+      return parseEnum(row, text);
     case 'boolean':
       return quoted || (text !== 'true' && text !== 'false') ? undefined : text === 'true';
     case 'integer':
@@ -90,6 +90,11 @@ export function shown(row: ScalarRow, { text, quoted }: Written): string {
   if (mayBeSecret || ('hidden' in row && row.hidden)) return 'something else (not shown, it may be secret)';
   const short = text.length > 60 ? `${text.slice(0, 60)}...` : text;
   return `\`${quoted ? JSON.stringify(short) : short}\``;
+}
+
+function parseEnum({ values, anyCase }: EnumRow, text: string): string | undefined {
+  const value = anyCase ? text.toLowerCase() : text;
+  return values.includes(value) ? value : undefined;
 }
 
 function parseQuantity(row: QuantityRow, text: string): number | undefined {

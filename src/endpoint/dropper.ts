@@ -56,7 +56,7 @@ export function countUnread(
             : kind === EXEMPLAR
               ? rows.exemplarSeries[i]!
               : -1;
-      if (kind !== METADATA && !dictionary.has(series)) {
+      if (kind !== METADATA && !dictionary.has(series) && !dictionary.isDropped(series)) {
         onDamaged(kind, segment, row);
         continue;
       }

@@ -50,7 +50,7 @@ export class ExternalLabels implements SeriesRewrite {
         merged[at++] = slot;
       }
       while (next < added.length) merged[at++] = added[next++]!;
-      for (let i = 0; i < at; i++) slots[i] = merged[i]!;
+      if (at <= slots.length) for (let i = 0; i < at; i++) slots[i] = merged[i]!;
       return at;
     };
   }

@@ -433,9 +433,13 @@ export class Feeder {
           : kind === EXEMPLAR
             ? rows.exemplarSeries[i]!
             : -1;
+    let dropped = false;
     if (series >= 0 && !dictionary.has(series)) {
-      if (lane === FRONT) this.#damagedRow(kind, segment, row);
-      return true;
+      dropped = dictionary.isDropped(series);
+      if (!dropped) {
+        if (lane === FRONT) this.#damagedRow(kind, segment, row);
+        return true;
+      }
     }
     const s =
       series >= 0
@@ -467,7 +471,8 @@ export class Feeder {
     const { ttlMs } = this.#options;
     const expired =
       ttlMs > 0 && kind !== METADATA && timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs;
-    if (expired) skip = lostFor('expired');
+    if (dropped) skip = lostFor('dropped_by_relabel');
+    else if (expired) skip = lostFor('expired');
     else if (kind === SAMPLE) {
       valueLo = rows.sampleValue.getInt32(8 * i, true);
       valueHi = rows.sampleValue.getInt32(8 * i + 4, true);

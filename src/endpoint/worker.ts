@@ -27,6 +27,7 @@ import type { DropOrder } from './dropper.ts';
 import { ExternalLabels } from './external-labels.ts';
 import { Feeder } from './feeder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { RelabelSeries } from './relabel-series.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 import { SegmentStore } from './wal-reader.ts';
@@ -87,8 +88,12 @@ class EndpointWorker {
     this.#stats = new EndpointStats(start.stats);
     this.#watermark = new SharedWatermark(start.watermark);
     const progress = start.progress && decodeProgress(start.progress);
-    const rewrite =
+    const external =
       Object.keys(config.externalLabels).length > 0 ? new ExternalLabels(config.externalLabels) : undefined;
+    const rewrite =
+      endpoint.writeRelabelConfigs.length > 0
+        ? new RelabelSeries(endpoint.writeRelabelConfigs, external)
+        : external;
     if (progress !== undefined) this.#stats.load(progress.counts, progress.returned);
     this.#stats.add('returnedRows', start.returned);
     this.#stats.addLost('damaged', 0, start.missing);

@@ -3,7 +3,7 @@ import type { SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { lockDirectory } from '../runtime/directory-lock.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import type { FileSystem } from '../runtime/fs.ts';
-import type { Dictionary } from '../serialization/dictionary.ts';
+import type { Dictionary, SeriesGate } from '../serialization/dictionary.ts';
 import type { Codec } from '../serialization/frame.ts';
 import { KINDS, type RowBatch } from '../serialization/rows.ts';
 import { type CommitError, type CommitFacts, GroupCommit, type RollLimits } from './group-commit.ts';
@@ -80,6 +80,7 @@ export class FileQueue {
       limits: options.roll,
       now: options.now,
       randomSeed: options.randomSeed,
+      gate: options.gate,
       onCommit: (facts) => {
         this.#watermark = facts.watermark;
         options.onCommit(facts);
@@ -243,6 +244,8 @@ export interface FileQueueOptions {
   readonly minNextId: number;
   readonly now: () => number;
   readonly randomSeed: () => number;
+  /** What series go through before they are stored. */
+  readonly gate?: SeriesGate | undefined;
   readonly onCommit: (facts: CommitFacts) => void;
   readonly onFailure: (error: CommitError) => void;
   readonly onTrouble: (trouble: LogTrouble) => void;

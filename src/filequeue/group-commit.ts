@@ -1,6 +1,6 @@
 import type { SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { SpillwayError } from '../runtime/errors.ts';
-import { Dictionary } from '../serialization/dictionary.ts';
+import { Dictionary, type SeriesGate } from '../serialization/dictionary.ts';
 import { type Codec, FrameEncoder, type Written } from '../serialization/frame.ts';
 import { RowBatch } from '../serialization/rows.ts';
 import type { SegmentLog, Watermark } from './segment-log.ts';
@@ -64,6 +64,7 @@ export class GroupCommit {
     limits: RollLimits;
     now: () => number;
     randomSeed: () => number;
+    gate?: SeriesGate | undefined;
     onCommit: (facts: CommitFacts) => void;
     onFailure: (error: CommitError) => void;
   }) {
@@ -75,7 +76,7 @@ export class GroupCommit {
     this.#randomSeed = options.randomSeed;
     this.#onCommit = options.onCommit;
     this.#onFailure = options.onFailure;
-    this.#dictionary = new Dictionary(options.randomSeed());
+    this.#dictionary = new Dictionary(options.randomSeed(), options.gate);
   }
 
   /** Series in the dictionary of the open segment. */

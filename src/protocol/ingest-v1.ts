@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { Column } from '../serialization/columns.ts';
 import type { Dictionary } from '../serialization/dictionary.ts';
 import { RowBatch } from '../serialization/rows.ts';
-import type { DoorReason } from '../telemetry/reasons.ts';
+import type { DoorDrop, DoorReason } from '../telemetry/reasons.ts';
 import { type IngestLimits, LimitError, noLimits } from './limits.ts';
 import { MalformedError, ProtoReader } from './proto-reader.ts';
 
@@ -14,6 +14,8 @@ export interface IngestReport {
   metadata: number;
   /** Rows by reason (a refused series without rows counts as one). Empty when all of it was taken. */
   readonly refused: Map<DoorReason, number>;
+  /** Rows that were dropped on purpose (a series without rows counts as one): taken, and not stored. */
+  dropped: number;
   /** The first refused series or entry, as text, with its reason; undefined when there is none. */
   firstRefused: { readonly reason: DoorReason; readonly what: string } | undefined;
   /** Newest sample or histogram time among the rows taken, in ms; -Infinity when there is none. */
@@ -175,7 +177,7 @@ export class IngestRequest {
   }
 
   /** Refuses the series in `raw[start, end)`, which has so many rows that count. */
-  refuseSeries(reason: DoorReason, rows: number, start: number, end: number): void {
+  refuseSeries(reason: DoorReason | DoorDrop, rows: number, start: number, end: number): void {
     this.sawSeries = true;
     this.rows += rows;
     refuse(this.report, reason, rows, () => describeLabels(this.raw, start, end));
@@ -234,6 +236,7 @@ function emptyReport(): IngestReport {
     exemplars: 0,
     metadata: 0,
     refused: new Map(),
+    dropped: 0,
     firstRefused: undefined,
     newestMs: Number.NEGATIVE_INFINITY,
   };
@@ -600,7 +603,16 @@ function ingestMetadata(
 }
 
 /** `describe` is called for the first one alone: a request may bring a great many. */
-function refuse(report: IngestReport, reason: DoorReason, rows: number, describe: () => string): void {
+function refuse(
+  report: IngestReport,
+  reason: DoorReason | DoorDrop,
+  rows: number,
+  describe: () => string,
+): void {
+  if (reason === 'dropped_by_relabel_configs') {
+    report.dropped += rows;
+    return;
+  }
   report.refused.set(reason, (report.refused.get(reason) ?? 0) + rows);
   report.firstRefused ??= { reason, what: describe() };
 }

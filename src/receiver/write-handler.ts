@@ -225,9 +225,9 @@ function later(error: SpillwayError, retryAfter?: number): Reply {
   return unavailable(`${error.message}; nothing of the request was stored, send it again`, retryAfter);
 }
 
-/** All rows that a request had, also those that were refused: they were work, too. */
+/** All rows that a request had, also those that were refused or dropped: they were work, too. */
 function rowsOf(report: IngestReport): number {
-  let rows = report.samples + report.histograms + report.exemplars + report.metadata;
+  let rows = report.samples + report.histograms + report.exemplars + report.metadata + report.dropped;
   for (const refused of report.refused.values()) rows += refused;
   return rows;
 }

@@ -2,7 +2,7 @@ import { isUtf8 } from 'node:buffer';
 import { type IngestLimits, noLimits } from '../protocol/limits.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { ProtoReader } from '../protocol/proto-reader.ts';
-import type { DoorReason } from '../telemetry/reasons.ts';
+import type { DoorDrop, DoorReason } from '../telemetry/reasons.ts';
 import { Column } from './columns.ts';
 
 /**
@@ -76,14 +76,22 @@ export class Dictionary {
   /** Of the request at hand. They are looked at on a miss alone: what is in the tables was within them. */
   #limits: IngestLimits = noLimits;
 
-  /** Why the last `intern` returned -1. */
-  invalid: DoorReason = 'no_metric_name';
+  readonly #gate: SeriesGate | undefined;
+  /** With a gate: one bit a series that came in with the labels that it has. Only those may be predicted. */
+  #asItCame: Uint32Array = new Uint32Array(0);
+
+  /** Why the last `intern` returned -1: the labels are not valid, or the gate has dropped the series. */
+  invalid: DoorReason | DoorDrop = 'no_metric_name';
   /** Where the label block that `predict` matched ends. */
   matchedTo = 0;
 
-  /** `seed` guards the tables against chosen collisions: a random 32-bit number. */
-  constructor(seed: number) {
+  /**
+   * `seed` guards the tables against chosen collisions: a random 32-bit number. `gate` is asked of every label block
+   * that has not been seen since the dictionary was emptied.
+   */
+  constructor(seed: number, gate?: SeriesGate) {
     this.#seed = seed;
+    this.#gate = gate;
     this.reset(seed);
   }
 
@@ -107,6 +115,7 @@ export class Dictionary {
     this.#blockCount = 0;
     this.#blocksElsewhere = 0;
     this.#next.fill(0);
+    this.#asItCame.fill(0);
     this.#last = 0;
     this.internString(EMPTY, 0, 0);
     this.internString(METRIC_NAME, 0, METRIC_NAME.length);
@@ -162,7 +171,8 @@ export class Dictionary {
 
   /**
    * The series whose `Label` fields stand in `raw[start, end)`, interned when new. Returns -1 and sets
-   * `invalid` when the labels make no valid series (RW2-R-19 to -21, RW1-R-10). Throws `MalformedError` (WIRE-07).
+   * `invalid` when the labels make no valid series (RW2-R-19 to -21, RW1-R-10), or one that the gate drops. Throws
+   * `MalformedError` (WIRE-07).
    */
   intern(raw: Uint8Array, view: DataView, start: number, end: number): number {
     murmur3(view, start, end - start, this.#seed);
@@ -178,8 +188,7 @@ export class Dictionary {
       const id = blocks[at + 4]!;
       if (id === 0) break;
       if (blocks[at] === h0 && blocks[at + 1] === h1 && blocks[at + 2] === h2 && blocks[at + 3] === h3) {
-        this.#next[this.#last] = id;
-        this.#last = id;
+        this.#expect(id - 1);
         return id - 1;
       }
       slot = (slot + 1) & mask;
@@ -187,8 +196,7 @@ export class Dictionary {
     const series = this.#internLabels(raw, view, start, end);
     if (series < 0) return -1;
     this.#addBlock(h0, h1, h2, h3, series + 1);
-    this.#next[this.#last] = series + 1;
-    this.#last = series + 1;
+    this.#expect(series);
     return series;
   }
 
@@ -203,6 +211,15 @@ export class Dictionary {
   /** A kernel keeps one more block. */
   countBlock(): void {
     this.#blocksElsewhere++;
+  }
+
+  /** Next time, this series will be expected where it came now. */
+  #expect(series: number): void {
+    // A prediction compares with the labels that a series has, and these are not those of all that became it.
+    const predictable =
+      this.#gate === undefined || (((this.#asItCame[series >>> 5] ?? 0) >>> (series & 31)) & 1) === 1;
+    this.#next[this.#last] = predictable ? series + 1 : 0;
+    this.#last = series + 1;
   }
 
   /** The id of the string `src[start, end)`, interned when new. It must be UTF-8. */
@@ -232,11 +249,31 @@ export class Dictionary {
     return id;
   }
 
+  /** The series of a label block as the gate, if there is one, lets it in. */
   #internLabels(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    if (this.#gate === undefined) return this.#internAdmitted(raw, view, start, end);
+    const admission = this.#gate.admit(raw, view, start, end, this.#limits);
+    if (admission === 'dropped') {
+      this.invalid = 'dropped_by_relabel_configs';
+      return -1;
+    }
+    if (admission !== 'unchanged') {
+      const changed = new DataView(admission.buffer, admission.byteOffset, admission.length);
+      return this.#internAdmitted(admission, changed, 0, admission.length);
+    }
+    const series = this.#internAdmitted(raw, view, start, end);
+    if (series >= 0) {
+      this.#asItCame = room(this.#asItCame, (series >>> 5) + 1);
+      this.#asItCame[series >>> 5]! |= 1 << (series & 31);
+    }
+    return series;
+  }
+
+  #internAdmitted(raw: Uint8Array, view: DataView, start: number, end: number): number {
     const reader = new ProtoReader(raw, start, end);
     const maxLabels = this.#limits.labels;
     let count = 0;
-    let refused: DoorReason | undefined;
+    let refused: DoorReason | DoorDrop | undefined;
     while (!reader.done) {
       if (count > maxLabels) {
         refused ??= 'too_many_labels';
@@ -493,6 +530,20 @@ export class Dictionary {
     this.#scratchView = new DataView(this.#scratch.buffer);
   }
 }
+
+/** Decides what becomes of series before they are interned: `relabel_configs`. */
+export interface SeriesGate {
+  /**
+   * What becomes of the series whose `Label` fields stand in `raw[start, end)`; always the same for the same labels.
+   * Throws `MalformedError`.
+   */
+  admit(raw: Uint8Array, view: DataView, start: number, end: number, limits: IngestLimits): Admission;
+}
+
+/**
+ * Bytes are the `Label` fields that the series has instead, valid until the next call. What is not valid is `unchanged`.
+ */
+export type Admission = 'unchanged' | 'dropped' | Uint8Array;
 
 const INVALID = -1;
 const ABSENT = -2;

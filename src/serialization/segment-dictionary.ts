@@ -37,6 +37,9 @@ export class SegmentDictionary {
   /** String id of the tenant of each series; 0 is none. */
   seriesTenant: Uint32Array = new Uint32Array(64);
 
+  /** One bit a series: the rewrite dropped it. */
+  #dropped: Uint32Array = new Uint32Array(0);
+
   /** Slots are hashed only when a rewrite makes the stored hashes of series useless. */
   readonly #hashes: boolean;
   readonly #rewrite: RewriteSeries | undefined;
@@ -64,6 +67,11 @@ export class SegmentDictionary {
   has(series: number): boolean {
     const { seriesAt } = this.columns;
     return series < this.series && seriesAt[series + 1]! > seriesAt[series]!;
+  }
+
+  /** True when the rewrite dropped this series: its rows are not to be delivered. They keep the stored hash. */
+  isDropped(series: number): boolean {
+    return (((this.#dropped[series >>> 5] ?? 0) >>> (series & 31)) & 1) === 1;
   }
 
   /** The bytes of a string, as a view; undefined when it is missing. */
@@ -107,6 +115,15 @@ export class SegmentDictionary {
       if (b < 0x80) break;
     }
     return bytes.subarray(at, at + length);
+  }
+
+  /** The value in a slot, as a view: what is behind its name, its tag and its length. */
+  slotValue(slot: number): Uint8Array {
+    const name = this.slotName(slot);
+    const { bytes } = this.columns.labels;
+    let at = name.byteOffset - bytes.byteOffset + name.length + 1;
+    while (bytes[at++]! >= 0x80);
+    return bytes.subarray(at, this.columns.slotAt[slot + 1]!);
   }
 
   #hashSlot(slot: number, name: Uint8Array, value: Uint8Array): void {
@@ -233,6 +250,18 @@ export class SegmentDictionary {
     let hi = hashHi;
     if (this.#rewrite !== undefined) {
       length = this.#rewrite(this.#work, size);
+      if (length > this.#work.length) {
+        this.#work = room(this.#work, length);
+        for (let k = 0; k < size; k++) this.#work[k] = this.#pairSlot[this.#more[at + k]!]! - 1;
+        length = this.#rewrite(this.#work, size);
+      }
+      if (length === 0) {
+        this.#dropped = room(this.#dropped, (id >>> 5) + 1);
+        this.#dropped[id >>> 5]! |= 1 << (id & 31);
+        this.seriesHash[2 * id] = hashLo;
+        this.seriesHash[2 * id + 1] = hashHi;
+        return;
+      }
       this.#needScratch(8 * length);
       for (let k = 0; k < length; k++) {
         this.#scratchView.setUint32(8 * k, this.#slotHash[2 * this.#work[k]!]!, true);
@@ -285,7 +314,8 @@ export interface SeriesRewrite {
 
 /**
  * Rewrites the first `count` slots of `slots` in place, keeping them sorted by name, and returns how many they
- * are now; 0 drops the series. It may add at most 256.
+ * are now; 0 drops the series. When they are more than `slots` has room for, what is in `slots` means nothing, and it
+ * is called again for the same series with as much room as it said.
  */
 export type RewriteSeries = (slots: Uint32Array, count: number) => number;
 

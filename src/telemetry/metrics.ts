@@ -6,7 +6,10 @@ import {
   type AuthRefusal,
   authRefusals,
   closedReasons,
+  type DoorDrop,
+  doorDrops,
   doorReasonNames,
+  type EndpointReason,
   endpointReasonNames,
 } from './reasons.ts';
 
@@ -91,6 +94,7 @@ export class Metrics {
   readonly closedConnections: Counter<'reason'>;
   readonly receivedRows: Counter<'kind'>;
   readonly refusedRows: Counter<'reason'>;
+  readonly droppedRows: Counter<'reason'>;
   readonly committedRows: Counter<'kind'>;
   readonly committedBytes: Counter;
   readonly commitSeconds: Histogram;
@@ -158,6 +162,12 @@ export class Metrics {
       labelNames: ['reason'],
       registers,
     });
+    this.droppedRows = new Counter({
+      name: 'spillway_dropped_rows_total',
+      help: 'Rows that were taken and, as configured, not stored, by reason.',
+      labelNames: ['reason'],
+      registers,
+    });
     this.committedRows = new Counter({
       name: 'spillway_committed_rows_total',
       help: 'Rows that are on disk, by kind.',
@@ -200,6 +210,7 @@ export class Metrics {
     for (const limit of requestLimitKeys) this.limitedRequests.inc({ limit }, 0);
     for (const reason of closedReasons) this.closedConnections.inc({ reason }, 0);
     for (const reason of doorReasonNames) this.refusedRows.inc({ reason }, 0);
+    for (const reason of Object.keys(doorDrops) as DoorDrop[]) this.droppedRows.inc({ reason }, 0);
     this.#registerQueue(queue);
     this.#registerEndpoints(() => ofPage);
     this.#registerPrometheus(queue, () => ofPage);
@@ -390,8 +401,15 @@ export class Metrics {
         e.stats.retried(kind),
       );
       if (kind === METADATA) continue;
-      each('counter', `${name}_dropped_total`, `${name} dropped before they were sent.`, (e) =>
-        dropped(e.stats, kind),
+      this.#read('counter', `${prefix}${name}_dropped_total`, `${name} dropped before they were sent.`, () =>
+        endpoints().flatMap((e) =>
+          endpointReasonNames
+            .filter((reason) => !notDropped.has(reason))
+            .map((reason): Sample => {
+              const why = prometheusReasons[reason] ?? reason;
+              return [{ ...labels(e), reason: why }, e.stats.lost(reason, kind)];
+            }),
+        ),
       );
       each('gauge', `${name}_pending`, `${name} in memory that wait to be sent.`, (e) =>
         kind === SAMPLE ? e.stats.get('pendingRows') : 0,
@@ -502,10 +520,17 @@ function refused(stats: EndpointStats, kind: number): number {
   return stats.lost('rejected', kind) + stats.lost('duplicate', kind);
 }
 
-function dropped(stats: EndpointStats, kind: number): number {
-  let sum = 0;
-  for (const reason of endpointReasonNames) {
-    if (reason !== 'rejected' && reason !== 'duplicate') sum += stats.lost(reason, kind);
-  }
-  return sum;
-}
+/** What Prometheus counts as failed, and what can only become of metadata, of which it counts none as dropped. */
+const notDropped: ReadonlySet<EndpointReason> = new Set([
+  'rejected',
+  'duplicate',
+  'metadata_off',
+  'metadata_unchanged',
+]);
+
+/** The words of Prometheus for reasons that it has, too. */
+const prometheusReasons: Partial<Record<EndpointReason, string>> = {
+  dropped_by_relabel: 'dropped_series',
+  expired: 'too_old',
+  custom_buckets: 'nhcb_in_rw1_not_supported',
+};

@@ -18,6 +18,12 @@ export const doorReasons = {
   invalid_metadata: 'A metadata entry has no family name, or text that is not UTF-8.',
 } as const;
 
+/** Rows that the receiver took (the sender was told so) and did not store, on purpose. */
+export const doorDrops = {
+  dropped_by_relabel_configs:
+    'Of a series that `relabel_configs` drops, or leaves without a metric name: as you asked.',
+} as const;
+
 /** Counts are saved by the place of their reason here: append only, at most 32 (network/progress.ts). */
 export const endpointReasons = {
   expired: 'Older than the `ttl` of the endpoint when it was queued or about to be sent.',
@@ -34,6 +40,8 @@ export const endpointReasons = {
   dropped_full:
     'Given up to make room: the queue, the disk or the share of the endpoint was full, and `when_full` is `drop_oldest`.',
   dropped_age: 'Committed longer ago than `wal.max_age` or `max_backlog_age` of the endpoint.',
+  dropped_by_relabel:
+    'Of a series that `write_relabel_configs` of the endpoint drops, or leaves without a label: as you asked.',
 } as const;
 
 /** Why the listener did not let a request in. No row was seen, so none is counted. */
@@ -47,6 +55,7 @@ export const authRefusals = {
 export type AuthRefusal = keyof typeof authRefusals;
 
 export type DoorReason = keyof typeof doorReasons;
+export type DoorDrop = keyof typeof doorDrops;
 export type EndpointReason = keyof typeof endpointReasons;
 
 export const doorReasonNames: readonly DoorReason[] = Object.keys(doorReasons) as DoorReason[];

@@ -29,6 +29,7 @@ listen: "[::1]:0"
 web_config_file: web.yaml
 data_dir: data
 external_labels: {cluster: eu, replica: 0, flag: true, home: $HOME}
+relabel_configs: [{action: labeldrop, regex: tmp_.*}]
 shutdown_grace: 1m
 log_level: debug
 log_format: json
@@ -43,6 +44,9 @@ wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictiona
 remote_write:
   - name: mimir
     url: https://mimir/push?tenant=a
+    write_relabel_configs:
+      - {source_labels: [a, "b.c"], separator: , regex: (?i)x, modulus: 7, target_label: t, action: HashMod, replacement: }
+      - {target_label: $1, regex: }
     remote_timeout: 1s
     wire_compression: small
     headers: {X-Scope-OrgID: team, X-Number: 1, X-Empty: ""}
@@ -75,6 +79,17 @@ remote_write:
       webConfigFile: '/etc/spillway/web.yaml',
       dataDir: '/etc/spillway/data',
       externalLabels: { cluster: 'eu', replica: '0', flag: 'true', home: '$HOME' },
+      relabelConfigs: [
+        {
+          action: 'labeldrop',
+          regex: 'tmp_.*',
+          sourceLabels: [],
+          separator: ';',
+          modulus: undefined,
+          targetLabel: undefined,
+          replacement: '$1',
+        },
+      ],
       shutdownGraceMs: 60_000,
       logLevel: 'debug',
       logFormat: 'json',
@@ -117,6 +132,26 @@ remote_write:
           name: 'mimir',
           url: { kind: 'http', href: 'https://mimir/push?tenant=a', text: 'https://mimir/push?tenant=a' },
           auth: undefined,
+          writeRelabelConfigs: [
+            {
+              action: 'hashmod',
+              sourceLabels: ['a', 'b.c'],
+              separator: '',
+              regex: '(?i)x',
+              modulus: 7,
+              targetLabel: 't',
+              replacement: '',
+            },
+            {
+              action: 'replace',
+              sourceLabels: [],
+              separator: ';',
+              regex: '',
+              modulus: undefined,
+              targetLabel: '$1',
+              replacement: '$1',
+            },
+          ],
           remoteTimeoutMs: 1000,
           wireCompression: 'small',
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
@@ -153,6 +188,7 @@ remote_write:
           name: 'local',
           url: { kind: 'sqlite', file: '/etc/spillway/data/recent.db', text: 'sqlite:recent.db' },
           auth: undefined,
+          writeRelabelConfigs: [],
           remoteTimeoutMs: 30_000,
           wireCompression: 'fast',
           headers: {},

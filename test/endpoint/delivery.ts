@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { ExternalLabels } from '../../src/endpoint/external-labels.ts';
 import { Feeder } from '../../src/endpoint/feeder.ts';
+import { RelabelSeries } from '../../src/endpoint/relabel-series.ts';
 import { SegmentContext } from '../../src/endpoint/segment-context.ts';
 import { type Damage, type ReadLimit, SegmentStore } from '../../src/endpoint/wal-reader.ts';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
@@ -18,6 +19,7 @@ import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../../src/telemetry/reasons.ts';
 import { noon } from '../filequeue/queue.ts';
 import { seriesHash } from '../reference/series-hash.ts';
+import { ruleOf, type WrittenRule } from '../relabel/rules.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { Progress } from '../support/progress.ts';
 
@@ -26,6 +28,7 @@ export interface DeliveryOptions {
   readonly settings?: Partial<LoopSettings>;
   readonly metadata?: { readonly send: boolean; readonly sendIntervalMs: number };
   readonly externalLabels?: Readonly<Record<string, string>>;
+  readonly relabel?: readonly WrittenRule[];
   /** The last block of the process before. */
   readonly block?: Uint8Array | undefined;
   /** Where a new endpoint starts. */
@@ -122,7 +125,9 @@ export class Delivery {
     this.#received = progress?.received ?? 0;
     this.#known = progress?.known ?? start;
     this.#queue = queue;
-    const rewrite = externalLabels && new ExternalLabels(externalLabels);
+    const external = externalLabels && new ExternalLabels(externalLabels);
+    const rewrite =
+      options.relabel === undefined ? external : new RelabelSeries(options.relabel.map(ruleOf), external);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
     this.table = new ShardTable(this.#block, progress, start, loops);
     const emitter = createEmitter('wasm', (error) => {

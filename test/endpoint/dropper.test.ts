@@ -76,6 +76,29 @@ test('what no loop has is given up to the row, and what lies behind is delivered
   delivery.tick();
 });
 
+test('rows of series that relabelling drops are given up like others, and never count as damaged', async (t) => {
+  let broken = true;
+  const all = await rig(t, () => (broken ? response(500, 'no') : ok));
+  const { queue, destination } = all;
+  const [dropped, kept] = [names.slice(0, 5), names.slice(5)];
+  const relabel = [{ action: 'drop', sourceLabels: ['__name__'], regex: dropped.join('|') }] as const;
+  await rounds(queue, 100);
+  const delivery = all.start({ relabel });
+  await delivery.until('the loops are full', () => delivery.manager.pendingRows >= quick.capacity);
+  // The first segments it has read in part: their rows are looked at one by one.
+  delivery.drop(delivery.feeder.front.segment + 1);
+  await delivery.until('it is dropped', () => delivery.drops.length === 1);
+  broken = false;
+  await delivery.done();
+  assert.equal(delivery.lost('damaged'), 0);
+  assert.equal(delivery.waitingRows, 0);
+  assert.equal(delivery.stats.lostRows, delivery.lost('dropped_full') + delivery.lost('dropped_by_relabel'));
+  assert.equal(delivery.stats.deliveredRows + delivery.stats.lostRows, delivery.received);
+  assert.ok(delivery.lost('dropped_full') > 0);
+  const series = new Set(destination.delivered.map((row) => row.series));
+  assert.deepEqual([...series].sort(), kept.map((name) => `{__name__="${name}"}`).sort());
+});
+
 test('rows that were passed over for a stuck loop are given up up to the cut, and no others', async (t) => {
   const stuck = new Set(namesByLoop(4, 3)[1]!.map((name) => `{__name__="${name}"}`));
   let broken = true;

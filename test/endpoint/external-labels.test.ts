@@ -5,7 +5,7 @@ import { ExternalLabels } from '../../src/endpoint/external-labels.ts';
 import { encodeWriteRequestV1 } from '../../src/protocol/schema.ts';
 import { Road } from '../reference/road.ts';
 import { seriesHash } from '../reference/series-hash.ts';
-import { request, series } from '../support/messages.ts';
+import { labels, request, series } from '../support/messages.ts';
 
 const byBytes = (a: { name: string }, b: { name: string }) =>
   Buffer.compare(Buffer.from(a.name), Buffer.from(b.name));
@@ -46,6 +46,16 @@ test('what leaves has the labels, in order', () => {
   assert.deepEqual(
     road.deliver().timeseries.map(({ labels }) => labels.map(({ name, value }) => `${name}=${value}`).join()),
     ['__name__=m,a=first,job=own,zone=z', '__name__=n,a=first,b=2,job=other,zone=z'],
+  );
+});
+
+test('there may be many of them', () => {
+  const many = Object.fromEntries(Array.from({ length: 500 }, (_, i) => [`l${1000 + i}`, `${i}`]));
+  const road = new Road('snappy', new ExternalLabels(many));
+  road.take(encodeWriteRequestV1(request(series({ __name__: 'm', zone: 'z' }, [1, 1]))));
+  assert.deepEqual(
+    road.deliver().timeseries.map(({ labels }) => labels),
+    [labels({ __name__: 'm', ...many, zone: 'z' })],
   );
 });
 

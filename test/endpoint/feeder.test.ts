@@ -459,3 +459,29 @@ test('external labels that change between two starts cost no row', async (t) => 
   await after.until('the end', () => after.feeder.dry && after.manager.idle);
   assert.equal(destination.delivered.length, names.length);
 });
+
+test('rows of series that relabelling drops are counted once, in their place, and cost no request', async (t) => {
+  const { queue, destination, start } = await rig(t, () => undefined);
+  const names = Array.from({ length: 12 }, (_, i) => (i % 3 === 0 ? `kept_${i}` : `dropped_${i}`));
+  const kept = names.filter((name) => name.startsWith('kept'));
+  const relabel = [{ action: 'drop', sourceLabels: ['__name__'], regex: 'dropped_.*' }] as const;
+  await rounds(queue, names, 0, 5);
+  const before = start({ relabel });
+  await destination.until('all loops', () => destination.inFlight > 0);
+  await before.until('the end of the queue', () => before.feeder.dry);
+  assert.equal(before.waitingRows, before.table.pendingRows);
+  before.tick();
+  await before.stop();
+  destination.script = () => ok;
+
+  // Some of them were settled by the process before, and others stand behind rows that were not.
+  const after = start({ block: before.block, relabel });
+  await after.done();
+  await rounds(queue, names, 5, 5);
+  after.feeder.pump();
+  await after.done();
+  assertAllInOrder(destination.delivered, kept, 10);
+  assert.equal(after.stats.lost('dropped_by_relabel', SAMPLE), 10 * (names.length - kept.length));
+  assert.equal(after.stats.lostRows, 10 * (names.length - kept.length));
+  assert.equal(after.waitingRows, 0);
+});

@@ -4,7 +4,7 @@ import { WasmIngest } from '../../src/protocol/ingest-wasm.ts';
 import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
 import { longestOf, SnappyError, uncompress } from '../../src/protocol/snappy.ts';
 import { SpillwayError } from '../../src/runtime/errors.ts';
-import { Dictionary } from '../../src/serialization/dictionary.ts';
+import { Dictionary, type SeriesGate } from '../../src/serialization/dictionary.ts';
 import { RowBatch } from '../../src/serialization/rows.ts';
 import { ExactScratch } from './exact-scratch.ts';
 import { block, literal } from './snappy-elements.ts';
@@ -51,10 +51,16 @@ function totalOf(body: Uint8Array): number | undefined {
 
 /** Takes requests in as group commit does, by both kernels, each into a dictionary and a batch of its own. */
 export class BothKernels {
-  readonly dictionary: Dictionary = new Dictionary(0x5eed);
+  readonly dictionary: Dictionary;
   readonly batch: RowBatch = new RowBatch();
-  readonly #dictionary: Dictionary = new Dictionary(0xfeed);
+  readonly #dictionary: Dictionary;
   readonly #batch: RowBatch = new RowBatch();
+
+  /** Each has a gate of its own, when there is one. */
+  constructor(gate?: () => SeriesGate) {
+    this.dictionary = new Dictionary(0x5eed, gate?.());
+    this.#dictionary = new Dictionary(0xfeed, gate?.());
+  }
 
   /** `raw` is a request without snappy. Throws what both throw; then nothing of it is kept. */
   take(raw: Uint8Array, limits: IngestLimits = noLimits): IngestReport {

@@ -4,7 +4,7 @@ import { createEmitter } from '../../src/protocol/emit-wasm.ts';
 import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
 import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
-import type { Dictionary } from '../../src/serialization/dictionary.ts';
+import type { Dictionary, SeriesGate } from '../../src/serialization/dictionary.ts';
 import {
   BodyOpener,
   type Codec,
@@ -36,9 +36,9 @@ export type Kernel = 'wasm' | 'typescript';
  * What comes out is uncompressed by snappyjs and decoded by protobufjs.
  */
 export class Road {
-  readonly #kernels: BothKernels = new BothKernels();
-  readonly dictionary: Dictionary = this.#kernels.dictionary;
-  readonly batch: RowBatch = this.#kernels.batch;
+  readonly #kernels: BothKernels;
+  readonly dictionary: Dictionary;
+  readonly batch: RowBatch;
   readonly reader: SegmentDictionary;
   readonly codec: Codec;
   /** Made when it is needed: tests of what is refused go through thousands of roads. */
@@ -55,8 +55,12 @@ export class Road {
     rewrite?: SeriesRewrite,
     kernel: Kernel = 'typescript',
     compression?: 'small',
+    gate?: () => SeriesGate,
   ) {
     this.codec = codec;
+    this.#kernels = new BothKernels(gate);
+    this.dictionary = this.#kernels.dictionary;
+    this.batch = this.#kernels.batch;
     const fail = (error: unknown) => {
       throw error;
     };

@@ -234,16 +234,38 @@ describe('a rewrite', () => {
     assert.deepEqual(labelsOf(road.reader, 0), labels({ __name__: 'x' }));
     assert.deepEqual(labelsOf(road.reader, 1), labels({ __name__: 'x' }));
     assert.deepEqual(hashOf(road.reader, 0), hashOf(road.reader, 1));
-    assert.ok(!road.reader.has(2));
+    assert.deepEqual(
+      [0, 1, 2].map((id) => road.reader.has(id)),
+      [true, true, false],
+    );
+    assert.deepEqual(
+      [0, 1, 2, 3].map((id) => road.reader.isDropped(id)),
+      [false, false, true, false],
+    );
+    assert.deepEqual(hashOf(road.reader, 2), seriesHash(dropped));
   });
 
-  it('may add 256 labels to a long series', () => {
-    const more = Array.from({ length: 256 }, (_, i) => `y${1000 + i}`);
+  it('may drop any of many series', () => {
+    const road = new Road('none', {
+      open: (dictionary) => (slots, count) =>
+        Buffer.from(dictionary.slotValue(slots[0]!)).toString().endsWith('7') ? 0 : count,
+    });
+    const all = Array.from({ length: 300 }, (_, i) => labels({ __name__: `series_${i}` }));
+    road.read(recordOf(road, ...all));
+    for (const i of all.keys()) {
+      assert.equal(road.reader.isDropped(i), i % 10 === 7, `${i}`);
+      assert.equal(road.reader.has(i), i % 10 !== 7, `${i}`);
+    }
+  });
+
+  it('may add as many labels as it likes, when it says first how many', () => {
+    const more = Array.from({ length: 1000 }, (_, i) => `y${1000 + i}`);
     const road = new Road('none', {
       open(dictionary) {
         const slotsOfMore = more.map((name) => dictionary.addSlot(utf8(name), utf8('v')));
         return (slots, count) => {
-          slots.set(slotsOfMore, count);
+          if (count + more.length <= slots.length) slots.set(slotsOfMore, count);
+          else slots.fill(0);
           return count + more.length;
         };
       },

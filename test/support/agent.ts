@@ -17,6 +17,7 @@ export interface AgentConfig {
   readonly web_config_file?: string;
   readonly external_labels?: Record<string, string>;
   readonly kernel?: 'wasm' | 'typescript';
+  readonly relabel_configs?: readonly object[];
   readonly shutdown_grace?: string;
   readonly wal?: {
     readonly segment_age?: string;
@@ -52,6 +53,7 @@ export interface Remote {
   };
   readonly basic_auth?: { readonly username: string; readonly password: string };
   readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
+  readonly write_relabel_configs?: readonly object[];
   readonly metadata_config?: { readonly send?: boolean; readonly send_interval?: string };
 }
 

@@ -16,6 +16,8 @@ export interface PrometheusConfig {
   readonly remoteWrite?: string;
   /** More keys of the entry that writes there, such as `basic_auth`. */
   readonly remoteWriteWith?: object;
+  /** More entries, with the same quick queue. */
+  readonly moreRemoteWrites?: readonly { readonly url: string; readonly [key: string]: unknown }[];
   readonly externalLabels?: Record<string, string>;
 }
 
@@ -97,24 +99,20 @@ function configFile({
   scrape = {},
   remoteWrite,
   remoteWriteWith,
+  moreRemoteWrites = [],
   externalLabels = {},
 }: PrometheusConfig): object {
+  const first = remoteWrite === undefined ? [] : [{ url: remoteWrite, ...remoteWriteWith }];
   return {
     global: { scrape_interval: '200ms', scrape_timeout: '200ms', external_labels: externalLabels },
     scrape_configs: Object.entries(scrape).map(([job_name, page]) => {
       const { host, pathname } = new URL(page);
       return { job_name, metrics_path: pathname, static_configs: [{ targets: [host] }] };
     }),
-    remote_write:
-      remoteWrite === undefined
-        ? []
-        : [
-            {
-              url: remoteWrite,
-              send_exemplars: true,
-              queue_config: { batch_send_deadline: '50ms' },
-              ...remoteWriteWith,
-            },
-          ],
+    remote_write: [...first, ...moreRemoteWrites].map((entry) => ({
+      send_exemplars: true,
+      queue_config: { batch_send_deadline: '50ms' },
+      ...entry,
+    })),
   };
 }

@@ -51,17 +51,14 @@ async function page(metrics: Metrics): Promise<{ types: Map<string, string>; sam
 const ofEndpoint: Readonly<Record<string, string>> = {
   samples_total: 'counter',
   samples_failed_total: 'counter',
-  samples_dropped_total: 'counter',
   samples_retried_total: 'counter',
   samples_pending: 'gauge',
   histograms_total: 'counter',
   histograms_failed_total: 'counter',
-  histograms_dropped_total: 'counter',
   histograms_retried_total: 'counter',
   histograms_pending: 'gauge',
   exemplars_total: 'counter',
   exemplars_failed_total: 'counter',
-  exemplars_dropped_total: 'counter',
   exemplars_retried_total: 'counter',
   exemplars_pending: 'gauge',
   metadata_total: 'counter',
@@ -117,6 +114,14 @@ describe('Metrics', () => {
       found.filter((s) => s.name === 'prometheus_wal_watcher_current_segment').map(({ labels }) => labels),
       [{ consumer: 'a' }, { consumer: 'b' }],
     );
+    for (const kind of ['samples', 'histograms', 'exemplars']) {
+      const name = `${prefix}${kind}_dropped_total`;
+      assert.equal(types.get(name), 'counter', name);
+      const ofA = found.filter((s) => s.name === name && s.labels.remote_name === 'a');
+      const known = new Set(ofA.map(({ labels }) => labels.reason));
+      for (const reason of ['dropped_series', 'too_old', 'nhcb_in_rw1_not_supported'])
+        assert.ok(known.has(reason));
+    }
     const buckets = found.filter((s) => s.name === `${prefix}sent_batch_duration_seconds_bucket`);
     assert.deepEqual(
       buckets.slice(0, 16).map(({ labels }) => labels.le),
@@ -176,7 +181,6 @@ describe('Metrics', () => {
       ['samples_total', 10],
       ['samples_retried_total', 20],
       ['samples_failed_total', refused],
-      ['samples_dropped_total', 2 ** endpointReasonNames.length - 1 - refused],
       ['samples_pending', 9],
       ['queue_highest_sent_timestamp_seconds', 1_700_000_000.25],
       ['shards', 3],
@@ -192,6 +196,20 @@ describe('Metrics', () => {
     ] as const) {
       assert.equal(value(prefix + name), wanted, name);
     }
+    const drops = found.filter(({ name }) => name === `${prefix}samples_dropped_total`);
+    assert.equal(
+      drops.reduce((sum, drop) => sum + drop.value, 0),
+      2 ** endpointReasonNames.length -
+        1 -
+        refused -
+        2 ** endpointReasonNames.indexOf('metadata_off') -
+        2 ** endpointReasonNames.indexOf('metadata_unchanged'),
+    );
+    const relabelled = { ...samples('a'), reason: 'dropped_series' };
+    assert.equal(
+      value(`${prefix}samples_dropped_total`, relabelled),
+      2 ** endpointReasonNames.indexOf('dropped_by_relabel'),
+    );
     const bucket = (le: string): number =>
       value(`${prefix}sent_batch_duration_seconds_bucket`, { ...samples('a'), le });
     assert.deepEqual(['0.005', '0.25', '0.5', '300', '+Inf'].map(bucket), [2, 2, 3, 3, 4]);
