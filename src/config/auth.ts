@@ -23,7 +23,7 @@ export function authOf(
 ): Auth | undefined {
   const { basicAuth, authorization, url } = settings;
   if (basicAuth !== undefined && authorization !== undefined) {
-    refuseBoth(`${prefix}authorization`, `${prefix}basic_auth`, problems);
+    problems.excludes(`${prefix}authorization`, `${prefix}basic_auth`);
   }
   if (basicAuth !== undefined) return basicAuthOf(basicAuth, `${prefix}basic_auth`, problems);
   if (authorization !== undefined) return tokenAuthOf(authorization, `${prefix}authorization`, problems);
@@ -87,21 +87,14 @@ function secretOf(
   path: string,
   problems: Problems,
 ): Secret | undefined {
-  if (inline !== undefined && file !== undefined) refuseBoth(`${path}_file`, path, problems);
+  if (inline !== undefined && file !== undefined) problems.excludes(`${path}_file`, path);
   if (variable === undefined) return file === undefined ? inline : new Secret({ file });
   if (inline !== undefined || file !== undefined) {
-    refuseBoth(`${path}_env`, file === undefined ? path : `${path}_file`, problems);
+    problems.excludes(`${path}_env`, file === undefined ? path : `${path}_file`);
   }
   const text = process.env[variable];
   if (text === undefined) problems.add(`${path}_env`, `the environment has no variable ${variable}`);
   return text === undefined ? undefined : new Secret({ text });
-}
-
-function refuseBoth(path: string, other: string, problems: Problems): void {
-  problems.addAcross(
-    [path, other],
-    `excludes \`${keyOf(other)}\` (${problems.where(other)}): give one of the two`,
-  );
 }
 
 function requireOne(path: string, key: string, problems: Problems): void {
@@ -109,8 +102,4 @@ function requireOne(path: string, key: string, problems: Problems): void {
     [path, `${path}.${key}`, `${path}.${key}_file`, `${path}.${key}_env`],
     `expected \`${key}\` or \`${key}_file\`, got neither`,
   );
-}
-
-function keyOf(path: string): string {
-  return path.slice(path.lastIndexOf('.') + 1);
 }

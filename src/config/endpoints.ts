@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { EndpointAddress } from './addresses.ts';
 import { type Auth, authOf } from './auth.ts';
+import { type ClientTlsConfig, clientTlsOf } from './client-tls.ts';
 import { formatDuration } from './durations.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
@@ -19,12 +20,13 @@ export type EndpointUrl =
 /** One endpoint: what the file says, with keys that mean one thing brought together. */
 export type EndpointConfig = Omit<
   EndpointSettings,
-  'name' | 'url' | 'basicAuth' | 'authorization' | 'queueConfig' | 'ttlMs' | 'replies'
+  'name' | 'url' | 'basicAuth' | 'authorization' | 'tlsConfig' | 'queueConfig' | 'ttlMs' | 'replies'
 > & {
   /** Unique, and the same in every run. */
   readonly name: string;
   readonly url: EndpointUrl;
   readonly auth: Auth | undefined;
+  readonly tls: ClientTlsConfig | undefined;
   readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
   /** 0 means no limit. */
   readonly ttlMs: number;
@@ -54,18 +56,19 @@ function endpointOf(
   dataDir: string,
   problems: Problems,
 ): EndpointConfig | undefined {
-  const { name, url, basicAuth, authorization, queueConfig, ttlMs, replies, ...rest } = settings;
+  const { name, url, basicAuth, authorization, tlsConfig, queueConfig, ttlMs, replies, ...rest } = settings;
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
   const auth = authOf(settings, `${path}.`, problems);
-  checkClientTls(settings.tlsConfig, `${path}.tls_config`, problems);
+  const tls = clientTlsOf(tlsConfig, `${path}.tls_config`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
   return {
     name: name ?? derivedName(url),
     url: urlOf(url, dataDir),
     auth,
+    tls,
     ...rest,
     queueConfig: queue,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,
@@ -148,22 +151,6 @@ function checkTtl(
     `\`ttl\` (${formatDuration(ttlMs)}) and \`sample_age_limit\` (${formatDuration(sampleAgeLimitMs)}, ` +
       `${problems.where(other)}) are two names of one setting: give one of the two`,
   );
-}
-
-function checkClientTls(tls: EndpointSettings['tlsConfig'], path: string, problems: Problems): void {
-  if (tls === undefined) return;
-  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
-    problems.addAcross(
-      [`${path}.cert_file`, `${path}.key_file`, path],
-      'expected both of `cert_file` and `key_file`, or neither',
-    );
-  }
-  if (tls.minVersion > tls.maxVersion) {
-    problems.addAcross(
-      [`${path}.min_version`, `${path}.max_version`],
-      `\`min_version\` (${tls.minVersion}) is above \`max_version\` (${tls.maxVersion})`,
-    );
-  }
 }
 
 function refuseKeep(path: string, problems: Problems): void {

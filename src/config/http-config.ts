@@ -1,7 +1,8 @@
 import { LineCounter } from 'yaml';
 import { type Auth, authOf } from './auth.ts';
+import { type ClientTlsConfig, clientTlsOf } from './client-tls.ts';
 import type { ConfigOrigin } from './load.ts';
-import { type EndpointSettings, options } from './options.ts';
+import { options } from './options.ts';
 import { Problems } from './problems.ts';
 import { readSettings } from './read.ts';
 import { parseYaml } from './syntax.ts';
@@ -9,7 +10,7 @@ import { parseYaml } from './syntax.ts';
 /** How a command reaches an agent whose doors are closed. */
 export interface HttpConfig {
   readonly auth: Auth | undefined;
-  readonly tls: EndpointSettings['tlsConfig'];
+  readonly tls: ClientTlsConfig | undefined;
 }
 
 const { basic_auth, authorization, tls_config } = options.remote_write.options;
@@ -21,6 +22,7 @@ export function parseHttpConfig(text: string, { file, baseDir }: ConfigOrigin): 
   const keys = { options: { basic_auth, authorization, tls_config } };
   const settings = readSettings(keys, parseYaml(text, lines, problems), problems, baseDir);
   const auth = authOf({ ...settings, url: undefined }, '', problems);
+  const tls = clientTlsOf(settings.tlsConfig, 'tls_config', problems);
   problems.throwIfAny();
-  return { auth, tls: settings.tlsConfig };
+  return { auth, tls };
 }

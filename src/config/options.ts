@@ -3,6 +3,7 @@
  * --defaults` prints and `docs/configuration.md` all derive from it; after a change here `npm run docs` writes
  * the last two again. `rows.ts` says what a row can hold.
  */
+import { httpOptions } from './http-options.ts';
 import type { Settings } from './rows.ts';
 
 export const options = {
@@ -391,121 +392,9 @@ export const options = {
         about:
           'Headers that are added to each request, for example `X-Scope-OrgID`. The headers of the protocol cannot be replaced.',
       },
-      basic_auth: {
-        type: 'section',
-        optional: true,
-        about:
-          'Credentials for HTTP basic authentication. Give user name and password each as text or as a file. Excludes `authorization`.',
-        options: {
-          username: { type: 'secret', default: null, example: 'spillway', about: 'The user name.' },
-          username_file: {
-            type: 'path',
-            default: null,
-            example: './username',
-            about: 'A file with the user name.',
-          },
-          password: { type: 'secret', default: null, example: 'change-me', about: 'The password.' },
-          password_file: {
-            type: 'path',
-            default: null,
-            example: './password',
-            about: 'A file with the password, read again when it changes.',
-          },
-          password_env: {
-            type: 'string',
-            default: null,
-            example: 'SPILLWAY_PASSWORD',
-            about: 'A variable of the environment with the password, read at the start.',
-          },
-        },
-      },
-      authorization: {
-        type: 'section',
-        optional: true,
-        about:
-          'Credentials for the `Authorization` header. Give them as text or as a file. Excludes `basic_auth`.',
-        options: {
-          type: {
-            type: 'string',
-            pattern: '^[a-zA-Z0-9_.-]+$',
-            allowed: 'one word of letters, digits, `_`, `.` or `-`',
-            hidden: true,
-            default: 'Bearer',
-            why: 'The default of Prometheus.',
-            about: 'The authentication scheme.',
-          },
-          credentials: { type: 'secret', default: null, example: 'change-me', about: 'The credentials.' },
-          credentials_file: {
-            type: 'path',
-            default: null,
-            example: './token',
-            about: 'A file with the credentials, read again when it changes.',
-          },
-          credentials_env: {
-            type: 'string',
-            default: null,
-            example: 'SPILLWAY_TOKEN',
-            about: 'A variable of the environment with the credentials, read at the start.',
-          },
-        },
-      },
-      tls_config: {
-        type: 'section',
-        optional: true,
-        about: 'TLS of an `https:` URL. Files are read again when they change.',
-        unsupported: ['ca', 'cert', 'key', 'ca_ref', 'cert_ref', 'key_ref'],
-        options: {
-          ca_file: {
-            type: 'path',
-            default: null,
-            example: './ca.crt',
-            why: 'Unset: the roots that Node comes with.',
-            about: 'The certificates that the certificate of the endpoint is verified against, PEM.',
-          },
-          cert_file: {
-            type: 'path',
-            default: null,
-            example: './client.crt',
-            about: 'Our own certificate, PEM, for endpoints that ask for one. Needs `key_file`.',
-          },
-          key_file: {
-            type: 'path',
-            default: null,
-            example: './client.key',
-            about: 'The private key of `cert_file`, PEM, without a passphrase.',
-          },
-          server_name: {
-            type: 'string',
-            pattern: '^[a-zA-Z0-9_.:-]{1,253}$',
-            allowed: 'a host name or an IP address',
-            default: null,
-            example: 'mimir.example',
-            why: 'Unset: the host of the URL.',
-            about: 'The name that the certificate of the endpoint must have.',
-          },
-          insecure_skip_verify: {
-            type: 'boolean',
-            default: false,
-            why: 'The default of Prometheus.',
-            about:
-              'Whether to take any certificate. Whoever is between here and the endpoint can then read everything, credentials too.',
-          },
-          min_version: {
-            type: 'enum',
-            values: ['TLS12', 'TLS13'],
-            default: 'TLS12',
-            why: 'The default of Prometheus. Older versions are broken.',
-            about: 'The lowest version of TLS that is spoken.',
-          },
-          max_version: {
-            type: 'enum',
-            values: ['TLS12', 'TLS13'],
-            default: 'TLS13',
-            why: 'The default of Prometheus.',
-            about: 'The highest version of TLS that is spoken.',
-          },
-        },
-      },
+      basic_auth: httpOptions.basic_auth as typeof httpOptions.basic_auth,
+      authorization: httpOptions.authorization as typeof httpOptions.authorization,
+      tls_config: httpOptions.tls_config as typeof httpOptions.tls_config,
       queue_config: {
         type: 'section',
         about: 'How samples are queued and sent, in the words of Prometheus.',

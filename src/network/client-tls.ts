@@ -1,11 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { type ConnectionOptions, checkServerIdentity, createSecureContext } from 'node:tls';
-import type { EndpointSettings } from '../config/options.ts';
+import type { ClientTlsConfig, Pem } from '../config/client-tls.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { fileVersion } from '../runtime/file-version.ts';
-
-export type ClientTlsSettings = NonNullable<EndpointSettings['tlsConfig']>;
 
 /** The files of `tls_config` cannot be used now. They may be in the middle of a change: try again. */
 export class ClientTlsError extends SpillwayError {
@@ -21,37 +19,42 @@ export interface ClientTlsOptions {
   readonly servername: string | undefined;
 }
 
-const versions = { TLS12: 'TLSv1.2', TLS13: 'TLSv1.3' } as const;
+const versions = { TLS10: 'TLSv1', TLS11: 'TLSv1.1', TLS12: 'TLSv1.2', TLS13: 'TLSv1.3' } as const;
 
-/** TLS towards one endpoint. Its files are looked at on every use and read again when one of them has changed. */
+/** OpenSSL speaks no version before 1.2 at its usual level: their signatures are of SHA-1. */
+const oldCiphers = 'DEFAULT:@SECLEVEL=0';
+
+/** TLS towards one server. Its files are looked at on every use and read again when one of them has changed. */
 export class ClientTls {
-  readonly #settings: ClientTlsSettings;
+  readonly #config: ClientTlsConfig;
   readonly #files: readonly string[];
   #read: { readonly version: string; readonly options: ClientTlsOptions } | undefined;
 
-  constructor(settings: ClientTlsSettings) {
-    this.#settings = settings;
-    const { caFile, certFile, keyFile } = settings;
-    this.#files = [caFile, certFile, keyFile].filter((file) => file !== undefined);
+  constructor(config: ClientTlsConfig) {
+    this.#config = config;
+    const { ca, cert, key } = config;
+    this.#files = [ca, cert, key].flatMap((pem) => (pem !== undefined && 'file' in pem ? [pem.file] : []));
   }
 
   /** What connections are to be opened with now. Throws `ClientTlsError`. */
   async options(): Promise<ClientTlsOptions> {
+    const { key } = this.#config;
+    const keyText = key !== undefined && 'text' in key ? await key.text.reveal() : undefined;
     const version = (await Promise.all(this.#files.map(fileVersion))).join('|');
-    if (this.#read?.version !== version) this.#read = { version, options: this.#make() };
+    if (this.#read?.version !== version) this.#read = { version, options: this.#make(keyText) };
     return this.#read.options;
   }
 
-  #make(): ClientTlsOptions {
-    const { caFile, certFile, keyFile, serverName, insecureSkipVerify, minVersion, maxVersion } =
-      this.#settings;
+  #make(keyText: string | undefined): ClientTlsOptions {
+    const { ca, cert, key, serverName, insecureSkipVerify, minVersion, maxVersion } = this.#config;
     try {
       return {
         connect: {
           secureContext: createSecureContext({
-            ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
-            ...(certFile === undefined ? {} : { cert: readFileSync(certFile) }),
-            ...(keyFile === undefined ? {} : { key: readFileSync(keyFile) }),
+            ...(ca === undefined ? {} : { ca: pem(ca) }),
+            ...(cert === undefined ? {} : { cert: pem(cert) }),
+            ...(key === undefined ? {} : { key: 'file' in key ? readFileSync(key.file) : keyText! }),
+            ...(minVersion < 'TLS12' ? { ciphers: oldCiphers } : {}),
             minVersion: versions[minVersion],
             maxVersion: versions[maxVersion],
           }),
@@ -62,7 +65,11 @@ export class ClientTls {
         servername: serverName === undefined || isIP(serverName) !== 0 ? undefined : serverName,
       };
     } catch (error) {
-      throw new ClientTlsError('the files of `tls_config` cannot be used', {}, error);
+      throw new ClientTlsError('the certificates and keys of `tls_config` cannot be used', {}, error);
     }
   }
+}
+
+function pem(source: Pem<string>): string | Buffer {
+  return 'file' in source ? readFileSync(source.file) : source.text;
 }

@@ -7,7 +7,7 @@ import { RecentDestination } from './recent.ts';
 
 /** The destination that the URL of an endpoint names: a receiver over HTTP, or the built-in recent samples. */
 export function createDestination(endpoint: EndpointConfig, userAgent: string): Destination {
-  const { url, auth, tlsConfig } = endpoint;
+  const { url, auth } = endpoint;
   if (url.kind === 'sqlite') {
     return new RecentDestination({
       file: url.file,
@@ -16,7 +16,7 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
       now: Date.now,
     });
   }
-  const tls = tlsConfig && new ClientTls(tlsConfig);
+  const tls = endpoint.tls && new ClientTls(endpoint.tls);
   return new HttpDestination({
     href: url.href,
     headers: endpoint.headers,

@@ -116,10 +116,10 @@ remote_write:
           auth: undefined,
           remoteTimeoutMs: 1000,
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
-          tlsConfig: {
-            caFile: '/etc/spillway/ca.crt',
-            certFile: '/a.crt',
-            keyFile: '/a.key',
+          tls: {
+            ca: { file: '/etc/spillway/ca.crt' },
+            cert: { file: '/a.crt' },
+            key: { file: '/a.key' },
             serverName: 'm',
             insecureSkipVerify: true,
             minVersion: 'TLS12',
@@ -151,7 +151,7 @@ remote_write:
           auth: undefined,
           remoteTimeoutMs: 30_000,
           headers: {},
-          tlsConfig: undefined,
+          tls: undefined,
           queueConfig: defaults.queueConfig,
           metadataConfig,
           replies: { retryOn408: true, holdOn4xx: true, splitRefused: true },

@@ -1,0 +1,145 @@
+/**
+ * The rows of the options table that say how an HTTP client talks to its server, in the words of Prometheus. Part
+ * of the table in options.ts, in a file of its own because some of it comes again inside of itself (`oauth2`).
+ */
+
+const tlsConfig = {
+  type: 'section',
+  optional: true,
+  about: 'TLS of `https:` URLs. Files are read again when they change.',
+  unsupported: ['ca_ref', 'cert_ref', 'key_ref'],
+  options: {
+    ca: {
+      type: 'string',
+      hidden: true,
+      default: null,
+      example: '"-----BEGIN CERTIFICATE-----\\n..."',
+      about: 'The same as `ca_file`, as text. Excludes it.',
+    },
+    ca_file: {
+      type: 'path',
+      default: null,
+      example: './ca.crt',
+      why: 'Unset: the roots that Node comes with.',
+      about: 'The certificates that the certificate of the server is verified against, PEM.',
+    },
+    cert: {
+      type: 'string',
+      hidden: true,
+      default: null,
+      example: '"-----BEGIN CERTIFICATE-----\\n..."',
+      about: 'The same as `cert_file`, as text. Excludes it.',
+    },
+    cert_file: {
+      type: 'path',
+      default: null,
+      example: './client.crt',
+      about: 'Our own certificate, PEM, for servers that ask for one. Needs a key: `key` or `key_file`.',
+    },
+    key: {
+      type: 'secret',
+      default: null,
+      example: '"-----BEGIN PRIVATE KEY-----\\n..."',
+      about: 'The same as `key_file`, as text. Excludes it.',
+    },
+    key_file: {
+      type: 'path',
+      default: null,
+      example: './client.key',
+      about: 'The private key of the certificate, PEM, without a passphrase.',
+    },
+    server_name: {
+      type: 'string',
+      pattern: '^[a-zA-Z0-9_.:-]{1,253}$',
+      allowed: 'a host name or an IP address',
+      default: null,
+      example: 'mimir.example',
+      why: 'Unset: the host of the URL.',
+      about: 'The name that the certificate of the server must have.',
+    },
+    insecure_skip_verify: {
+      type: 'boolean',
+      default: false,
+      why: 'The default of Prometheus.',
+      about:
+        'Whether to take any certificate. Whoever is between here and the server can then read everything, credentials too.',
+    },
+    min_version: {
+      type: 'enum',
+      values: ['TLS10', 'TLS11', 'TLS12', 'TLS13'],
+      default: 'TLS12',
+      why: 'The default of Prometheus. Older versions are broken.',
+      about:
+        'The lowest version of TLS that is spoken. Below `TLS12` the ciphers and signatures of that time are allowed too, also where a newer version is spoken.',
+    },
+    max_version: {
+      type: 'enum',
+      values: ['TLS10', 'TLS11', 'TLS12', 'TLS13'],
+      default: 'TLS13',
+      why: 'The default of Prometheus.',
+      about: 'The highest version of TLS that is spoken.',
+    },
+  },
+} as const;
+
+export const httpOptions = {
+  basic_auth: {
+    type: 'section',
+    optional: true,
+    about:
+      'Credentials for HTTP basic authentication. Give user name and password each as text or as a file. Excludes `authorization`.',
+    options: {
+      username: { type: 'secret', default: null, example: 'spillway', about: 'The user name.' },
+      username_file: {
+        type: 'path',
+        default: null,
+        example: './username',
+        about: 'A file with the user name.',
+      },
+      password: { type: 'secret', default: null, example: 'change-me', about: 'The password.' },
+      password_file: {
+        type: 'path',
+        default: null,
+        example: './password',
+        about: 'A file with the password, read again when it changes.',
+      },
+      password_env: {
+        type: 'string',
+        default: null,
+        example: 'SPILLWAY_PASSWORD',
+        about: 'A variable of the environment with the password, read at the start.',
+      },
+    },
+  },
+  authorization: {
+    type: 'section',
+    optional: true,
+    about:
+      'Credentials for the `Authorization` header. Give them as text or as a file. Excludes `basic_auth`.',
+    options: {
+      type: {
+        type: 'string',
+        pattern: '^[a-zA-Z0-9_.-]+$',
+        allowed: 'one word of letters, digits, `_`, `.` or `-`',
+        hidden: true,
+        default: 'Bearer',
+        why: 'The default of Prometheus.',
+        about: 'The authentication scheme.',
+      },
+      credentials: { type: 'secret', default: null, example: 'change-me', about: 'The credentials.' },
+      credentials_file: {
+        type: 'path',
+        default: null,
+        example: './token',
+        about: 'A file with the credentials, read again when it changes.',
+      },
+      credentials_env: {
+        type: 'string',
+        default: null,
+        example: 'SPILLWAY_TOKEN',
+        about: 'A variable of the environment with the credentials, read at the start.',
+      },
+    },
+  },
+  tls_config: tlsConfig as typeof tlsConfig,
+} as const;
