@@ -6,6 +6,7 @@ import { type ClientTlsConfig, clientTlsOf } from './client-tls.ts';
 import { formatDuration } from './durations.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
+import { type ProxyConfig, type ProxySettings, proxyOf } from './proxy.ts';
 
 /** Where an endpoint writes. `text` is the URL to show, without userinfo. */
 export type EndpointUrl =
@@ -20,13 +21,23 @@ export type EndpointUrl =
 /** One endpoint: what the file says, with keys that mean one thing brought together. */
 export type EndpointConfig = Omit<
   EndpointSettings,
-  'name' | 'url' | 'basicAuth' | 'authorization' | 'tlsConfig' | 'queueConfig' | 'ttlMs' | 'replies'
+  | keyof ProxySettings
+  | 'name'
+  | 'url'
+  | 'basicAuth'
+  | 'authorization'
+  | 'tlsConfig'
+  | 'queueConfig'
+  | 'ttlMs'
+  | 'replies'
 > & {
   /** Unique, and the same in every run. */
   readonly name: string;
   readonly url: EndpointUrl;
   readonly auth: Auth | undefined;
   readonly tls: ClientTlsConfig | undefined;
+  /** The proxy that `url` is reached through. */
+  readonly proxy: ProxyConfig | undefined;
   readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
   /** 0 means no limit. */
   readonly ttlMs: number;
@@ -56,7 +67,9 @@ function endpointOf(
   dataDir: string,
   problems: Problems,
 ): EndpointConfig | undefined {
-  const { name, url, basicAuth, authorization, tlsConfig, queueConfig, ttlMs, replies, ...rest } = settings;
+  const { name, url, queueConfig, ttlMs, replies, ...more } = settings;
+  const { basicAuth, authorization, tlsConfig, ...others } = more;
+  const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...rest } = others;
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
@@ -64,11 +77,13 @@ function endpointOf(
   const tls = clientTlsOf(tlsConfig, `${path}.tls_config`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
+  const proxy = url.kind === 'http' ? proxyOf(settings, url.href, `${path}.`, problems) : undefined;
   return {
     name: name ?? derivedName(url),
     url: urlOf(url, dataDir),
     auth,
     tls,
+    proxy,
     ...rest,
     queueConfig: queue,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,

@@ -142,4 +142,33 @@ export const httpOptions = {
     },
   },
   tls_config: tlsConfig as typeof tlsConfig,
+  proxy_url: {
+    type: 'http-url',
+    default: null,
+    example: 'http://proxy.example:3128',
+    why: 'Unset: no proxy.',
+    about:
+      'The HTTP proxy to go through: by a tunnel (CONNECT) to an `https:` URL, and with the whole URL in the request to an `http:` one. Userinfo in it goes to the proxy as basic authentication.',
+  },
+  no_proxy: {
+    type: 'string',
+    default: null,
+    example: 'localhost,10.0.0.0/8,.internal,mimir.example:9009',
+    why: 'Unset: everything goes through the proxy.',
+    about:
+      'What is reached without `proxy_url`, as Go reads such a list: entries between commas, each an address, a CIDR range, a domain with those below it, `.domain` for only those below it, or `*`; addresses and domains perhaps with a port. With it, this machine itself is never reached through the proxy.',
+  },
+  proxy_from_environment: {
+    type: 'boolean',
+    default: false,
+    why: 'The default of Prometheus.',
+    about:
+      'Whether the proxy is that of the environment: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in capitals or small letters, read at the start. Excludes `proxy_url` and `no_proxy`.',
+  },
+  proxy_connect_header: {
+    type: 'named',
+    entries: 'connect_header',
+    each: { type: 'secrets', of: 'text', about: 'The values of a header.' },
+    about: 'Headers that the proxy gets when it is asked for a tunnel: names, each with a list of values.',
+  },
 } as const;

@@ -4,7 +4,7 @@
  * Defaults, examples and bounds are written as they would be in the YAML file and go through the same parsers.
  * A default of `null` means unset: the property is `undefined`.
  */
-import type { EndpointAddress, ListenAddress } from './addresses.ts';
+import type { EndpointAddress, HttpAddress, ListenAddress } from './addresses.ts';
 import type { Secret } from './secrets.ts';
 
 interface Described {
@@ -30,7 +30,7 @@ type Scalar<D extends string | number | boolean> = Described &
   );
 
 export type TextRow = Scalar<string> & {
-  readonly type: 'string' | 'secret' | 'path' | 'url' | 'address';
+  readonly type: 'string' | 'secret' | 'path' | 'url' | 'http-url' | 'address';
   /** Strings only: a regular expression, and in words what it lets through. */
   readonly pattern?: string;
   readonly allowed?: string;
@@ -65,8 +65,15 @@ export type MapRow = Described & {
   readonly entries: 'label' | 'header' | 'user' | 'access';
 };
 
-/** Texts, none of them empty; an empty list by default. */
-export type TextsRow = Described & { readonly type: 'texts'; readonly of: string };
+/** Texts, none of them empty; an empty list by default. Paths are made absolute. */
+export type TextsRow = Described & { readonly type: 'texts' | 'secrets' | 'paths'; readonly of: string };
+
+/** Names to rows that are all alike; empty by default. */
+export type NamedRow = Described & {
+  readonly type: 'named';
+  readonly entries: 'header' | 'connect_header';
+  readonly each: TextsRow | SectionRow;
+};
 
 /** The keys of one section. */
 export interface Keys {
@@ -91,7 +98,7 @@ export type ListRow = Described &
     readonly sample: Readonly<Record<string, string>>;
   };
 
-export type Row = ScalarRow | MapRow | TextsRow | SectionRow | ListRow;
+export type Row = ScalarRow | MapRow | TextsRow | NamedRow | SectionRow | ListRow;
 
 /** Rows by YAML key. */
 export type Section = Readonly<Record<string, Row>>;
@@ -116,12 +123,15 @@ type ScalarTypes = {
   path: string;
   secret: Secret;
   url: EndpointAddress;
+  'http-url': HttpAddress;
   address: ListenAddress;
   boolean: boolean;
   integer: number;
   duration: number;
   size: number;
 };
+
+type TextsTypes = { texts: string; secrets: Secret; paths: string };
 
 type Unset<R extends Row> = R extends { default: null } | { type: 'section'; optional: true }
   ? undefined
@@ -133,13 +143,15 @@ type Value<R extends Row> = R extends { type: 'enum'; values: readonly (infer V)
     ? ScalarTypes[R['type']]
     : R extends { type: 'map' }
       ? Readonly<Record<string, string>>
-      : R extends { type: 'texts' }
-        ? readonly string[]
-        : R extends { type: 'list'; options: infer O extends Section }
-          ? readonly Settings<O>[]
-          : R extends { type: 'section'; options: infer O extends Section }
-            ? Settings<O>
-            : never;
+      : R extends { type: keyof TextsTypes }
+        ? readonly TextsTypes[R['type']][]
+        : R extends { type: 'named'; each: infer Each extends Row }
+          ? Readonly<Record<string, Value<Each>>>
+          : R extends { type: 'list'; options: infer O extends Section }
+            ? readonly Settings<O>[]
+            : R extends { type: 'section'; options: infer O extends Section }
+              ? Settings<O>
+              : never;
 
 /** The values of a section, by property name. */
 export type Settings<S extends Section> = {

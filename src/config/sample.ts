@@ -38,8 +38,11 @@ function renderKey(key: string, row: Row, given: string | undefined): string[] {
     case 'list':
       return [`${key}:`, ...asItem(renderKeys(row.options, row.sample))];
     case 'map':
+    case 'named':
       return [`${key}: {}`];
     case 'texts':
+    case 'secrets':
+    case 'paths':
       return [`${key}: []`];
     default:
       if (given !== undefined) return [`${key}: ${given}`];

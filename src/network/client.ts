@@ -1,10 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Socket } from 'node:net';
-import { buildConnector, Client, type Dispatcher, util } from 'undici';
+import { Client, type Dispatcher, util } from 'undici';
 import { describeError } from '../runtime/errors.ts';
 import type { ClientTlsOptions } from './client-tls.ts';
 import type { Destination, Outcome } from './destination.ts';
+import { type Dial, dialDirectly } from './dial.ts';
+import type { ForwardProxy } from './proxy.ts';
 
 /** What `HttpDestination` needs to know of an endpoint. */
 export interface HttpDestinationOptions {
@@ -22,6 +24,10 @@ export interface HttpDestinationOptions {
    * else are closed. When it fails, the outcome is `NO_CREDENTIALS`. Unset: what node does by itself.
    */
   readonly tls?: () => Promise<ClientTlsOptions>;
+  /** How connections are opened. */
+  readonly dial?: Dial;
+  /** The proxy that gets requests with a whole URL, for an `http:` URL: `dial` leads to it. */
+  readonly forward?: ForwardProxy;
   /** The time for a request, from connecting to the last byte of the answer (`remote_timeout`). */
   readonly remoteTimeoutMs: number;
   /** Name and version, as `product/version` (RW2-S-08). */
@@ -75,7 +81,8 @@ export class HttpDestination implements Destination {
     this.#options = options;
     const url = new URL(options.href);
     this.#origin = url.origin;
-    this.#path = url.pathname + url.search;
+    url.hash = '';
+    this.#path = options.forward === undefined ? url.pathname + url.search : url.href;
     const headers = Object.entries({
       ...options.headers,
       'Content-Encoding': 'snappy',
@@ -126,6 +133,8 @@ export class HttpDestination implements Destination {
         validateHeaderValue('Authorization', authorization);
         headers.push('Authorization', authorization);
       }
+      const toProxy = await this.#options.forward?.authorization();
+      if (toProxy !== undefined) headers.push('Proxy-Authorization', toProxy);
     } catch (error) {
       return { kind: 'network', code: 'NO_CREDENTIALS', words: describeError(error), maybeDelivered: false };
     }
@@ -147,7 +156,7 @@ export class HttpDestination implements Destination {
       if (idle.tls === tls) return idle;
       idle.close();
     }
-    return new Connection(this.#origin, tls);
+    return new Connection(this.#origin, tls, this.#options.dial ?? dialDirectly());
   }
 }
 
@@ -176,17 +185,18 @@ class Connection implements Dispatcher.DispatchHandlers {
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
 
-  constructor(origin: string, tls: ClientTlsOptions | undefined) {
+  constructor(origin: string, tls: ClientTlsOptions | undefined, dial: Dial) {
     this.tls = tls;
     this.#client = new Client(origin, {
-      connect: (options, callback) => {
-        const named = tls?.servername === undefined ? options : { ...options, servername: tls.servername };
+      connect: (target, callback) => {
         if (!this.#cut.signal.aborted) this.#cut = new AbortController();
-        const connect = buildConnector({ ...tls?.connect, timeout: 0, signal: this.#cut.signal });
-        connect(named, (...result) => {
-          this.#socket = result[1];
-          callback(...result);
-        });
+        dial(target, tls, this.#cut.signal).then(
+          (socket) => {
+            this.#socket = socket;
+            callback(null, socket);
+          },
+          (error: Error) => callback(error, null),
+        );
       },
       keepAliveTimeout: keepAliveMs,
       // The one deadline of an exchange is in its place: undici's timers are half a second coarse, and a peer

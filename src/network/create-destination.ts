@@ -3,11 +3,13 @@ import { authorizationOf } from './authorization.ts';
 import { HttpDestination } from './client.ts';
 import { ClientTls } from './client-tls.ts';
 import type { Destination } from './destination.ts';
+import { dialDirectly } from './dial.ts';
+import { dialThrough, forwardProxy } from './proxy.ts';
 import { RecentDestination } from './recent.ts';
 
 /** The destination that the URL of an endpoint names: a receiver over HTTP, or the built-in recent samples. */
 export function createDestination(endpoint: EndpointConfig, userAgent: string): Destination {
-  const { url, auth } = endpoint;
+  const { url, auth, proxy } = endpoint;
   if (url.kind === 'sqlite') {
     return new RecentDestination({
       file: url.file,
@@ -22,6 +24,8 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
     headers: endpoint.headers,
     authorization: () => (auth === undefined ? undefined : authorizationOf(auth)),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
+    dial: proxy === undefined ? dialDirectly() : dialThrough(proxy),
+    ...(proxy === undefined || url.href.startsWith('https:') ? {} : { forward: forwardProxy(proxy) }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,
     userAgent,
   });

@@ -114,6 +114,7 @@ remote_write:
           name: 'mimir',
           url: { kind: 'http', href: 'https://mimir/push?tenant=a', text: 'https://mimir/push?tenant=a' },
           auth: undefined,
+          proxy: undefined,
           remoteTimeoutMs: 1000,
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
           tls: {
@@ -149,6 +150,7 @@ remote_write:
           name: 'local',
           url: { kind: 'sqlite', file: '/etc/spillway/data/recent.db', text: 'sqlite:recent.db' },
           auth: undefined,
+          proxy: undefined,
           remoteTimeoutMs: 30_000,
           headers: {},
           tls: undefined,

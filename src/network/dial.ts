@@ -1,0 +1,31 @@
+import type { Socket } from 'node:net';
+import { buildConnector } from 'undici';
+import type { ClientTlsOptions } from './client-tls.ts';
+
+/** The far end of a connection, as undici names it. */
+export type DialTarget = Pick<buildConnector.Options, 'hostname' | 'host' | 'protocol' | 'port'>;
+
+/** Opens a connection to `target`, with TLS where its protocol says so. Aborting destroys it, also when it is open. */
+export type Dial = (
+  target: DialTarget,
+  tls: ClientTlsOptions | undefined,
+  signal: AbortSignal,
+) => Promise<Socket>;
+
+/** What `dialDirectly` can be told beside the target; `socket` is one to speak TLS on. */
+export interface DialOptions {
+  readonly socket?: Socket;
+}
+
+/** Straight to the target, or on a socket that leads there already. */
+export function dialDirectly({ socket }: DialOptions = {}): Dial {
+  return (target, tls, signal) =>
+    new Promise((resolve, reject) => {
+      // Deadlines are of whoever waits: they abort.
+      const connect = buildConnector({ ...tls?.connect, timeout: 0, signal });
+      const named = tls?.servername === undefined ? target : { ...target, servername: tls.servername };
+      connect(socket === undefined ? named : { ...named, httpSocket: socket }, (...[error, opened]) =>
+        error === null ? resolve(opened) : reject(error),
+      );
+    });
+}
