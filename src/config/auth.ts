@@ -1,8 +1,9 @@
+import { type OAuth2Config, oauth2Of } from './oauth2.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
 import { Secret } from './secrets.ts';
 
-/** How requests to an endpoint authenticate: the two forms of an `Authorization` header. */
+/** How requests to an endpoint authenticate. */
 export type Auth =
   | { readonly kind: 'basic'; readonly username: Secret; readonly password: Secret }
   | {
@@ -10,23 +11,39 @@ export type Auth =
       /** The scheme before the credentials, `Bearer` unless set. */
       readonly type: string;
       readonly credentials: Secret;
-    };
+    }
+  | { readonly kind: 'oauth2'; readonly oauth2: OAuth2Config };
+
+/** An `Authorization` header that is known without asking anybody. */
+export type FixedAuth = Extract<Auth, { kind: 'basic' | 'token' }>;
+
+/** The ways to authenticate, by their keys. */
+const ways = {
+  basic_auth: 'basicAuth',
+  authorization: 'authorization',
+  oauth2: 'oauth2',
+} as const;
 
 /**
  * The one way to authenticate that settings come to, if any; `prefix` is what stands before their keys. Userinfo in
  * the URL counts only when nothing else is given, as in Prometheus.
  */
 export function authOf(
-  settings: Pick<EndpointSettings, 'basicAuth' | 'authorization' | 'url'>,
+  settings: Partial<Pick<EndpointSettings, (typeof ways)[keyof typeof ways]>> & Pick<EndpointSettings, 'url'>,
   prefix: string,
   problems: Problems,
 ): Auth | undefined {
-  const { basicAuth, authorization, url } = settings;
-  if (basicAuth !== undefined && authorization !== undefined) {
-    problems.excludes(`${prefix}authorization`, `${prefix}basic_auth`);
-  }
+  const given = (Object.keys(ways) as (keyof typeof ways)[]).filter(
+    (key) => settings[ways[key]] !== undefined,
+  );
+  for (const other of given.slice(1)) problems.excludes(prefix + other, prefix + given[0]!);
+  const { basicAuth, authorization, oauth2, url } = settings;
   if (basicAuth !== undefined) return basicAuthOf(basicAuth, `${prefix}basic_auth`, problems);
   if (authorization !== undefined) return tokenAuthOf(authorization, `${prefix}authorization`, problems);
+  if (oauth2 !== undefined) {
+    const config = oauth2Of(oauth2, `${prefix}oauth2`, problems);
+    return config && { kind: 'oauth2', oauth2: config };
+  }
   return url?.kind === 'http' && url.userinfo !== undefined ? { kind: 'basic', ...url.userinfo } : undefined;
 }
 

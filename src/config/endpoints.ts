@@ -26,6 +26,7 @@ export type EndpointConfig = Omit<
   | 'url'
   | 'basicAuth'
   | 'authorization'
+  | 'oauth2'
   | 'tlsConfig'
   | 'queueConfig'
   | 'ttlMs'
@@ -68,7 +69,7 @@ function endpointOf(
   problems: Problems,
 ): EndpointConfig | undefined {
   const { name, url, queueConfig, ttlMs, replies, ...more } = settings;
-  const { basicAuth, authorization, tlsConfig, ...others } = more;
+  const { basicAuth, authorization, oauth2, tlsConfig, ...others } = more;
   const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...rest } = others;
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);

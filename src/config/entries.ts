@@ -41,6 +41,8 @@ export function entryProblem(
       return headerProblem(name, value, earlier);
     case 'user':
       return userProblem(name, value);
+    case 'param':
+      return name === '' ? 'a parameter needs a name' : undefined;
     case 'access':
       return accesses.some((access) => access === value) ? undefined : 'expected `write`, `read` or `all`';
   }
@@ -86,7 +88,7 @@ export function isHeaderValue(value: string): boolean {
 function headerProblem(name: string, value: string, earlier: readonly string[]): string | undefined {
   const folded = name.toLowerCase();
   if (folded === 'authorization') {
-    return '`Authorization` is reserved: use `basic_auth` or `authorization`';
+    return '`Authorization` is reserved: use `basic_auth`, `authorization` or `oauth2`';
   }
   if (reservedHeaders.has(folded)) {
     return `\`${name}\` is reserved: it is set by the protocol or the HTTP client`;

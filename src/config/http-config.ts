@@ -1,5 +1,5 @@
 import { LineCounter } from 'yaml';
-import { type Auth, authOf } from './auth.ts';
+import { authOf, type FixedAuth } from './auth.ts';
 import { type ClientTlsConfig, clientTlsOf } from './client-tls.ts';
 import type { ConfigOrigin } from './load.ts';
 import { options } from './options.ts';
@@ -9,7 +9,7 @@ import { parseYaml } from './syntax.ts';
 
 /** How a command reaches an agent whose doors are closed. */
 export interface HttpConfig {
-  readonly auth: Auth | undefined;
+  readonly auth: FixedAuth | undefined;
   readonly tls: ClientTlsConfig | undefined;
 }
 
@@ -21,7 +21,8 @@ export function parseHttpConfig(text: string, { file, baseDir }: ConfigOrigin): 
   const problems = new Problems(file, lines);
   const keys = { options: { basic_auth, authorization, tls_config } };
   const settings = readSettings(keys, parseYaml(text, lines, problems), problems, baseDir);
-  const auth = authOf({ ...settings, url: undefined }, '', problems);
+  // Without `oauth2` among the keys it is one of the two.
+  const auth = authOf({ ...settings, url: undefined }, '', problems) as FixedAuth | undefined;
   const tls = clientTlsOf(settings.tlsConfig, 'tls_config', problems);
   problems.throwIfAny();
   return { auth, tls };

@@ -82,6 +82,38 @@ const tlsConfig = {
   },
 } as const;
 
+const proxyOptions = {
+  proxy_url: {
+    type: 'http-url',
+    default: null,
+    example: 'http://proxy.example:3128',
+    why: 'Unset: no proxy.',
+    about:
+      'The HTTP proxy to go through: by a tunnel (CONNECT) to an `https:` URL, and with the whole URL in the request to an `http:` one. Userinfo in it goes to the proxy as basic authentication.',
+  },
+  no_proxy: {
+    type: 'string',
+    default: null,
+    example: 'localhost,10.0.0.0/8,.internal,mimir.example:9009',
+    why: 'Unset: everything goes through the proxy.',
+    about:
+      'What is reached without `proxy_url`, as Go reads such a list: entries between commas, each an address, a CIDR range, a domain with those below it, `.domain` for only those below it, or `*`; addresses and domains perhaps with a port. With it, this machine itself is never reached through the proxy.',
+  },
+  proxy_from_environment: {
+    type: 'boolean',
+    default: false,
+    why: 'The default of Prometheus.',
+    about:
+      'Whether the proxy is that of the environment: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in capitals or small letters, read at the start. Excludes `proxy_url` and `no_proxy`.',
+  },
+  proxy_connect_header: {
+    type: 'named',
+    entries: 'connect_header',
+    each: { type: 'secrets', of: 'text', about: 'The values of a header.' },
+    about: 'Headers that the proxy gets when it is asked for a tunnel: names, each with a list of values.',
+  },
+} as const;
+
 export const httpOptions = {
   basic_auth: {
     type: 'section',
@@ -141,34 +173,67 @@ export const httpOptions = {
       },
     },
   },
+  oauth2: {
+    type: 'section',
+    optional: true,
+    about:
+      'A token from an OAuth 2.0 server, by the client credentials grant, for the `Authorization` header. It is kept until shortly before it expires, and replaced once when the endpoint answers 401. While there is none, nothing is sent and nothing is lost. Excludes the other ways to authenticate.',
+    unsupported: [
+      'client_secret_ref',
+      'grant_type',
+      'client_certificate_key_id',
+      'client_certificate_key',
+      'client_certificate_key_file',
+      'client_certificate_key_ref',
+      'signature_algorithm',
+      'iss',
+      'audience',
+      'claims',
+    ],
+    options: {
+      client_id: {
+        type: 'string',
+        default: null,
+        example: 'spillway',
+        required: true,
+        about: 'Who we are for the OAuth 2.0 server.',
+      },
+      client_secret: {
+        type: 'secret',
+        default: null,
+        example: 'change-me',
+        about: 'The secret of the client.',
+      },
+      client_secret_file: {
+        type: 'path',
+        default: null,
+        example: './client-secret',
+        about: 'A file with the secret of the client, read again when it changes.',
+      },
+      token_url: {
+        type: 'http-url',
+        default: null,
+        example: 'https://login.example/oauth2/token',
+        required: true,
+        about: 'Where tokens are had.',
+      },
+      scopes: { type: 'texts', of: 'a scope', about: 'What the token is to be good for.' },
+      endpoint_params: {
+        type: 'map',
+        entries: 'param',
+        about: 'More parameters for the request of a token, for example `audience`.',
+      },
+      tls_config: tlsConfig as typeof tlsConfig,
+      proxy_url: proxyOptions.proxy_url as typeof proxyOptions.proxy_url,
+      no_proxy: proxyOptions.no_proxy as typeof proxyOptions.no_proxy,
+      proxy_from_environment:
+        proxyOptions.proxy_from_environment as typeof proxyOptions.proxy_from_environment,
+      proxy_connect_header: proxyOptions.proxy_connect_header as typeof proxyOptions.proxy_connect_header,
+    },
+  },
   tls_config: tlsConfig as typeof tlsConfig,
-  proxy_url: {
-    type: 'http-url',
-    default: null,
-    example: 'http://proxy.example:3128',
-    why: 'Unset: no proxy.',
-    about:
-      'The HTTP proxy to go through: by a tunnel (CONNECT) to an `https:` URL, and with the whole URL in the request to an `http:` one. Userinfo in it goes to the proxy as basic authentication.',
-  },
-  no_proxy: {
-    type: 'string',
-    default: null,
-    example: 'localhost,10.0.0.0/8,.internal,mimir.example:9009',
-    why: 'Unset: everything goes through the proxy.',
-    about:
-      'What is reached without `proxy_url`, as Go reads such a list: entries between commas, each an address, a CIDR range, a domain with those below it, `.domain` for only those below it, or `*`; addresses and domains perhaps with a port. With it, this machine itself is never reached through the proxy.',
-  },
-  proxy_from_environment: {
-    type: 'boolean',
-    default: false,
-    why: 'The default of Prometheus.',
-    about:
-      'Whether the proxy is that of the environment: `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY`, in capitals or small letters, read at the start. Excludes `proxy_url` and `no_proxy`.',
-  },
-  proxy_connect_header: {
-    type: 'named',
-    entries: 'connect_header',
-    each: { type: 'secrets', of: 'text', about: 'The values of a header.' },
-    about: 'Headers that the proxy gets when it is asked for a tunnel: names, each with a list of values.',
-  },
+  proxy_url: proxyOptions.proxy_url as typeof proxyOptions.proxy_url,
+  no_proxy: proxyOptions.no_proxy as typeof proxyOptions.no_proxy,
+  proxy_from_environment: proxyOptions.proxy_from_environment as typeof proxyOptions.proxy_from_environment,
+  proxy_connect_header: proxyOptions.proxy_connect_header as typeof proxyOptions.proxy_connect_header,
 } as const;

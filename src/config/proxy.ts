@@ -56,7 +56,7 @@ function proxyFromEnvironmentFor(target: URL, path: string, problems: Problems):
   const names = target.protocol === 'https:' ? ['HTTPS_PROXY', 'https_proxy'] : ['HTTP_PROXY', 'http_proxy'];
   const name = names.find((candidate) => process.env[candidate]);
   if (name === undefined) return undefined;
-  const noProxy = process.env['NO_PROXY'] || process.env['no_proxy'] || '';
+  const noProxy = process.env.NO_PROXY || process.env.no_proxy || '';
   if (bypassesProxy(noProxy, targetOf(target))) return undefined;
   const text = process.env[name]!;
   const address = parseHttpUrl(/^[a-z0-9+.-]+:\/\//i.test(text) ? text : `http://${text}`);

@@ -62,7 +62,7 @@ export type ScalarRow = TextRow | EnumRow | BooleanRow | IntegerRow | QuantityRo
 /** Names to texts; empty by default. */
 export type MapRow = Described & {
   readonly type: 'map';
-  readonly entries: 'label' | 'header' | 'user' | 'access';
+  readonly entries: 'label' | 'header' | 'user' | 'access' | 'param';
 };
 
 /** Texts, none of them empty; an empty list by default. Paths are made absolute. */

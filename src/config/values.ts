@@ -52,6 +52,7 @@ const acceptedEntries: Readonly<Record<MapRow['entries'], string>> = {
   label: 'a map of label names to values',
   header: 'a map of header names to values',
   user: 'a map of user names to bcrypt hashes',
+  param: 'a map of parameter names to values',
   access: 'a map of user names to `write`, `read` or `all`',
 };
 

@@ -18,7 +18,9 @@ export interface HttpDestinationOptions {
    * Gives the value of the `Authorization` header, or undefined for none; asked for each request, so that a
    * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
    */
-  readonly authorization: () => Promise<string | undefined> | string | undefined;
+  readonly authorization: (signal: AbortSignal) => Promise<string | undefined> | string | undefined;
+  /** Told when a value of `authorization` was answered with 401: whether to send the request again, once, with a new one. */
+  readonly renew?: (authorization: string) => boolean;
   /**
    * What connections are opened with; asked for each request, and connections that were opened with something
    * else are closed. When it fails, the outcome is `NO_CREDENTIALS`. Unset: what node does by itself.
@@ -46,6 +48,12 @@ const drainBytes = 65_536;
 const noBytes = Buffer.alloc(0);
 
 const ignore = (): void => {};
+
+/** What became of one request, and what it was authorized with. */
+interface Sent {
+  readonly outcome: Outcome;
+  readonly authorization?: string | undefined;
+}
 
 /** Nothing was sent: the rows are as they were. */
 const notSent: Outcome = { kind: 'aborted', maybeDelivered: false };
@@ -122,13 +130,23 @@ export class HttpDestination implements Destination {
     for (const connection of this.#idle) connection.close();
   }
 
+  /** Sends the request; again, once, when it was refused for a token that may just have been withdrawn. */
   async #send(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    const first = await this.#sendOnce(body, attempt, signal);
+    const { outcome, authorization } = first;
+    if (outcome.kind !== 'response' || outcome.status !== 401 || authorization === undefined) return outcome;
+    if (!this.#options.renew?.(authorization)) return outcome;
+    return (await this.#sendOnce(body, attempt, signal)).outcome;
+  }
+
+  async #sendOnce(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Sent> {
     const headers = [...this.#headers];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
     let tls: ClientTlsOptions | undefined;
+    let authorization: string | undefined;
     try {
       tls = await this.#options.tls?.();
-      const authorization = await this.#options.authorization();
+      authorization = await this.#options.authorization(signal);
       if (authorization !== undefined) {
         validateHeaderValue('Authorization', authorization);
         headers.push('Authorization', authorization);
@@ -136,9 +154,11 @@ export class HttpDestination implements Destination {
       const toProxy = await this.#options.forward?.authorization();
       if (toProxy !== undefined) headers.push('Proxy-Authorization', toProxy);
     } catch (error) {
-      return { kind: 'network', code: 'NO_CREDENTIALS', words: describeError(error), maybeDelivered: false };
+      if (signal.aborted) return { outcome: notSent };
+      const words = describeError(error);
+      return { outcome: { kind: 'network', code: 'NO_CREDENTIALS', words, maybeDelivered: false } };
     }
-    if (signal.aborted) return notSent;
+    if (signal.aborted) return { outcome: notSent };
     // All calls may share a signal: beyond ten listeners node would suspect a leak.
     setMaxListeners(0, signal);
 
@@ -147,7 +167,7 @@ export class HttpDestination implements Destination {
     const outcome = await connection.exchange(request, this.#options.remoteTimeoutMs, signal);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
-    return outcome;
+    return { outcome, authorization };
   }
 
   /** The connection that was used last, unless it was opened with other certificates than `tls` has. */

@@ -1,7 +1,7 @@
 import type { EndpointConfig } from '../config/endpoints.ts';
-import { authorizationOf } from './authorization.ts';
 import { HttpDestination } from './client.ts';
 import { ClientTls } from './client-tls.ts';
+import { credentialsOf } from './credentials.ts';
 import type { Destination } from './destination.ts';
 import { dialDirectly } from './dial.ts';
 import { dialThrough, forwardProxy } from './proxy.ts';
@@ -22,7 +22,7 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
   return new HttpDestination({
     href: url.href,
     headers: endpoint.headers,
-    authorization: () => (auth === undefined ? undefined : authorizationOf(auth)),
+    ...credentialsOf(auth, userAgent, endpoint.remoteTimeoutMs),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
     dial: proxy === undefined ? dialDirectly() : dialThrough(proxy),
     ...(proxy === undefined || url.href.startsWith('https:') ? {} : { forward: forwardProxy(proxy) }),

@@ -259,6 +259,7 @@ describe('auth', () => {
   async function revealed(lines: string): Promise<unknown> {
     const { auth } = parseEndpoint(lines);
     if (auth === undefined) return undefined;
+    assert.ok(auth.kind === 'basic' || auth.kind === 'token');
     return auth.kind === 'basic'
       ? [auth.kind, await auth.username.reveal(), await auth.password.reveal()]
       : [auth.kind, auth.type, await auth.credentials.reveal()];
