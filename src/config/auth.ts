@@ -22,6 +22,8 @@ const ways = {
   basic_auth: 'basicAuth',
   authorization: 'authorization',
   oauth2: 'oauth2',
+  bearer_token: 'bearerToken',
+  bearer_token_file: 'bearerTokenFile',
 } as const;
 
 /**
@@ -37,13 +39,15 @@ export function authOf(
     (key) => settings[ways[key]] !== undefined,
   );
   for (const other of given.slice(1)) problems.excludes(prefix + other, prefix + given[0]!);
-  const { basicAuth, authorization, oauth2, url } = settings;
+  const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, url } = settings;
   if (basicAuth !== undefined) return basicAuthOf(basicAuth, `${prefix}basic_auth`, problems);
   if (authorization !== undefined) return tokenAuthOf(authorization, `${prefix}authorization`, problems);
   if (oauth2 !== undefined) {
     const config = oauth2Of(oauth2, `${prefix}oauth2`, problems);
     return config && { kind: 'oauth2', oauth2: config };
   }
+  const bearer = bearerTokenFile === undefined ? bearerToken : new Secret({ file: bearerTokenFile });
+  if (bearer !== undefined) return { kind: 'token', type: 'Bearer', credentials: bearer };
   return url?.kind === 'http' && url.userinfo !== undefined ? { kind: 'basic', ...url.userinfo } : undefined;
 }
 

@@ -4,6 +4,7 @@ import type { EndpointAddress } from './addresses.ts';
 import { type Auth, authOf } from './auth.ts';
 import { type ClientTlsConfig, clientTlsOf } from './client-tls.ts';
 import { formatDuration } from './durations.ts';
+import { type HttpHeader, httpHeadersOf } from './http-headers.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
 import { type ProxyConfig, type ProxySettings, proxyOf } from './proxy.ts';
@@ -27,6 +28,11 @@ export type EndpointConfig = Omit<
   | 'basicAuth'
   | 'authorization'
   | 'oauth2'
+  | 'bearerToken'
+  | 'bearerTokenFile'
+  | 'followRedirects'
+  | 'enableHttp2'
+  | 'httpHeaders'
   | 'tlsConfig'
   | 'queueConfig'
   | 'ttlMs'
@@ -39,6 +45,8 @@ export type EndpointConfig = Omit<
   readonly tls: ClientTlsConfig | undefined;
   /** The proxy that `url` is reached through. */
   readonly proxy: ProxyConfig | undefined;
+  /** Headers beside `headers`. */
+  readonly httpHeaders: readonly HttpHeader[];
   readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
   /** 0 means no limit. */
   readonly ttlMs: number;
@@ -69,13 +77,15 @@ function endpointOf(
   problems: Problems,
 ): EndpointConfig | undefined {
   const { name, url, queueConfig, ttlMs, replies, ...more } = settings;
-  const { basicAuth, authorization, oauth2, tlsConfig, ...others } = more;
-  const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...rest } = others;
+  const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
+  const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
+  const { followRedirects, enableHttp2, httpHeaders: named, ...rest } = direct;
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
   const auth = authOf(settings, `${path}.`, problems);
   const tls = clientTlsOf(tlsConfig, `${path}.tls_config`, problems);
+  const httpHeaders = httpHeadersOf(named, `${path}.http_headers`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
   const proxy = url.kind === 'http' ? proxyOf(settings, url.href, `${path}.`, problems) : undefined;
@@ -85,6 +95,7 @@ function endpointOf(
     auth,
     tls,
     proxy,
+    httpHeaders,
     ...rest,
     queueConfig: queue,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,

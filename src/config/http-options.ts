@@ -236,4 +236,52 @@ export const httpOptions = {
   no_proxy: proxyOptions.no_proxy as typeof proxyOptions.no_proxy,
   proxy_from_environment: proxyOptions.proxy_from_environment as typeof proxyOptions.proxy_from_environment,
   proxy_connect_header: proxyOptions.proxy_connect_header as typeof proxyOptions.proxy_connect_header,
+  bearer_token: {
+    type: 'secret',
+    default: null,
+    example: 'change-me',
+    about: 'The old name that Prometheus has for `credentials` of `authorization`. Excludes it.',
+  },
+  bearer_token_file: {
+    type: 'path',
+    default: null,
+    example: './token',
+    about: 'The old name that Prometheus has for `credentials_file` of `authorization`. Excludes it.',
+  },
+  follow_redirects: {
+    type: 'boolean',
+    default: true,
+    why: 'The default of Prometheus, so that its files can be moved over.',
+    about:
+      'Taken, and without effect: a redirect is never followed, so that neither data nor credentials go where nobody sent them. It holds the endpoint, and the log says where it points to.',
+  },
+  enable_http2: {
+    type: 'boolean',
+    default: true,
+    why: 'The default of Prometheus, so that its files can be moved over.',
+    about:
+      'Taken, and without effect: requests are sent by HTTP/1.1, which every server speaks, one at a time on each connection. So one that is cut is known to be gone.',
+  },
+  round_robin_dns: {
+    type: 'boolean',
+    default: false,
+    why: 'The default of Prometheus.',
+    about:
+      'Whether a new connection goes to any of the addresses of the host, and not to the first one. Where it does not answer the next one is tried.',
+  },
+  http_headers: {
+    type: 'named',
+    entries: 'header',
+    each: {
+      type: 'section',
+      about: 'The values of a header.',
+      options: {
+        values: { type: 'texts', of: 'text', about: 'Values.' },
+        secrets: { type: 'secrets', of: 'text', about: 'Values that are secret.' },
+        files: { type: 'paths', of: 'a path', about: 'Files with a value each.' },
+      },
+    },
+    about:
+      'Headers that are added to each request, beside those of `headers`: names, each with a section of `values`, `secrets` and `files` (lists). Files are read again when they change. The headers of the protocol cannot be set.',
+  },
 } as const;

@@ -14,6 +14,8 @@ export interface HttpDestinationOptions {
   readonly href: string;
   /** Headers to send beside the reserved ones. They contain no reserved one: the configuration refuses it. */
   readonly headers: Readonly<Record<string, string>>;
+  /** More headers, names and values in turn, asked for each request as `authorization` is. */
+  readonly moreHeaders?: () => Promise<readonly string[]>;
   /**
    * Gives the value of the `Authorization` header, or undefined for none; asked for each request, so that a
    * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
@@ -151,6 +153,9 @@ export class HttpDestination implements Destination {
         validateHeaderValue('Authorization', authorization);
         headers.push('Authorization', authorization);
       }
+      const more = (await this.#options.moreHeaders?.()) ?? [];
+      for (let i = 0; i < more.length; i += 2) validateHeaderValue(more[i]!, more[i + 1]!);
+      headers.push(...more);
       const toProxy = await this.#options.forward?.authorization();
       if (toProxy !== undefined) headers.push('Proxy-Authorization', toProxy);
     } catch (error) {
@@ -190,6 +195,7 @@ const timeoutCodes = {
 /** One connection, and the handler of the one request that is on it. It opens when it is needed. */
 class Connection implements Dispatcher.DispatchHandlers {
   readonly tls: ClientTlsOptions | undefined;
+  readonly #origin: string;
   readonly #client: Client;
   /**
    * Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. One for each socket:
@@ -201,12 +207,14 @@ class Connection implements Dispatcher.DispatchHandlers {
   #complete = false;
   #status = 0;
   #retryAfter: string | undefined;
+  #redirect: string | undefined;
   #words = noBytes;
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
 
   constructor(origin: string, tls: ClientTlsOptions | undefined, dial: Dial) {
     this.tls = tls;
+    this.#origin = origin;
     this.#client = new Client(origin, {
       connect: (target, callback) => {
         if (!this.#cut.signal.aborted) this.#cut = new AbortController();
@@ -231,6 +239,7 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#waitsFor = 'connection';
     this.#complete = false;
     this.#retryAfter = undefined;
+    this.#redirect = undefined;
     this.#words = noBytes;
     this.#bytesRead = 0;
     return new Promise((resolve) => {
@@ -268,7 +277,10 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#waitsFor = 'body';
     this.#status = status;
     // A header that was sent twice comes as a list.
-    if (this.#refused) this.#retryAfter = [util.parseHeaders(headers)['retry-after']].flat()[0];
+    if (!this.#refused) return true;
+    const parsed = util.parseHeaders(headers);
+    this.#retryAfter = [parsed['retry-after']].flat()[0];
+    if (status < 400) this.#redirect = [parsed.location].flat()[0];
     return true;
   }
 
@@ -303,10 +315,23 @@ class Connection implements Dispatcher.DispatchHandlers {
   #response(): Outcome {
     // `stream` keeps back a character that is cut in two at the end.
     const words = this.#words.length > 0 ? new TextDecoder().decode(this.#words, { stream: true }) : '';
-    return { kind: 'response', status: this.#status, retryAfter: this.#retryAfter, words };
+    const there = this.#redirect === undefined ? undefined : placeOf(this.#redirect, this.#origin);
+    return {
+      kind: 'response',
+      status: this.#status,
+      retryAfter: this.#retryAfter,
+      words: there === undefined ? words : `redirects to ${there}, which is not followed: ${words}`,
+    };
   }
 
   #failure(code: string, words: string): Outcome {
     return { kind: 'network', code, words, maybeDelivered: this.#maybeDelivered };
   }
+}
+
+/** Where a `Location` points to, without what may be secret in it: credentials and query. */
+function placeOf(location: string, origin: string): string | undefined {
+  if (!URL.canParse(location, origin)) return undefined;
+  const { protocol, host, pathname } = new URL(location, origin);
+  return `${protocol}//${host}${pathname}`.slice(0, 300);
 }

@@ -1,4 +1,5 @@
 import type { EndpointConfig } from '../config/endpoints.ts';
+import type { HttpHeader } from '../config/http-headers.ts';
 import { HttpDestination } from './client.ts';
 import { ClientTls } from './client-tls.ts';
 import { credentialsOf } from './credentials.ts';
@@ -6,6 +7,7 @@ import type { Destination } from './destination.ts';
 import { dialDirectly } from './dial.ts';
 import { dialThrough, forwardProxy } from './proxy.ts';
 import { RecentDestination } from './recent.ts';
+import { roundRobin } from './round-robin.ts';
 
 /** The destination that the URL of an endpoint names: a receiver over HTTP, or the built-in recent samples. */
 export function createDestination(endpoint: EndpointConfig, userAgent: string): Destination {
@@ -19,14 +21,23 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
     });
   }
   const tls = endpoint.tls && new ClientTls(endpoint.tls);
+  const direct = dialDirectly({ lookup: endpoint.roundRobinDns ? roundRobin() : undefined });
   return new HttpDestination({
     href: url.href,
     headers: endpoint.headers,
     ...credentialsOf(auth, userAgent, endpoint.remoteTimeoutMs),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
-    dial: proxy === undefined ? dialDirectly() : dialThrough(proxy),
+    ...(endpoint.httpHeaders.length === 0 ? {} : { moreHeaders: () => linesOf(endpoint.httpHeaders) }),
+    dial: proxy === undefined ? direct : dialThrough(proxy, direct),
     ...(proxy === undefined || url.href.startsWith('https:') ? {} : { forward: forwardProxy(proxy) }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,
     userAgent,
   });
+}
+
+/** Names and values in turn. */
+async function linesOf(headers: readonly HttpHeader[]): Promise<readonly string[]> {
+  const lines: string[] = [];
+  for (const { name, value } of headers) lines.push(name, await value.reveal());
+  return lines;
 }

@@ -1,4 +1,4 @@
-import type { Socket } from 'node:net';
+import type { LookupFunction, Socket } from 'node:net';
 import { buildConnector } from 'undici';
 import type { ClientTlsOptions } from './client-tls.ts';
 
@@ -12,17 +12,21 @@ export type Dial = (
   signal: AbortSignal,
 ) => Promise<Socket>;
 
-/** What `dialDirectly` can be told beside the target; `socket` is one to speak TLS on. */
+/** What `dialDirectly` can be told beside the target. */
 export interface DialOptions {
+  /** What to speak TLS on. */
   readonly socket?: Socket;
+  /** How names are looked up. */
+  readonly lookup?: LookupFunction | undefined;
 }
 
 /** Straight to the target, or on a socket that leads there already. */
-export function dialDirectly({ socket }: DialOptions = {}): Dial {
+export function dialDirectly({ socket, lookup }: DialOptions = {}): Dial {
   return (target, tls, signal) =>
     new Promise((resolve, reject) => {
       // Deadlines are of whoever waits: they abort.
-      const connect = buildConnector({ ...tls?.connect, timeout: 0, signal });
+      const resolving = lookup === undefined ? {} : { lookup };
+      const connect = buildConnector({ ...tls?.connect, ...resolving, timeout: 0, signal });
       const named = tls?.servername === undefined ? target : { ...target, servername: tls.servername };
       connect(socket === undefined ? named : { ...named, httpSocket: socket }, (...[error, opened]) =>
         error === null ? resolve(opened) : reject(error),

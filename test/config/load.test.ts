@@ -115,6 +115,8 @@ remote_write:
           url: { kind: 'http', href: 'https://mimir/push?tenant=a', text: 'https://mimir/push?tenant=a' },
           auth: undefined,
           proxy: undefined,
+          httpHeaders: [],
+          roundRobinDns: false,
           remoteTimeoutMs: 1000,
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
           tls: {
@@ -151,6 +153,8 @@ remote_write:
           url: { kind: 'sqlite', file: '/etc/spillway/data/recent.db', text: 'sqlite:recent.db' },
           auth: undefined,
           proxy: undefined,
+          httpHeaders: [],
+          roundRobinDns: false,
           remoteTimeoutMs: 30_000,
           headers: {},
           tls: undefined,
