@@ -477,6 +477,33 @@ export const options = {
           },
         },
       },
+      rate_limit: {
+        type: 'section',
+        about:
+          'The most that leaves for this endpoint in a second, on average; the rest waits on disk. Off unless it is set. Not in Prometheus.',
+        options: {
+          samples: {
+            type: 'integer',
+            unit: 'samples',
+            default: null,
+            example: 100_000,
+            min: 1,
+            max: 1_000_000_000,
+            why: 'Unset: no limit.',
+            about:
+              'Samples, histograms, exemplars and metadata entries a second, those that are sent again too.',
+          },
+          bytes: {
+            type: 'size',
+            default: null,
+            example: '10MiB',
+            min: '1KiB',
+            max: '1TiB',
+            why: 'Unset: no limit.',
+            about: 'Bytes a second, of request bodies as they are sent: compressed, without headers.',
+          },
+        },
+      },
       replies: {
         type: 'section',
         about:

@@ -107,7 +107,9 @@ type Camel<Key extends string> = Key extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : Key;
 
-type Suffixed<Name extends string, Suffix extends string> = Name extends `${string}${Suffix}`
+type Suffixed<Name extends string, Suffix extends string> = Name extends
+  | `${string}${Suffix}`
+  | Uncapitalize<Suffix>
   ? Name
   : `${Name}${Suffix}`;
 
@@ -162,5 +164,5 @@ export type Settings<S extends Section> = {
 export function propertyName(key: string, row: Row): string {
   const camel = key.replace(/_(.)/g, (_, first: string) => first.toUpperCase());
   if (row.type === 'duration') return `${camel}Ms`;
-  return row.type === 'size' && !camel.endsWith('Bytes') ? `${camel}Bytes` : camel;
+  return row.type === 'size' && !/(?:^b|B)ytes$/.test(camel) ? `${camel}Bytes` : camel;
 }

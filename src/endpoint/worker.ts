@@ -13,6 +13,7 @@ import {
   progressPath,
   type Standing,
 } from '../network/progress.ts';
+import { RateLimit } from '../network/rate-limit.ts';
 import { ShardTable } from '../network/shard-table.ts';
 import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
@@ -109,6 +110,7 @@ class EndpointWorker {
       table: this.#table,
       destination: createDestination(endpoint, start.userAgent),
       stats: this.#stats,
+      limit: new RateLimit(endpoint.rateLimit, () => performance.now()),
       now: Date.now,
       random: Math.random,
       onProgress: () => this.#note(),

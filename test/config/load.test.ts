@@ -58,6 +58,7 @@ remote_write:
     replies: {profile: strict, retry_on_http_408: true}
     metadata_config: {send: false, send_interval: 5m, max_samples_per_send: 7}
     start_at: now
+    rate_limit: {samples: 1000, bytes: 1MiB}
     max_backlog_bytes: 2MiB
     max_backlog_age: 1h
     when_full: reject
@@ -138,6 +139,7 @@ remote_write:
             maxBackoffMs: 1000,
             retryOnHttp429: false,
           },
+          rateLimit: { samples: 1000, bytes: 1_048_576 },
           metadataConfig: { send: false, sendIntervalMs: 300_000, maxSamplesPerSend: 7 },
           replies: { retryOn408: true, holdOn4xx: false, splitRefused: false },
           ttlMs: 7_200_000,
@@ -159,6 +161,7 @@ remote_write:
           headers: {},
           tls: undefined,
           queueConfig: defaults.queueConfig,
+          rateLimit: { samples: undefined, bytes: undefined },
           metadataConfig,
           replies: { retryOn408: true, holdOn4xx: true, splitRefused: true },
           ttlMs: 0,

@@ -299,11 +299,11 @@ test('a redirect to another host gets nothing there, credentials least of all (R
       res.writeHead(status, { Location: `http://${other}/api/v1/write` }).end('there');
     });
     const writer = destination(t, address, { authorization: () => 'Bearer s3cret' });
-    assert.deepEqual(
-      await writer.post(body, 0, never),
-      response(status, `redirects to http://${other}/api/v1/write, which is not followed: there`),
+    const expected = response(
+      status,
+      `redirects to http://${other}/api/v1/write, which is not followed: there`,
     );
-    assert.deepEqual(await writer.post(body, 1, never), response(status, 'there'));
+    for (const attempt of [0, 1]) assert.deepEqual(await writer.post(body, attempt, never), expected);
     assert.deepEqual(asked, ['Bearer s3cret', 'Bearer s3cret']);
   }
   assert.equal(connections, 0);
