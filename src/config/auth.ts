@@ -1,3 +1,4 @@
+import { type AzureAdConfig, azureAdOf, type SigV4Config, sigv4Of } from './cloud-auth.ts';
 import { type OAuth2Config, oauth2Of } from './oauth2.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
@@ -12,7 +13,10 @@ export type Auth =
       readonly type: string;
       readonly credentials: Secret;
     }
-  | { readonly kind: 'oauth2'; readonly oauth2: OAuth2Config };
+  | { readonly kind: 'oauth2'; readonly oauth2: OAuth2Config }
+  | { readonly kind: 'sigv4'; readonly sigv4: SigV4Config }
+  | { readonly kind: 'azuread'; readonly azuread: AzureAdConfig }
+  | { readonly kind: 'google_iam'; readonly credentialsFile: string | undefined };
 
 /** An `Authorization` header that is known without asking anybody. */
 export type FixedAuth = Extract<Auth, { kind: 'basic' | 'token' }>;
@@ -22,6 +26,9 @@ const ways = {
   basic_auth: 'basicAuth',
   authorization: 'authorization',
   oauth2: 'oauth2',
+  sigv4: 'sigv4',
+  azuread: 'azuread',
+  google_iam: 'googleIam',
   bearer_token: 'bearerToken',
   bearer_token_file: 'bearerTokenFile',
 } as const;
@@ -45,6 +52,17 @@ export function authOf(
   if (oauth2 !== undefined) {
     const config = oauth2Of(oauth2, `${prefix}oauth2`, problems);
     return config && { kind: 'oauth2', oauth2: config };
+  }
+  if (settings.sigv4 !== undefined) {
+    const config = sigv4Of(settings.sigv4, `${prefix}sigv4`, problems);
+    return config && { kind: 'sigv4', sigv4: config };
+  }
+  if (settings.azuread !== undefined) {
+    const config = azureAdOf(settings.azuread, `${prefix}azuread`, problems);
+    return config && { kind: 'azuread', azuread: config };
+  }
+  if (settings.googleIam !== undefined) {
+    return { kind: 'google_iam', credentialsFile: settings.googleIam.credentialsFile };
   }
   const bearer = bearerTokenFile === undefined ? bearerToken : new Secret({ file: bearerTokenFile });
   if (bearer !== undefined) return { kind: 'token', type: 'Bearer', credentials: bearer };

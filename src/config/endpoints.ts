@@ -28,6 +28,9 @@ export type EndpointConfig = Omit<
   | 'basicAuth'
   | 'authorization'
   | 'oauth2'
+  | 'sigv4'
+  | 'azuread'
+  | 'googleIam'
   | 'bearerToken'
   | 'bearerTokenFile'
   | 'followRedirects'
@@ -79,7 +82,7 @@ function endpointOf(
   const { name, url, queueConfig, ttlMs, replies, ...more } = settings;
   const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
   const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
-  const { followRedirects, enableHttp2, httpHeaders: named, ...rest } = direct;
+  const { followRedirects, enableHttp2, sigv4, azuread, googleIam, httpHeaders: named, ...rest } = direct;
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);

@@ -3,6 +3,7 @@
  * --defaults` prints and `docs/configuration.md` all derive from it; after a change here `npm run docs` writes
  * the last two again. `rows.ts` says what a row can hold.
  */
+import { cloudOptions } from './cloud-options.ts';
 import { httpOptions } from './http-options.ts';
 import type { Settings } from './rows.ts';
 
@@ -339,15 +340,7 @@ export const options = {
     type: 'list',
     about: 'The endpoints. Each of them gets everything, at its own pace.',
     sample: { name: 'recent', url: 'sqlite:recent.db' },
-    unsupported: [
-      'write_relabel_configs',
-      'send_exemplars',
-      'send_native_histograms',
-      'protobuf_message',
-      'sigv4',
-      'azuread',
-      'google_iam',
-    ],
+    unsupported: ['write_relabel_configs', 'send_exemplars', 'send_native_histograms', 'protobuf_message'],
     options: {
       name: {
         type: 'string',
@@ -384,6 +377,9 @@ export const options = {
       basic_auth: httpOptions.basic_auth as typeof httpOptions.basic_auth,
       authorization: httpOptions.authorization as typeof httpOptions.authorization,
       oauth2: httpOptions.oauth2 as typeof httpOptions.oauth2,
+      sigv4: cloudOptions.sigv4 as typeof cloudOptions.sigv4,
+      google_iam: cloudOptions.google_iam as typeof cloudOptions.google_iam,
+      azuread: cloudOptions.azuread as typeof cloudOptions.azuread,
       tls_config: httpOptions.tls_config as typeof httpOptions.tls_config,
       proxy_url: httpOptions.proxy_url as typeof httpOptions.proxy_url,
       no_proxy: httpOptions.no_proxy as typeof httpOptions.no_proxy,

@@ -21,6 +21,12 @@ export interface HttpDestinationOptions {
    * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
    */
   readonly authorization: (signal: AbortSignal) => Promise<string | undefined> | string | undefined;
+  /** Headers that sign a body together with the headers given; names and values in turn. As `authorization`. */
+  readonly sign?: (
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ) => Promise<readonly string[]>;
   /** Told when a value of `authorization` was answered with 401: whether to send the request again, once, with a new one. */
   readonly renew?: (authorization: string) => boolean;
   /**
@@ -46,6 +52,9 @@ const wordsBytes = 1024;
 
 /** How much of an answer is read so that the connection can be used again; beyond it a new one costs less. */
 const drainBytes = 65_536;
+
+/** What a signature covers beside the host: what nobody on the way may change. */
+const signedHeaders = { 'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf' } as const;
 
 const noBytes = Buffer.alloc(0);
 
@@ -95,8 +104,7 @@ export class HttpDestination implements Destination {
     this.#path = options.forward === undefined ? url.pathname + url.search : url.href;
     const headers = Object.entries({
       ...options.headers,
-      'Content-Encoding': 'snappy',
-      'Content-Type': 'application/x-protobuf',
+      ...signedHeaders,
       'User-Agent': options.userAgent,
       'X-Prometheus-Remote-Write-Version': '0.1.0',
     });
@@ -153,6 +161,7 @@ export class HttpDestination implements Destination {
         validateHeaderValue('Authorization', authorization);
         headers.push('Authorization', authorization);
       }
+      headers.push(...((await this.#options.sign?.(body, signedHeaders, signal)) ?? []));
       const more = (await this.#options.moreHeaders?.()) ?? [];
       for (let i = 0; i < more.length; i += 2) validateHeaderValue(more[i]!, more[i + 1]!);
       headers.push(...more);

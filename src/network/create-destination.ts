@@ -25,7 +25,7 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
   return new HttpDestination({
     href: url.href,
     headers: endpoint.headers,
-    ...credentialsOf(auth, userAgent, endpoint.remoteTimeoutMs),
+    ...credentialsOf(auth, url.href, userAgent, endpoint.remoteTimeoutMs),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
     ...(endpoint.httpHeaders.length === 0 ? {} : { moreHeaders: () => linesOf(endpoint.httpHeaders) }),
     dial: proxy === undefined ? direct : dialThrough(proxy, direct),

@@ -1,3 +1,5 @@
+import { untilAborted } from '../runtime/wait.ts';
+
 /** What a request can be authorized with. */
 export interface Token {
   /** The value of the `Authorization` header. */
@@ -96,14 +98,4 @@ export class TokenCache {
       return this.#token.authorization;
     throw error;
   }
-}
-
-/** As `promise`, but rejects when `signal` is or gets aborted. */
-function untilAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const abort = (): void => reject(signal.reason);
-    if (signal.aborted) return abort();
-    signal.addEventListener('abort', abort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', abort));
-  });
 }
