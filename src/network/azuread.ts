@@ -98,12 +98,7 @@ async function managedIdentity(
 }
 
 async function fromSdk(authorityHost: string, scope: string, tenantId: string | undefined): Promise<Token> {
-  const name: string = '@azure/identity';
-  const { DefaultAzureCredential } = await optionalPackage(
-    'azuread.sdk',
-    name,
-    () => import(name) as Promise<IdentityPackage>,
-  );
+  const { DefaultAzureCredential } = await optionalPackage<IdentityPackage>('azuread.sdk', '@azure/identity');
   const options = { authorityHost, ...(tenantId === undefined ? {} : { tenantId }) };
   const token = await new DefaultAzureCredential(options).getToken(scope);
   if (token === null) throw new TokenError('the SDK of Azure has found no credentials');

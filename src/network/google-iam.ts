@@ -7,6 +7,19 @@ const scopes = ['https://www.googleapis.com/auth/monitoring.write'];
 /** What the library keeps is fresh for at least this long; it looks at its token each time it is asked. */
 const trustMs = 60_000;
 
+/** What is used of `google-auth-library`. */
+interface GooglePackage {
+  readonly GoogleAuth: new (options: {
+    readonly scopes: readonly string[];
+    readonly keyFile?: string;
+  }) => {
+    getClient(): Promise<{
+      getAccessToken(): Promise<{ readonly token?: string | null }>;
+      readonly credentials: { readonly expiry_date?: number | null };
+    }>;
+  };
+}
+
 /** Tokens of Google Cloud, from the credentials in a file, or from those of the environment. */
 export class GoogleTokens {
   readonly #file: string | undefined;
@@ -17,11 +30,7 @@ export class GoogleTokens {
 
   /** A token. The file is read anew, so that it can be replaced. */
   async fetch(now: () => number): Promise<Token> {
-    const { GoogleAuth } = await optionalPackage(
-      'google_iam',
-      'google-auth-library',
-      () => import('google-auth-library'),
-    );
+    const { GoogleAuth } = await optionalPackage<GooglePackage>('google_iam', 'google-auth-library');
     const auth = new GoogleAuth({ scopes, ...(this.#file === undefined ? {} : { keyFile: this.#file }) });
     const client = await auth.getClient();
     const { token } = await client.getAccessToken();

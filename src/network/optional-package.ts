@@ -5,14 +5,17 @@ export class PackageMissingError extends SpillwayError {
   readonly code = 'PACKAGE_MISSING';
 }
 
-/** What `load` imports, for the setting `key`; `packages` are those that it takes. Throws `PackageMissingError`. */
-export async function optionalPackage<T>(key: string, packages: string, load: () => Promise<T>): Promise<T> {
+/**
+ * The package `name`, for the setting `key`; `install` are all that it takes. Its types are the caller's: what is not
+ * installed has none, and Spillway builds without it. Throws `PackageMissingError`.
+ */
+export async function optionalPackage<T>(key: string, name: string, install: string = name): Promise<T> {
   try {
-    return await load();
+    return (await import(name)) as T;
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error;
     throw new PackageMissingError(
-      `\`${key}\` needs packages that are not installed: run \`npm install ${packages}\` in the folder of Spillway, and start it again`,
+      `\`${key}\` needs packages that are not installed: run \`npm install ${install}\` in the folder of Spillway, and start it again`,
     );
   }
 }

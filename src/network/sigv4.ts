@@ -12,6 +12,51 @@ interface AwsCredentials {
 
 type Provider = () => Promise<AwsCredentials>;
 
+const packages = '@smithy/signature-v4 @aws-sdk/credential-providers';
+
+/** What is used of `@smithy/signature-v4`. */
+interface SignerPackage {
+  readonly SignatureV4: new (options: {
+    readonly credentials: AwsCredentials;
+    readonly region: string;
+    readonly service: string;
+    readonly sha256: typeof Sha256;
+  }) => {
+    sign(
+      request: {
+        readonly method: string;
+        readonly protocol: string;
+        readonly hostname: string;
+        readonly path: string;
+        readonly query: Readonly<Record<string, readonly string[]>>;
+        readonly headers: Readonly<Record<string, string>>;
+        readonly body: Uint8Array;
+      },
+      options: { readonly signingDate: Date },
+    ): Promise<{ readonly headers: Readonly<Record<string, string>> }>;
+  };
+}
+
+interface ProviderOptions {
+  readonly clientConfig: { readonly region: string; readonly useFipsEndpoint: boolean };
+}
+
+/** What is used of `@aws-sdk/credential-providers`. */
+interface ProvidersPackage {
+  fromNodeProviderChain(options: ProviderOptions): Provider;
+  fromIni(options: ProviderOptions & { readonly profile: string; readonly ignoreCache: boolean }): Provider;
+  fromTemporaryCredentials(
+    options: ProviderOptions & {
+      readonly masterCredentials: Provider;
+      readonly params: {
+        readonly RoleArn: string;
+        readonly RoleSessionName: string;
+        readonly ExternalId?: string;
+      };
+    },
+  ): Provider;
+}
+
 /** Credentials that expire are replaced so long before. */
 const leadMs = 5 * 60_000;
 /** Others are looked for again after this: files and the environment of a container change. */
@@ -68,7 +113,7 @@ export class SigV4 {
     headers: Readonly<Record<string, string>>,
     signal: AbortSignal,
   ): Promise<readonly string[]> {
-    const { SignatureV4 } = await signer();
+    const { SignatureV4 } = await optionalPackage<SignerPackage>('sigv4', '@smithy/signature-v4', packages);
     const credentials = await within(this.#find(), signal, this.#timeoutMs, 'credentials of AWS');
     const { hostname, host, protocol, pathname, searchParams } = this.#url;
     const query = Object.fromEntries(
@@ -113,7 +158,7 @@ export class SigV4 {
 
   async #makeProvider(): Promise<Provider> {
     const { key, profile, region, roleArn, externalId, useFipsStsEndpoint } = this.#config;
-    const aws = await providers();
+    const aws = await optionalPackage<ProvidersPackage>('sigv4', '@aws-sdk/credential-providers', packages);
     const clientConfig = { region, useFipsEndpoint: useFipsStsEndpoint };
     const own: Provider =
       key !== undefined
@@ -132,14 +177,4 @@ export class SigV4 {
       },
     });
   }
-}
-
-const packages = '@smithy/signature-v4 @aws-sdk/credential-providers';
-
-function signer(): Promise<typeof import('@smithy/signature-v4')> {
-  return optionalPackage('sigv4', packages, () => import('@smithy/signature-v4'));
-}
-
-function providers(): Promise<typeof import('@aws-sdk/credential-providers')> {
-  return optionalPackage('sigv4', packages, () => import('@aws-sdk/credential-providers'));
 }

@@ -173,14 +173,14 @@ test('google_iam: a file with credentials', async (t) => {
   assert.ok(missing.outcome.kind === 'network' && missing.outcome.code === 'NO_CREDENTIALS');
 });
 
-test('a package that is not there: its name, and the command', async () => {
-  const name: string = '@spillway/no-such-package';
-  await assert.rejects(
-    optionalPackage('azuread.sdk', name, () => import(name)),
-    {
-      code: 'PACKAGE_MISSING',
-      message:
-        '`azuread.sdk` needs packages that are not installed: run `npm install @spillway/no-such-package` in the folder of Spillway, and start it again',
-    },
-  );
+test('a package that is not there: the endpoint is held, with the name and the command', async (t) => {
+  await assert.rejects(optionalPackage('some', '@spillway/no-such-package', 'one two'), {
+    code: 'PACKAGE_MISSING',
+    message:
+      '`some` needs packages that are not installed: run `npm install one two` in the folder of Spillway, and start it again',
+  });
+  const { outcome, sink } = await post(t, { azuread: { sdk: { tenant_id: 'a' } } });
+  assert.ok(outcome.kind === 'network' && outcome.code === 'NO_CREDENTIALS');
+  assert.match(outcome.words, /^`azuread\.sdk` needs .* `npm install @azure\/identity`/);
+  assert.equal(sink.requests.length, 0);
 });
