@@ -150,6 +150,8 @@ export class HttpDestination implements Destination {
   }
 
   async #sendOnce(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Sent> {
+    // All calls may share a signal: beyond ten listeners node would suspect a leak.
+    setMaxListeners(0, signal);
     const headers = [...this.#headers];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
     let tls: ClientTlsOptions | undefined;
@@ -173,8 +175,6 @@ export class HttpDestination implements Destination {
       return { outcome: { kind: 'network', code: 'NO_CREDENTIALS', words, maybeDelivered: false } };
     }
     if (signal.aborted) return { outcome: notSent };
-    // All calls may share a signal: beyond ten listeners node would suspect a leak.
-    setMaxListeners(0, signal);
 
     const connection = this.#take(tls);
     const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };

@@ -184,3 +184,16 @@ test('a package that is not there: the endpoint is held, with the name and the c
   assert.match(outcome.words, /^`azuread\.sdk` needs .* `npm install @azure\/identity`/);
   assert.equal(sink.requests.length, 0);
 });
+
+test('a machine that never answers ends the call in its time', async (t) => {
+  const server = createServer(() => {});
+  const port = await listenAnywhere(server);
+  atEnd(t, () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  environment(t, { AZURE_POD_IDENTITY_AUTHORITY_HOST: `http://127.0.0.1:${port}` });
+  const { outcome } = await post(t, { azuread: { managed_identity: {} }, remote_timeout: '60ms' });
+  assert.ok(outcome.kind === 'network' && outcome.code === 'NO_CREDENTIALS');
+  assert.equal(outcome.words, 'a token of Azure: no answer within 60 ms');
+});
