@@ -5,7 +5,7 @@ import { type HttpConfig, parseHttpConfig } from '../config/http-config.ts';
 import type { Config } from '../config/load.ts';
 import { authorizationOf, basicAuthorization } from '../network/authorization.ts';
 import { ClientTls } from '../network/client-tls.ts';
-import { type TlsPeer, tlsWords } from '../network/tls-words.ts';
+import { peerOf, type TlsPeer, tlsWords } from '../network/tls-words.ts';
 import { loadWebConfig } from '../receiver/web-config-file.ts';
 import { CommandError } from './errors.ts';
 
@@ -70,7 +70,7 @@ export class AgentClient {
       return { status: response.status, text };
     } catch (cause) {
       if (cause instanceof CommandError) throw cause;
-      const refused = tlsFailure(cause, { ...tls, origin: new URL(this.base).origin });
+      const refused = tlsFailure(cause, peerOf(this.base, tls));
       if (refused !== undefined) {
         throw new CommandError(`${refused}; \`tls_config\` goes into a file that --http-config-file names`);
       }

@@ -17,14 +17,17 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return { host: ipv6 ?? name, port };
 }
 
+/** What an HTTP URL says, as it stands in the file. */
+export interface HttpAddress {
+  readonly kind: 'http';
+  /** Without userinfo. */
+  readonly href: string;
+  readonly userinfo: { readonly username: Secret; readonly password: Secret } | undefined;
+}
+
 /** What the URL of an endpoint says, as it stands in the file. */
 export type EndpointAddress =
-  | {
-      readonly kind: 'http';
-      /** Without userinfo. */
-      readonly href: string;
-      readonly userinfo: { readonly username: Secret; readonly password: Secret } | undefined;
-    }
+  | HttpAddress
   | {
       readonly kind: 'sqlite';
       /** Relative to the data directory, or absolute. */
@@ -34,7 +37,11 @@ export type EndpointAddress =
 /** An `http:` or `https:` URL, or `sqlite:FILE`; `undefined` for anything else. */
 export function parseEndpointUrl(text: string): EndpointAddress | undefined {
   const file = /^sqlite:(.+)$/.exec(text)?.[1];
-  if (file !== undefined) return { kind: 'sqlite', file };
+  return file === undefined ? parseHttpUrl(text) : { kind: 'sqlite', file };
+}
+
+/** An `http:` or `https:` URL; `undefined` for anything else. */
+export function parseHttpUrl(text: string): HttpAddress | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
   if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;

@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto';
 import { resolve } from 'node:path';
 import type { EndpointAddress } from './addresses.ts';
 import { type Auth, authOf } from './auth.ts';
+import { type ClientTlsConfig, clientTlsOf } from './client-tls.ts';
 import { formatDuration } from './durations.ts';
+import { type HttpHeader, httpHeadersOf } from './http-headers.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
+import { type ProxyConfig, type ProxySettings, proxyOf } from './proxy.ts';
 import { checkRelabelRules } from './relabel.ts';
 
 /** Where an endpoint writes. `text` is the URL to show, without userinfo. */
@@ -20,12 +23,34 @@ export type EndpointUrl =
 /** One endpoint: what the file says, with keys that mean one thing brought together. */
 export type EndpointConfig = Omit<
   EndpointSettings,
-  'name' | 'url' | 'basicAuth' | 'authorization' | 'queueConfig' | 'ttlMs' | 'replies'
+  | keyof ProxySettings
+  | 'name'
+  | 'url'
+  | 'basicAuth'
+  | 'authorization'
+  | 'oauth2'
+  | 'sigv4'
+  | 'azuread'
+  | 'googleIam'
+  | 'bearerToken'
+  | 'bearerTokenFile'
+  | 'followRedirects'
+  | 'enableHttp2'
+  | 'httpHeaders'
+  | 'tlsConfig'
+  | 'queueConfig'
+  | 'ttlMs'
+  | 'replies'
 > & {
   /** Unique, and the same in every run. */
   readonly name: string;
   readonly url: EndpointUrl;
   readonly auth: Auth | undefined;
+  readonly tls: ClientTlsConfig | undefined;
+  /** The proxy that `url` is reached through. */
+  readonly proxy: ProxyConfig | undefined;
+  /** Headers beside `headers`. */
+  readonly httpHeaders: readonly HttpHeader[];
   readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
   /** 0 means no limit. */
   readonly ttlMs: number;
@@ -55,19 +80,27 @@ function endpointOf(
   dataDir: string,
   problems: Problems,
 ): EndpointConfig | undefined {
-  const { name, url, basicAuth, authorization, queueConfig, ttlMs, replies, ...rest } = settings;
+  const { name, url, queueConfig, ttlMs, replies, ...more } = settings;
+  const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
+  const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
+  const { followRedirects, enableHttp2, sigv4, azuread, googleIam, httpHeaders: named, ...rest } = direct;
   const { sampleAgeLimitMs, ...queue } = queueConfig;
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
   const auth = authOf(settings, `${path}.`, problems);
   checkRelabelRules(settings.writeRelabelConfigs, `${path}.write_relabel_configs`, problems);
-  checkClientTls(settings.tlsConfig, `${path}.tls_config`, problems);
+  const tls = clientTlsOf(tlsConfig, `${path}.tls_config`, problems);
+  const httpHeaders = httpHeadersOf(named, `${path}.http_headers`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
+  const proxy = url.kind === 'http' ? proxyOf(settings, url.href, `${path}.`, problems) : undefined;
   return {
     name: name ?? derivedName(url),
     url: urlOf(url, dataDir),
     auth,
+    tls,
+    proxy,
+    httpHeaders,
     ...rest,
     queueConfig: queue,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,
@@ -150,22 +183,6 @@ function checkTtl(
     `\`ttl\` (${formatDuration(ttlMs)}) and \`sample_age_limit\` (${formatDuration(sampleAgeLimitMs)}, ` +
       `${problems.where(other)}) are two names of one setting: give one of the two`,
   );
-}
-
-function checkClientTls(tls: EndpointSettings['tlsConfig'], path: string, problems: Problems): void {
-  if (tls === undefined) return;
-  if ((tls.certFile === undefined) !== (tls.keyFile === undefined)) {
-    problems.addAcross(
-      [`${path}.cert_file`, `${path}.key_file`, path],
-      'expected both of `cert_file` and `key_file`, or neither',
-    );
-  }
-  if (tls.minVersion > tls.maxVersion) {
-    problems.addAcross(
-      [`${path}.min_version`, `${path}.max_version`],
-      `\`min_version\` (${tls.minVersion}) is above \`max_version\` (${tls.maxVersion})`,
-    );
-  }
 }
 
 function refuseKeep(path: string, problems: Problems): void {

@@ -1,5 +1,5 @@
 /** The maps of the configuration: what may be a name and a value in them. */
-import type { MapRow } from './rows.ts';
+import type { MapRow, NamedRow } from './rows.ts';
 
 /** Headers that the protocol or the HTTP client sets (RW1-S-03, RW2-S-03), in lower case. */
 const reservedHeaders: ReadonlySet<string> = new Set([
@@ -24,6 +24,7 @@ const reservedHeaders: ReadonlySet<string> = new Set([
   'x-amz-security-token',
   'x-prometheus-remote-read-version',
   'x-prometheus-remote-write-version',
+  'x-prometheus-scrape-timeout-seconds',
 ]);
 
 /** What is wrong with an entry that follows the names in `earlier`, without its value, which may be secret. */
@@ -40,6 +41,8 @@ export function entryProblem(
       return headerProblem(name, value, earlier);
     case 'user':
       return userProblem(name, value);
+    case 'param':
+      return name === '' ? 'a parameter needs a name' : undefined;
     case 'access':
       return accesses.some((access) => access === value) ? undefined : 'expected `write`, `read` or `all`';
   }
@@ -68,22 +71,40 @@ function labelProblem(name: string, value: string): string | undefined {
   return value === '' ? 'the value of a label cannot be empty' : undefined;
 }
 
+/** What is wrong with a name that stands before a section or a list, and follows the names in `earlier`. */
+export function nameProblem(
+  entries: NamedRow['entries'],
+  name: string,
+  earlier: readonly string[],
+): string | undefined {
+  return entries === 'header' ? headerProblem(name, '', earlier) : headerNameProblem(name, earlier);
+}
+
+/** Whether HTTP takes it as the value of a header. */
+export function isHeaderValue(value: string): boolean {
+  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value);
+}
+
 function headerProblem(name: string, value: string, earlier: readonly string[]): string | undefined {
   const folded = name.toLowerCase();
   if (folded === 'authorization') {
-    return '`Authorization` is reserved: use `basic_auth` or `authorization`';
+    return '`Authorization` is reserved: use `basic_auth`, `authorization` or `oauth2`';
   }
   if (reservedHeaders.has(folded)) {
     return `\`${name}\` is reserved: it is set by the protocol or the HTTP client`;
   }
+  const problem = headerNameProblem(name, earlier);
+  if (problem !== undefined) return problem;
+  return isHeaderValue(value) ? undefined : 'not a header value: expected Latin-1 text without line breaks';
+}
+
+function headerNameProblem(name: string, earlier: readonly string[]): string | undefined {
   if (!/^[!#$%&'*+.^_`|~\w-]+$/.test(name)) {
     return "not a header name: expected letters, digits and !#$%&'*+-.^_`|~";
   }
+  const folded = name.toLowerCase();
   const twin = earlier.find((other) => other.toLowerCase() === folded);
-  if (twin !== undefined) {
-    return `given before as \`${twin}\`: header names are the same in upper and lower case`;
-  }
-  return /^[\t\x20-\x7e\x80-\xff]*$/.test(value)
+  return twin === undefined
     ? undefined
-    : 'not a header value: expected Latin-1 text without line breaks';
+    : `given before as \`${twin}\`: header names are the same in upper and lower case`;
 }

@@ -1,5 +1,5 @@
 import { options } from './options.ts';
-import type { Keys, ListRow, MapRow, ScalarRow, Section, SectionRow, TextsRow } from './rows.ts';
+import type { Keys, ListRow, MapRow, NamedRow, ScalarRow, Section, SectionRow, TextsRow } from './rows.ts';
 import { accepted } from './values.ts';
 import { webOptions, webUnsupported } from './web-options.ts';
 
@@ -68,14 +68,14 @@ function renderInner(path: string, row: SectionRow | ListRow): string[] {
   ];
 }
 
-function renderRow(key: string, row: ScalarRow | MapRow | TextsRow): string {
+function renderRow(key: string, row: ScalarRow | MapRow | TextsRow | NamedRow): string {
   const why = ('why' in row && row.why) || '';
   const cells = [`\`${key}\``, accepted(row), defaultOf(row), row.about, why];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 
-function defaultOf(row: ScalarRow | MapRow | TextsRow): string {
-  if (row.type === 'map' || row.type === 'texts') return 'empty';
+function defaultOf(row: ScalarRow | MapRow | TextsRow | NamedRow): string {
+  if (!('default' in row)) return 'empty';
   if (row.default !== null) return `\`${row.default}\``;
   return row.required ? 'required' : 'unset';
 }

@@ -3,6 +3,8 @@
  * --defaults` prints and `docs/configuration.md` all derive from it; after a change here `npm run docs` writes
  * the last two again. `rows.ts` says what a row can hold.
  */
+import { cloudOptions } from './cloud-options.ts';
+import { httpOptions } from './http-options.ts';
 import { relabelOptions } from './relabel-options.ts';
 import type { Settings } from './rows.ts';
 
@@ -356,25 +358,7 @@ export const options = {
     about:
       'The endpoints. Each of them gets everything, at its own pace. Without a configuration file there is one, `name: recent` with `url: sqlite:recent.db`: it keeps what came in the last hour in `recent.db` in the data directory, and sends nothing anywhere.',
     sample: { name: 'recent', url: 'sqlite:recent.db' },
-    unsupported: [
-      'send_exemplars',
-      'send_native_histograms',
-      'follow_redirects',
-      'proxy_url',
-      'no_proxy',
-      'proxy_from_environment',
-      'proxy_connect_header',
-      'enable_http2',
-      'protobuf_message',
-      'oauth2',
-      'sigv4',
-      'azuread',
-      'google_iam',
-      'round_robin_dns',
-      'http_headers',
-      'bearer_token',
-      'bearer_token_file',
-    ],
+    unsupported: ['send_exemplars', 'send_native_histograms', 'protobuf_message'],
     options: {
       name: {
         type: 'string',
@@ -424,121 +408,23 @@ export const options = {
         about:
           'Headers that are added to each request, for example `X-Scope-OrgID`. The headers of the protocol cannot be replaced.',
       },
-      basic_auth: {
-        type: 'section',
-        optional: true,
-        about:
-          'Credentials for HTTP basic authentication. Give user name and password each as text or as a file. Excludes `authorization`.',
-        options: {
-          username: { type: 'secret', default: null, example: 'spillway', about: 'The user name.' },
-          username_file: {
-            type: 'path',
-            default: null,
-            example: './username',
-            about: 'A file with the user name.',
-          },
-          password: { type: 'secret', default: null, example: 'change-me', about: 'The password.' },
-          password_file: {
-            type: 'path',
-            default: null,
-            example: './password',
-            about: 'A file with the password, read again when it changes.',
-          },
-          password_env: {
-            type: 'string',
-            default: null,
-            example: 'SPILLWAY_PASSWORD',
-            about: 'A variable of the environment with the password, read at the start.',
-          },
-        },
-      },
-      authorization: {
-        type: 'section',
-        optional: true,
-        about:
-          'Credentials for the `Authorization` header. Give them as text or as a file. Excludes `basic_auth`.',
-        options: {
-          type: {
-            type: 'string',
-            pattern: '^[a-zA-Z0-9_.-]+$',
-            allowed: 'one word of letters, digits, `_`, `.` or `-`',
-            hidden: true,
-            default: 'Bearer',
-            why: 'The default of Prometheus.',
-            about: 'The authentication scheme.',
-          },
-          credentials: { type: 'secret', default: null, example: 'change-me', about: 'The credentials.' },
-          credentials_file: {
-            type: 'path',
-            default: null,
-            example: './token',
-            about: 'A file with the credentials, read again when it changes.',
-          },
-          credentials_env: {
-            type: 'string',
-            default: null,
-            example: 'SPILLWAY_TOKEN',
-            about: 'A variable of the environment with the credentials, read at the start.',
-          },
-        },
-      },
-      tls_config: {
-        type: 'section',
-        optional: true,
-        about: 'TLS of an `https:` URL. Files are read again when they change.',
-        unsupported: ['ca', 'cert', 'key', 'ca_ref', 'cert_ref', 'key_ref'],
-        options: {
-          ca_file: {
-            type: 'path',
-            default: null,
-            example: './ca.crt',
-            why: 'Unset: the roots that Node comes with.',
-            about: 'The certificates that the certificate of the endpoint is verified against, PEM.',
-          },
-          cert_file: {
-            type: 'path',
-            default: null,
-            example: './client.crt',
-            about: 'Our own certificate, PEM, for endpoints that ask for one. Needs `key_file`.',
-          },
-          key_file: {
-            type: 'path',
-            default: null,
-            example: './client.key',
-            about: 'The private key of `cert_file`, PEM, without a passphrase.',
-          },
-          server_name: {
-            type: 'string',
-            pattern: '^[a-zA-Z0-9_.:-]{1,253}$',
-            allowed: 'a host name or an IP address',
-            default: null,
-            example: 'mimir.example',
-            why: 'Unset: the host of the URL.',
-            about: 'The name that the certificate of the endpoint must have.',
-          },
-          insecure_skip_verify: {
-            type: 'boolean',
-            default: false,
-            why: 'The default of Prometheus.',
-            about:
-              'Whether to take any certificate. Whoever is between here and the endpoint can then read everything, credentials too.',
-          },
-          min_version: {
-            type: 'enum',
-            values: ['TLS12', 'TLS13'],
-            default: 'TLS12',
-            why: 'The default of Prometheus. Older versions are broken.',
-            about: 'The lowest version of TLS that is spoken.',
-          },
-          max_version: {
-            type: 'enum',
-            values: ['TLS12', 'TLS13'],
-            default: 'TLS13',
-            why: 'The default of Prometheus.',
-            about: 'The highest version of TLS that is spoken.',
-          },
-        },
-      },
+      basic_auth: httpOptions.basic_auth as typeof httpOptions.basic_auth,
+      authorization: httpOptions.authorization as typeof httpOptions.authorization,
+      oauth2: httpOptions.oauth2 as typeof httpOptions.oauth2,
+      sigv4: cloudOptions.sigv4 as typeof cloudOptions.sigv4,
+      google_iam: cloudOptions.google_iam as typeof cloudOptions.google_iam,
+      azuread: cloudOptions.azuread as typeof cloudOptions.azuread,
+      tls_config: httpOptions.tls_config as typeof httpOptions.tls_config,
+      proxy_url: httpOptions.proxy_url as typeof httpOptions.proxy_url,
+      no_proxy: httpOptions.no_proxy as typeof httpOptions.no_proxy,
+      proxy_from_environment: httpOptions.proxy_from_environment as typeof httpOptions.proxy_from_environment,
+      proxy_connect_header: httpOptions.proxy_connect_header as typeof httpOptions.proxy_connect_header,
+      bearer_token: httpOptions.bearer_token as typeof httpOptions.bearer_token,
+      bearer_token_file: httpOptions.bearer_token_file as typeof httpOptions.bearer_token_file,
+      follow_redirects: httpOptions.follow_redirects as typeof httpOptions.follow_redirects,
+      enable_http2: httpOptions.enable_http2 as typeof httpOptions.enable_http2,
+      round_robin_dns: httpOptions.round_robin_dns as typeof httpOptions.round_robin_dns,
+      http_headers: httpOptions.http_headers as typeof httpOptions.http_headers,
       queue_config: {
         type: 'section',
         about: 'How samples are queued and sent, in the words of Prometheus.',
@@ -618,6 +504,33 @@ export const options = {
             default: true,
             why: 'Differs from Prometheus, which drops the samples: "not now" must never lose data.',
             about: 'Whether to send again what was answered with 429, Too Many Requests.',
+          },
+        },
+      },
+      rate_limit: {
+        type: 'section',
+        about:
+          'The most that leaves for this endpoint in a second, on average; the rest waits on disk. Off unless it is set. Not in Prometheus.',
+        options: {
+          samples: {
+            type: 'integer',
+            unit: 'samples',
+            default: null,
+            example: 100_000,
+            min: 1,
+            max: 1_000_000_000,
+            why: 'Unset: no limit.',
+            about:
+              'Samples, histograms, exemplars and metadata entries a second, those that are sent again too.',
+          },
+          bytes: {
+            type: 'size',
+            default: null,
+            example: '10MiB',
+            min: '1KiB',
+            max: '1TiB',
+            why: 'Unset: no limit.',
+            about: 'Bytes a second, of request bodies as they are sent: compressed, without headers.',
           },
         },
       },

@@ -76,6 +76,11 @@ export class Problems {
     this.add(paths.find((path) => this.isWritten(path)) ?? paths[0], message);
   }
 
+  /** The key at `path` cannot be there together with the one at `other`. */
+  excludes(path: string, other: string): void {
+    this.addAcross([path, other], `excludes \`${keyOf(other)}\` (${this.where(other)}): give one of the two`);
+  }
+
   /** Throws a `ConfigError` when anything was added. */
   throwIfAny(): void {
     if (this.#found.length === 0) return;
@@ -88,4 +93,8 @@ export class Problems {
   #position(path: string): { line: number; col: number } {
     return this.#lines.linePos(this.#offsets.get(path) ?? 0);
   }
+}
+
+function keyOf(path: string): string {
+  return path.slice(path.lastIndexOf('.') + 1);
 }

@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import {
   type Document,
   isAlias,
@@ -9,12 +10,13 @@ import {
   type YAMLMap,
   type YAMLSeq,
 } from 'yaml';
-import { entryProblem } from './entries.ts';
+import { entryProblem, nameProblem } from './entries.ts';
 import type { Problems } from './problems.ts';
 import {
   type Keys,
   type ListRow,
   type MapRow,
+  type NamedRow,
   propertyName,
   type Row,
   type ScalarRow,
@@ -22,6 +24,7 @@ import {
   type Settings,
   type TextsRow,
 } from './rows.ts';
+import { Secret } from './secrets.ts';
 import { suggest } from './suggest.ts';
 import { accepted, defaultValue, parseScalar, shown } from './values.ts';
 
@@ -70,6 +73,12 @@ class Reader {
         return this.#readMap(row, content, path);
       case 'texts':
         return this.#readTexts(row, content, path);
+      case 'secrets':
+        return this.#readTexts(row, content, path).map((text) => new Secret({ text }));
+      case 'paths':
+        return this.#readTexts(row, content, path).map((text) => resolve(this.#baseDir, text));
+      case 'named':
+        return this.#readNamed(row, content, path);
       default:
         return this.#readScalar(row, content, path);
     }
@@ -115,6 +124,16 @@ class Reader {
         if (problem !== undefined) this.#problems.add(join(path, name), problem);
         values.set(name, value);
       }
+    }
+    return Object.fromEntries(values);
+  }
+
+  #readNamed(row: NamedRow, content: Content, path: string): Readonly<Record<string, unknown>> {
+    const values = new Map<string, unknown>();
+    for (const [name, entry] of this.#entries(this.#expect(accepted(row), content, path, isMap), path)) {
+      const problem = nameProblem(row.entries, name, [...values.keys()]);
+      if (problem !== undefined) this.#problems.add(join(path, name), problem);
+      values.set(name, this.#read(row.each, entry, join(path, name)));
     }
     return Object.fromEntries(values);
   }

@@ -4,7 +4,7 @@
  * Defaults, examples and bounds are written as they would be in the YAML file and go through the same parsers.
  * A default of `null` means unset: the property is `undefined`.
  */
-import type { EndpointAddress, ListenAddress } from './addresses.ts';
+import type { EndpointAddress, HttpAddress, ListenAddress } from './addresses.ts';
 import type { Secret } from './secrets.ts';
 
 interface Described {
@@ -30,7 +30,7 @@ type Scalar<D extends string | number | boolean> = Described &
   );
 
 export type TextRow = Scalar<string> & {
-  readonly type: 'string' | 'secret' | 'path' | 'url' | 'address';
+  readonly type: 'string' | 'secret' | 'path' | 'url' | 'http-url' | 'address';
   /** Strings only: a regular expression, and in words what it lets through. */
   readonly pattern?: string;
   readonly allowed?: string;
@@ -69,11 +69,18 @@ export type ScalarRow = TextRow | EnumRow | BooleanRow | IntegerRow | QuantityRo
 /** Names to texts; empty by default. */
 export type MapRow = Described & {
   readonly type: 'map';
-  readonly entries: 'label' | 'header' | 'user' | 'access';
+  readonly entries: 'label' | 'header' | 'user' | 'access' | 'param';
 };
 
-/** Texts, none of them empty; an empty list by default. */
-export type TextsRow = Described & { readonly type: 'texts'; readonly of: string };
+/** Texts, none of them empty; an empty list by default. Paths are made absolute. */
+export type TextsRow = Described & { readonly type: 'texts' | 'secrets' | 'paths'; readonly of: string };
+
+/** Names to rows that are all alike; empty by default. */
+export type NamedRow = Described & {
+  readonly type: 'named';
+  readonly entries: 'header' | 'connect_header';
+  readonly each: TextsRow | SectionRow;
+};
 
 /** The keys of one section. */
 export interface Keys {
@@ -101,7 +108,7 @@ export type ListRow = Described &
     readonly sample: Readonly<Record<string, string>>;
   };
 
-export type Row = ScalarRow | MapRow | TextsRow | SectionRow | ListRow;
+export type Row = ScalarRow | MapRow | TextsRow | NamedRow | SectionRow | ListRow;
 
 /** Rows by YAML key. */
 export type Section = Readonly<Record<string, Row>>;
@@ -110,7 +117,9 @@ type Camel<Key extends string> = Key extends `${infer Head}_${infer Tail}`
   ? `${Head}${Capitalize<Camel<Tail>>}`
   : Key;
 
-type Suffixed<Name extends string, Suffix extends string> = Name extends `${string}${Suffix}`
+type Suffixed<Name extends string, Suffix extends string> = Name extends
+  | `${string}${Suffix}`
+  | Uncapitalize<Suffix>
   ? Name
   : `${Name}${Suffix}`;
 
@@ -126,12 +135,15 @@ type ScalarTypes = {
   path: string;
   secret: Secret;
   url: EndpointAddress;
+  'http-url': HttpAddress;
   address: ListenAddress;
   boolean: boolean;
   integer: number;
   duration: number;
   size: number;
 };
+
+type TextsTypes = { texts: string; secrets: Secret; paths: string };
 
 type Unset<R extends Row> = R extends { default: null } | { type: 'section'; optional: true }
   ? undefined
@@ -143,13 +155,15 @@ type Value<R extends Row> = R extends { type: 'enum'; values: readonly (infer V)
     ? ScalarTypes[R['type']]
     : R extends { type: 'map' }
       ? Readonly<Record<string, string>>
-      : R extends { type: 'texts' }
-        ? readonly string[]
-        : R extends { type: 'list'; options: infer O extends Section }
-          ? readonly Settings<O>[]
-          : R extends { type: 'section'; options: infer O extends Section }
-            ? Settings<O>
-            : never;
+      : R extends { type: keyof TextsTypes }
+        ? readonly TextsTypes[R['type']][]
+        : R extends { type: 'named'; each: infer Each extends Row }
+          ? Readonly<Record<string, Value<Each>>>
+          : R extends { type: 'list'; options: infer O extends Section }
+            ? readonly Settings<O>[]
+            : R extends { type: 'section'; options: infer O extends Section }
+              ? Settings<O>
+              : never;
 
 /** The values of a section, by property name. */
 export type Settings<S extends Section> = {
@@ -160,5 +174,5 @@ export type Settings<S extends Section> = {
 export function propertyName(key: string, row: Row): string {
   const camel = key.replace(/_(.)/g, (_, first: string) => first.toUpperCase());
   if (row.type === 'duration') return `${camel}Ms`;
-  return row.type === 'size' && !camel.endsWith('Bytes') ? `${camel}Bytes` : camel;
+  return row.type === 'size' && !/(?:^b|B)ytes$/.test(camel) ? `${camel}Bytes` : camel;
 }

@@ -40,8 +40,11 @@ function renderKey(key: string, row: Row, given: string | undefined): string[] {
         ? renderExample(key, row)
         : [`${key}:`, ...asItem(renderKeys(row.options, row.sample))];
     case 'map':
+    case 'named':
       return [`${key}: {}`];
     case 'texts':
+    case 'secrets':
+    case 'paths':
       return [`${key}: []`];
     default:
       if (given !== undefined) return [`${key}: ${given}`];

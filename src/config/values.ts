@@ -1,8 +1,8 @@
 /** One scalar of the file: what its row accepts, how that is said, and the value that comes of it. */
 import { resolve } from 'node:path';
-import { parseEndpointUrl, parseListenAddress } from './addresses.ts';
+import { parseEndpointUrl, parseHttpUrl, parseListenAddress } from './addresses.ts';
 import { parseDuration } from './durations.ts';
-import type { EnumRow, ListRow, MapRow, QuantityRow, ScalarRow, TextsRow } from './rows.ts';
+import type { EnumRow, ListRow, MapRow, NamedRow, QuantityRow, ScalarRow, TextsRow } from './rows.ts';
 import { Secret } from './secrets.ts';
 import { parseSize } from './sizes.ts';
 
@@ -25,6 +25,8 @@ export function parseScalar(row: ScalarRow, written: Written, baseDir: string): 
       return text === '' ? undefined : resolve(baseDir, text);
     case 'url':
       return parseEndpointUrl(text);
+    case 'http-url':
+      return parseHttpUrl(text);
     case 'address':
       return parseListenAddress(text);
     case 'enum':
@@ -50,11 +52,12 @@ const acceptedEntries: Readonly<Record<MapRow['entries'], string>> = {
   label: 'a map of label names to values',
   header: 'a map of header names to values',
   user: 'a map of user names to bcrypt hashes',
+  param: 'a map of parameter names to values',
   access: 'a map of user names to `write`, `read` or `all`',
 };
 
 /** What a row accepts, as a noun phrase. */
-export function accepted(row: ScalarRow | MapRow | TextsRow | ListRow): string {
+export function accepted(row: ScalarRow | MapRow | TextsRow | NamedRow | ListRow): string {
   switch (row.type) {
     case 'string':
       return row.allowed ?? 'text';
@@ -64,6 +67,8 @@ export function accepted(row: ScalarRow | MapRow | TextsRow | ListRow): string {
       return 'a path';
     case 'url':
       return 'a URL with `http:` or `https:`, or `sqlite:FILE`';
+    case 'http-url':
+      return 'a URL with `http:` or `https:`';
     case 'address':
       return 'an address `host:port`, `[IPv6]:port` or `:port`';
     case 'enum':
@@ -78,7 +83,11 @@ export function accepted(row: ScalarRow | MapRow | TextsRow | ListRow): string {
     case 'map':
       return acceptedEntries[row.entries];
     case 'texts':
+    case 'secrets':
+    case 'paths':
       return `a list, each item ${row.of}`;
+    case 'named':
+      return `a map of header names to ${row.each.type === 'section' ? 'sections' : 'lists'}`;
     case 'list':
       return row.optional ? 'a list of sections' : 'a list of sections, one at least';
   }
@@ -86,7 +95,7 @@ export function accepted(row: ScalarRow | MapRow | TextsRow | ListRow): string {
 
 /** The value for an error message, unless it may hold a credential. */
 export function shown(row: ScalarRow, { text, quoted }: Written): string {
-  const mayBeSecret = row.type === 'secret' || (row.type === 'url' && /[@?]/.test(text));
+  const mayBeSecret = row.type === 'secret' || (/url$/.test(row.type) && /[@?]/.test(text));
   if (mayBeSecret || ('hidden' in row && row.hidden)) return 'something else (not shown, it may be secret)';
   const short = text.length > 60 ? `${text.slice(0, 60)}...` : text;
   return `\`${quoted ? JSON.stringify(short) : short}\``;

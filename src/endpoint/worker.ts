@@ -13,6 +13,7 @@ import {
   progressPath,
   type Standing,
 } from '../network/progress.ts';
+import { RateLimit } from '../network/rate-limit.ts';
 import { ShardTable } from '../network/shard-table.ts';
 import { createEmitter } from '../protocol/emit-wasm.ts';
 import { createBlocks } from '../protocol/snappy-blocks.ts';
@@ -130,6 +131,7 @@ class EndpointWorker {
       destination: createDestination(endpoint, start.userAgent),
       emitter,
       stats: this.#stats,
+      limit: new RateLimit(endpoint.rateLimit, () => performance.now()),
       now: Date.now,
       random: Math.random,
       onProgress: () => this.#note(),

@@ -1,7 +1,7 @@
-import type { Auth } from '../config/auth.ts';
+import type { FixedAuth } from '../config/auth.ts';
 
 /** The value of the `Authorization` header. Secrets in files are looked at each time, so they can be rotated. */
-export async function authorizationOf(auth: Auth): Promise<string> {
+export async function authorizationOf(auth: FixedAuth): Promise<string> {
   if (auth.kind === 'token') return `${auth.type} ${await auth.credentials.reveal()}`;
   return basicAuthorization(await auth.username.reveal(), await auth.password.reveal());
 }

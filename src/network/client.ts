@@ -1,10 +1,12 @@
 import { setMaxListeners } from 'node:events';
 import { validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Socket } from 'node:net';
-import { buildConnector, Client, type Dispatcher, util } from 'undici';
+import { Client, type Dispatcher, util } from 'undici';
 import { describeError } from '../runtime/errors.ts';
 import type { ClientTlsOptions } from './client-tls.ts';
 import type { Destination, Outcome } from './destination.ts';
+import { type Dial, dialDirectly } from './dial.ts';
+import type { ForwardProxy } from './proxy.ts';
 
 /** What `HttpDestination` needs to know of an endpoint. */
 export interface HttpDestinationOptions {
@@ -12,16 +14,30 @@ export interface HttpDestinationOptions {
   readonly href: string;
   /** Headers to send beside the reserved ones. They contain no reserved one: the configuration refuses it. */
   readonly headers: Readonly<Record<string, string>>;
+  /** More headers, names and values in turn, asked for each request as `authorization` is. */
+  readonly moreHeaders?: () => Promise<readonly string[]>;
   /**
    * Gives the value of the `Authorization` header, or undefined for none; asked for each request, so that a
    * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
    */
-  readonly authorization: () => Promise<string | undefined> | string | undefined;
+  readonly authorization: (signal: AbortSignal) => Promise<string | undefined> | string | undefined;
+  /** Headers that sign a body together with the headers given; names and values in turn. As `authorization`. */
+  readonly sign?: (
+    body: Uint8Array,
+    headers: Readonly<Record<string, string>>,
+    signal: AbortSignal,
+  ) => Promise<readonly string[]>;
+  /** Told when a value of `authorization` was answered with 401: whether to send the request again, once, with a new one. */
+  readonly renew?: (authorization: string) => boolean;
   /**
    * What connections are opened with; asked for each request, and connections that were opened with something
    * else are closed. When it fails, the outcome is `NO_CREDENTIALS`. Unset: what node does by itself.
    */
   readonly tls?: () => Promise<ClientTlsOptions>;
+  /** How connections are opened. */
+  readonly dial?: Dial;
+  /** The proxy that gets requests with a whole URL, for an `http:` URL: `dial` leads to it. */
+  readonly forward?: ForwardProxy;
   /** Words for people in place of those of a network error, where there are better ones. */
   readonly explain?: (code: string, said: string) => string | undefined;
   /** The time for a request, from connecting to the last byte of the answer (`remote_timeout`). */
@@ -39,9 +55,18 @@ const wordsBytes = 1024;
 /** How much of an answer is read so that the connection can be used again; beyond it a new one costs less. */
 const drainBytes = 65_536;
 
+/** What a signature covers beside the host: what nobody on the way may change. */
+const signedHeaders = { 'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf' } as const;
+
 const noBytes = Buffer.alloc(0);
 
 const ignore = (): void => {};
+
+/** What became of one request, and what it was authorized with. */
+interface Sent {
+  readonly outcome: Outcome;
+  readonly authorization?: string | undefined;
+}
 
 /** Nothing was sent: the rows are as they were. */
 const notSent: Outcome = { kind: 'aborted', maybeDelivered: false };
@@ -77,11 +102,11 @@ export class HttpDestination implements Destination {
     this.#options = options;
     const url = new URL(options.href);
     this.#origin = url.origin;
-    this.#path = url.pathname + url.search;
+    url.hash = '';
+    this.#path = options.forward === undefined ? url.pathname + url.search : url.href;
     const headers = Object.entries({
       ...options.headers,
-      'Content-Encoding': 'snappy',
-      'Content-Type': 'application/x-protobuf',
+      ...signedHeaders,
       'User-Agent': options.userAgent,
       'X-Prometheus-Remote-Write-Version': '0.1.0',
     });
@@ -117,30 +142,48 @@ export class HttpDestination implements Destination {
     for (const connection of this.#idle) connection.close();
   }
 
+  /** Sends the request; again, once, when it was refused for a token that may just have been withdrawn. */
   async #send(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
+    const first = await this.#sendOnce(body, attempt, signal);
+    const { outcome, authorization } = first;
+    if (outcome.kind !== 'response' || outcome.status !== 401 || authorization === undefined) return outcome;
+    if (!this.#options.renew?.(authorization)) return outcome;
+    return (await this.#sendOnce(body, attempt, signal)).outcome;
+  }
+
+  async #sendOnce(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Sent> {
+    // All calls may share a signal: beyond ten listeners node would suspect a leak.
+    setMaxListeners(0, signal);
     const headers = [...this.#headers];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
     let tls: ClientTlsOptions | undefined;
+    let authorization: string | undefined;
     try {
       tls = await this.#options.tls?.();
-      const authorization = await this.#options.authorization();
+      authorization = await this.#options.authorization(signal);
       if (authorization !== undefined) {
         validateHeaderValue('Authorization', authorization);
         headers.push('Authorization', authorization);
       }
+      headers.push(...((await this.#options.sign?.(body, signedHeaders, signal)) ?? []));
+      const more = (await this.#options.moreHeaders?.()) ?? [];
+      for (let i = 0; i < more.length; i += 2) validateHeaderValue(more[i]!, more[i + 1]!);
+      headers.push(...more);
+      const toProxy = await this.#options.forward?.authorization();
+      if (toProxy !== undefined) headers.push('Proxy-Authorization', toProxy);
     } catch (error) {
-      return { kind: 'network', code: 'NO_CREDENTIALS', words: describeError(error), maybeDelivered: false };
+      if (signal.aborted) return { outcome: notSent };
+      const words = describeError(error);
+      return { outcome: { kind: 'network', code: 'NO_CREDENTIALS', words, maybeDelivered: false } };
     }
-    if (signal.aborted) return notSent;
-    // All calls may share a signal: beyond ten listeners node would suspect a leak.
-    setMaxListeners(0, signal);
+    if (signal.aborted) return { outcome: notSent };
 
     const connection = this.#take(tls);
     const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
     const outcome = await connection.exchange(request, this.#options.remoteTimeoutMs, signal);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
-    return outcome;
+    return { outcome, authorization };
   }
 
   /** The connection that was used last, unless it was opened with other certificates than `tls` has. */
@@ -149,7 +192,7 @@ export class HttpDestination implements Destination {
       if (idle.tls === tls) return idle;
       idle.close();
     }
-    return new Connection(this.#origin, tls, this.#options.explain);
+    return new Connection(this.#origin, tls, this.#options.dial ?? dialDirectly(), this.#options.explain);
   }
 }
 
@@ -163,6 +206,7 @@ const timeoutCodes = {
 /** One connection, and the handler of the one request that is on it. It opens when it is needed. */
 class Connection implements Dispatcher.DispatchHandlers {
   readonly tls: ClientTlsOptions | undefined;
+  readonly #origin: string;
   readonly #client: Client;
   /**
    * Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. One for each socket:
@@ -174,23 +218,31 @@ class Connection implements Dispatcher.DispatchHandlers {
   #complete = false;
   #status = 0;
   #retryAfter: string | undefined;
+  #redirect: string | undefined;
   #words = noBytes;
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
   readonly #explain: HttpDestinationOptions['explain'];
 
-  constructor(origin: string, tls: ClientTlsOptions | undefined, explain: HttpDestinationOptions['explain']) {
+  constructor(
+    origin: string,
+    tls: ClientTlsOptions | undefined,
+    dial: Dial,
+    explain: HttpDestinationOptions['explain'],
+  ) {
     this.#explain = explain;
     this.tls = tls;
+    this.#origin = origin;
     this.#client = new Client(origin, {
-      connect: (options, callback) => {
-        const named = tls?.servername === undefined ? options : { ...options, servername: tls.servername };
+      connect: (target, callback) => {
         if (!this.#cut.signal.aborted) this.#cut = new AbortController();
-        const connect = buildConnector({ ...tls?.connect, timeout: 0, signal: this.#cut.signal });
-        connect(named, (...result) => {
-          this.#socket = result[1];
-          callback(...result);
-        });
+        dial(target, tls, this.#cut.signal).then(
+          (socket) => {
+            this.#socket = socket;
+            callback(null, socket);
+          },
+          (error: Error) => callback(error, null),
+        );
       },
       keepAliveTimeout: keepAliveMs,
       // The one deadline of an exchange is in its place: undici's timers are half a second coarse, and a peer
@@ -205,6 +257,7 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#waitsFor = 'connection';
     this.#complete = false;
     this.#retryAfter = undefined;
+    this.#redirect = undefined;
     this.#words = noBytes;
     this.#bytesRead = 0;
     return new Promise((resolve) => {
@@ -242,7 +295,10 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#waitsFor = 'body';
     this.#status = status;
     // A header that was sent twice comes as a list.
-    if (this.#refused) this.#retryAfter = [util.parseHeaders(headers)['retry-after']].flat()[0];
+    if (!this.#refused) return true;
+    const parsed = util.parseHeaders(headers);
+    this.#retryAfter = [parsed['retry-after']].flat()[0];
+    if (status < 400) this.#redirect = [parsed.location].flat()[0];
     return true;
   }
 
@@ -278,10 +334,23 @@ class Connection implements Dispatcher.DispatchHandlers {
   #response(): Outcome {
     // `stream` keeps back a character that is cut in two at the end.
     const words = this.#words.length > 0 ? new TextDecoder().decode(this.#words, { stream: true }) : '';
-    return { kind: 'response', status: this.#status, retryAfter: this.#retryAfter, words };
+    const there = this.#redirect === undefined ? undefined : placeOf(this.#redirect, this.#origin);
+    return {
+      kind: 'response',
+      status: this.#status,
+      retryAfter: this.#retryAfter,
+      words: there === undefined ? words : `redirects to ${there}, which is not followed: ${words}`,
+    };
   }
 
   #failure(code: string, words: string): Outcome {
     return { kind: 'network', code, words, maybeDelivered: this.#maybeDelivered };
   }
+}
+
+/** Where a `Location` points to, without what may be secret in it: credentials and query. */
+function placeOf(location: string, origin: string): string | undefined {
+  if (!URL.canParse(location, origin)) return undefined;
+  const { protocol, host, pathname } = new URL(location, origin);
+  return `${protocol}//${host}${pathname}`.slice(0, 300);
 }

@@ -10,7 +10,8 @@ import { retryAfterMs } from './retry-after.ts';
  *   5xx, 429, no answer, timeout     retry (RW1-S-16, RW1-S-19), without an end: only `ttl` ends it
  *   408                              retry            deviates from RW1-S-18
  *   401, 403, 404, 407, 415          hold             deviates from RW1-S-18
- *   3xx, DNS, TLS, no credentials    hold             the specification is silent (RLY-10)
+ *   3xx, DNS, TLS, no credentials,   hold             the specification is silent (RLY-10)
+ *     a tunnel that the proxy refuses
  *   413                              reject, by size  } a request of several rows is sent again in
  *   400, 409, 422, ...               reject (RW1-S-18) } parts first: refusals.ts
  *
@@ -58,6 +59,7 @@ export type HoldCause =
   | 'dns'
   | 'tls'
   | 'credentials'
+  | 'proxy'
   | 'refused';
 
 /**
@@ -175,6 +177,7 @@ type Wait =
 /** Of network errors, only the name is at stake: none of them ever costs a row. */
 function waitForCode(code: string): Wait {
   if (code === 'NO_CREDENTIALS') return { action: 'hold', cause: 'credentials' };
+  if (code === 'PROXY_REFUSED') return { action: 'hold', cause: 'proxy' };
   if (dnsCode.test(code)) return { action: 'hold', cause: 'dns' };
   if (tlsCode.test(code)) return { action: 'hold', cause: 'tls' };
   return { action: 'retry', cause: timeoutCode.test(code) ? 'timeout' : 'network' };

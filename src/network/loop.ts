@@ -16,6 +16,7 @@ import {
 } from './decisions.ts';
 import type { Destination } from './destination.ts';
 import { lettersOf } from './letters.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { Refusals, type Verdict } from './refusals.ts';
 import { FRESH, LIVE, lostFor, REFUSED, RowQueue, reasonOf, SETTLED, UNKNOWN } from './row-queue.ts';
 
@@ -35,6 +36,8 @@ export interface LoopHost {
   readonly settings: LoopSettings;
   readonly destination: Destination;
   readonly stats: EndpointStats;
+  /** What may be sent in a second; undefined for as much as is taken. */
+  readonly limit?: RateLimit | undefined;
   now(): number;
   random(): number;
   /** Where bodies are put together; shared, since that is done in one go. */
@@ -278,6 +281,12 @@ export class Loop {
     let body: Uint8Array | undefined;
     let taken = false;
     while (!this.#over) {
+      // From a look that says no wait to the request nothing is awaited: no other loop takes the same share.
+      const shareMs = host.limit?.waitMs() ?? 0;
+      if (shareMs > 0 && queue.rowsBefore(this.#drop.segment) === 0) {
+        await this.#throttle(shareMs);
+        continue;
+      }
       if (this.#leaveOut(this.#inFlight)) body = undefined;
       const rows = this.#inFlight;
       if (this.queue.liveRows(rows) === 0) break;
@@ -353,6 +362,7 @@ export class Loop {
     const metadata = this.queue.kind[at] === METADATA;
     const known = this.queue.resent[at]!;
     host.leaving(this, from, rows);
+    host.limit?.take(this.queue.liveRows(rows, from), body.length);
     const started = performance.now();
     const outcome = await host.destination.post(body, this.attempts, this.#abort.signal);
     if (outcome.kind === 'aborted') return undefined;
@@ -381,6 +391,15 @@ export class Loop {
     this.#pause = new AbortController();
     if (this.#over || this.queue.rowsBefore(this.#drop.segment) > 0) this.#pause.abort();
     await wait(failure.waitMs, this.#pause.signal);
+    this.#pause = undefined;
+  }
+
+  /** Waits while the endpoint has had its share. Then it has to look again: rows may have expired, others waited too. */
+  async #throttle(waitMs: number): Promise<void> {
+    this.#host.stats.add('throttles', 1);
+    this.#pause = new AbortController();
+    if (this.#over) this.#pause.abort();
+    await wait(waitMs, this.#pause.signal);
     this.#pause = undefined;
   }
 
@@ -444,6 +463,7 @@ export class Loop {
   async #takesKnown(): Promise<boolean> {
     const host = this.#host;
     if (this.#known.length === 0 || this.#over) return false;
+    host.limit?.take(1, this.#known.length);
     const outcome = await host.destination.post(this.#known, this.attempts, this.#abort.signal);
     if (outcome.kind !== 'response') return false;
     host.stats.add('requests', 1);

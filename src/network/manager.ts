@@ -7,6 +7,7 @@ import type { DeadLetters } from './dead-letter.ts';
 import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
 import { SHARDS } from './progress.ts';
+import type { RateLimit } from './rate-limit.ts';
 import { SETTLED } from './row-queue.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
 
@@ -19,6 +20,8 @@ export interface ManagerOptions {
   /** Shared by all loops. */
   readonly emitter: Emitter;
   readonly stats: EndpointStats;
+  /** What all loops may send together in a second. */
+  readonly limit?: RateLimit;
   readonly now: () => number;
   readonly random: () => number;
   /** The table has changed in a way that must be written down now: rows leave, or were settled. */
@@ -43,6 +46,7 @@ export class Manager implements LoopHost {
   readonly settings: LoopSettings;
   readonly destination: Destination;
   readonly stats: EndpointStats;
+  readonly limit: RateLimit | undefined;
   readonly scratch: Scratch = new Scratch();
   readonly loops: Loop[] = [];
   taken = 0;
@@ -57,6 +61,7 @@ export class Manager implements LoopHost {
     this.settings = options.settings;
     this.destination = options.destination;
     this.stats = options.stats;
+    this.limit = options.limit;
     this.#options = options;
     this.#table = options.table;
     // As many loops as the table names: after a restart they form the requests again that were on their way.

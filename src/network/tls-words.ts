@@ -2,6 +2,7 @@
  * What a failed handshake means and what to do about it, in place of OpenSSL's own words, which name a line of its
  * source. For people only: what is done about a failure goes by its code (decisions.ts).
  */
+import type { ClientTlsConfig, Pem } from '../config/client-tls.ts';
 
 /** With whom, and by which settings. */
 export interface TlsPeer {
@@ -10,6 +11,18 @@ export interface TlsPeer {
   readonly caFile?: string | undefined;
   readonly certFile?: string | undefined;
   readonly serverName?: string | undefined;
+}
+
+/** The peer at a URL that `tls_config` is for. */
+export function peerOf(href: string, tls: ClientTlsConfig | undefined): TlsPeer {
+  const fileOf = (pem: Pem<unknown> | undefined) =>
+    pem !== undefined && 'file' in pem ? pem.file : undefined;
+  return {
+    origin: new URL(href).origin,
+    caFile: fileOf(tls?.ca),
+    certFile: fileOf(tls?.cert),
+    serverName: tls?.serverName,
+  };
 }
 
 type Explain = (peer: TlsPeer, said: string) => string;

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import { isIPv6 } from 'node:net';
+import { TokenBucket } from '../runtime/token-bucket.ts';
 import { InFlightBytes } from './body.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface SenderLimits {
   readonly samplesPerSecond: number | undefined;

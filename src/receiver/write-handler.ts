@@ -5,6 +5,7 @@ import type { IngestReport } from '../protocol/ingest-v1.ts';
 import { decodedLength } from '../protocol/kernel.ts';
 import { type IngestLimits, LimitError, type RequestLimitKey } from '../protocol/limits.ts';
 import { SpillwayError } from '../runtime/errors.ts';
+import { TokenBucket } from '../runtime/token-bucket.ts';
 import { type Logger, type LogLevel, Repetition } from '../telemetry/log.ts';
 import { type DoorReason, doorReasons } from '../telemetry/reasons.ts';
 import {
@@ -17,7 +18,6 @@ import {
 } from './body.ts';
 import { negotiate } from './negotiation.ts';
 import { type Sender, type SenderLimits, Senders } from './senders.ts';
-import { TokenBucket } from './token-bucket.ts';
 
 export interface WriteHandlerOptions {
   readonly maxRequestBytes: number;

@@ -23,6 +23,7 @@ const scalars = [
   'holdingLoops',
   'resentRows',
   'splits',
+  'throttles',
   'returnedRows',
 ] as const;
 

@@ -334,6 +334,9 @@ export class Metrics {
       'Requests that were refused for some of their rows, and sent again in parts.',
       (e) => e.stats.get('splits'),
     );
+    each('counter', 'throttles_total', 'Times that a request waited for `rate_limit`.', (e) =>
+      e.stats.get('throttles'),
+    );
     each('counter', 'resent_rows_total', 'Rows sent again that may have been delivered before.', (e) =>
       e.stats.get('resentRows'),
     );

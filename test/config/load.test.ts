@@ -64,6 +64,7 @@ remote_write:
     replies: {profile: strict, retry_on_http_408: true}
     metadata_config: {send: false, send_interval: 5m, max_samples_per_send: 7}
     start_at: now
+    rate_limit: {samples: 1000, bytes: 1MiB}
     max_backlog_bytes: 2MiB
     max_backlog_age: 1h
     when_full: reject
@@ -152,13 +153,16 @@ remote_write:
               replacement: '$1',
             },
           ],
+          proxy: undefined,
+          httpHeaders: [],
+          roundRobinDns: false,
           remoteTimeoutMs: 1000,
           wireCompression: 'small',
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
-          tlsConfig: {
-            caFile: '/etc/spillway/ca.crt',
-            certFile: '/a.crt',
-            keyFile: '/a.key',
+          tls: {
+            ca: { file: '/etc/spillway/ca.crt' },
+            cert: { file: '/a.crt' },
+            key: { file: '/a.key' },
             serverName: 'm',
             insecureSkipVerify: true,
             minVersion: 'TLS12',
@@ -174,6 +178,7 @@ remote_write:
             maxBackoffMs: 1000,
             retryOnHttp429: false,
           },
+          rateLimit: { samples: 1000, bytes: 1_048_576 },
           metadataConfig: { send: false, sendIntervalMs: 300_000, maxSamplesPerSend: 7 },
           replies: { retryOn408: true, holdOn4xx: false, splitRefused: false },
           ttlMs: 7_200_000,
@@ -189,11 +194,15 @@ remote_write:
           url: { kind: 'sqlite', file: '/etc/spillway/data/recent.db', text: 'sqlite:recent.db' },
           auth: undefined,
           writeRelabelConfigs: [],
+          proxy: undefined,
+          httpHeaders: [],
+          roundRobinDns: false,
           remoteTimeoutMs: 30_000,
           wireCompression: 'fast',
           headers: {},
-          tlsConfig: undefined,
+          tls: undefined,
           queueConfig: defaults.queueConfig,
+          rateLimit: { samples: undefined, bytes: undefined },
           metadataConfig,
           replies: { retryOn408: true, holdOn4xx: true, splitRefused: true },
           ttlMs: 0,
@@ -298,6 +307,7 @@ describe('auth', () => {
   async function revealed(lines: string): Promise<unknown> {
     const { auth } = parseEndpoint(lines);
     if (auth === undefined) return undefined;
+    assert.ok(auth.kind === 'basic' || auth.kind === 'token');
     return auth.kind === 'basic'
       ? [auth.kind, await auth.username.reveal(), await auth.password.reveal()]
       : [auth.kind, auth.type, await auth.credentials.reveal()];

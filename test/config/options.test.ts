@@ -8,7 +8,7 @@ import { webOptions } from '../../src/config/web-options.ts';
 function* scalars(section: Section, path = ''): Generator<[path: string, row: ScalarRow]> {
   for (const [key, row] of Object.entries(section)) {
     if ('options' in row) yield* scalars(row.options, `${path}${key}.`);
-    else if (row.type !== 'map' && row.type !== 'texts') yield [path + key, row];
+    else if ('default' in row) yield [path + key, row];
   }
 }
 

@@ -68,6 +68,11 @@ function outcome(result: Outcome): number | string {
 test('the endpoint is verified: its root, its name, its version', async (t) => {
   const server = await receive(t);
   const elsewhere = await receive(t, 'elsewhere');
+  const oldest = await receive(t, 'server', {
+    minVersion: 'TLSv1',
+    maxVersion: 'TLSv1.1',
+    ciphers: 'DEFAULT:@SECLEVEL=0',
+  });
   const newest = await receive(t, 'server', { minVersion: 'TLSv1.3' });
   for (const [at, tls, expected] of [
     [server, { min_version: 'TLS12' }, 'SELF_SIGNED_CERT_IN_CHAIN'],
@@ -81,6 +86,8 @@ test('the endpoint is verified: its root, its name, its version', async (t) => {
     [elsewhere, { ca_file }, 'ERR_TLS_CERT_ALTNAME_INVALID'],
     [elsewhere, { ca_file, server_name: 'elsewhere.example' }, 204],
     [newest, { ca_file }, 204],
+    [oldest, { ca_file }, 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'],
+    [oldest, { ca_file, min_version: 'TLS11' }, 204],
     [newest, { ca_file, max_version: 'TLS12' }, 'ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION'],
   ] as const) {
     const result = await destination(t, at, tls).post(body, 0, never);
@@ -188,7 +195,7 @@ test('a file of `tls_config` that cannot be used is named', async (t) => {
     ],
     [
       { ca_file, cert_file, key_file: tlsFile('server.key') },
-      /`tls_config.key_file` \(\S+server\.key\) is not the key of `cert_file` \(\S+client\.crt\)/,
+      /`tls_config.key_file` \(\S+server\.key\) is not the key of `tls_config.cert_file` \(\S+client\.crt\)/,
     ],
   ] as const) {
     const result = await destination(t, server, tls).post(body, 0, never);
@@ -196,4 +203,30 @@ test('a file of `tls_config` that cannot be used is named', async (t) => {
     assert.match(result.words, says);
   }
   assert.deepEqual(server.clients, []);
+});
+
+test('certificates and keys as text', async (t) => {
+  const server = await receive(t);
+  const [ca, cert, key] = ['ca.crt', 'client.crt', 'client.key'].map((name) =>
+    readFileSync(tlsFile(name), 'utf8'),
+  );
+  const writer = destination(t, server, { ca, cert, key });
+  assert.equal(outcome(await writer.post(body, 0, never)), 204);
+  assert.equal(outcome(await writer.post(body, 0, never)), 204);
+  assert.deepEqual(
+    server.clients.map(([client]) => client),
+    ['Spillway test client', 'Spillway test client'],
+  );
+  const broken = await destination(t, server, { ca, cert, key: 's3cret' }).post(body, 0, never);
+  assert.equal(outcome(broken), 'NO_CREDENTIALS');
+  assert.doesNotMatch(JSON.stringify(broken), /s3cret/);
+});
+
+test('a server that insists on a certificate gets ours', async (t) => {
+  const server = await receive(t, 'server', { rejectUnauthorized: true });
+  // How it says no is its own business; with TLS 1.3 it comes after the handshake.
+  assert.equal((await destination(t, server, { ca_file }).post(body, 0, never)).kind, 'network');
+  const [cert_file, key_file] = [tlsFile('client.crt'), tlsFile('client.key')];
+  const writer = destination(t, server, { ca_file, cert_file, key_file });
+  assert.equal(outcome(await writer.post(body, 0, never)), 204);
 });

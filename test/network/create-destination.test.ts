@@ -34,6 +34,7 @@ for (const { what, entry, authorization } of [
     authorization: `Basic ${Buffer.from('me:pass:wörd').toString('base64')}`,
   },
   { what: 'a token', entry: 'authorization: {credentials: abc}', authorization: 'Bearer abc' },
+  { what: 'a token by its old name', entry: 'bearer_token: abc', authorization: 'Bearer abc' },
   {
     what: 'a token of another type',
     entry: 'authorization: {type: Custom, credentials: abc}',
@@ -81,4 +82,29 @@ test('the built-in store of recent samples', async (t) => {
   assert.ok(destination instanceof RecentDestination);
   const outcome = await destination.post(body, 0, never);
   assert.ok(outcome.kind === 'response' && outcome.status === 204);
+});
+
+test('headers with several values, secret ones and ones in files', async (t) => {
+  const sink = await Sink.start(t);
+  const dir = await tempDir(t, 'create');
+  fs.writeFileSync(path.join(dir, 'key'), 'from file\n');
+  const destination = await created(
+    t,
+    dir,
+    `url: ${sink.url}\nhttp_headers:\n  X-Many: {values: [one, two], secrets: [three], files: [key]}\n  X-Key: {files: [key]}`,
+  );
+  await destination.post(body, 0, never);
+  fs.writeFileSync(path.join(dir, 'key'), 'changed, and longer\n');
+  await destination.post(body, 0, never);
+  assert.deepEqual(
+    sink.requests.map(({ headers }) => [headers['x-many'], headers['x-key']]),
+    [
+      ['one, two, three, from file', 'from file'],
+      ['one, two, three, changed, and longer', 'changed, and longer'],
+    ],
+  );
+  fs.writeFileSync(path.join(dir, 'key'), 's3cret\nsecond line\n');
+  const broken = await destination.post(body, 0, never);
+  assert.ok(broken.kind === 'network' && broken.code === 'NO_CREDENTIALS');
+  assert.doesNotMatch(broken.words, /s3cret/);
 });

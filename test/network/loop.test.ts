@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { DeadLetters } from '../../src/network/dead-letter.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from '../../src/network/loop.ts';
+import { RateLimit } from '../../src/network/rate-limit.ts';
 import { SETTLED } from '../../src/network/row-queue.ts';
 import { EmitterV1 } from '../../src/protocol/emit-v1.ts';
 import { decodeWriteRequestV1 } from '../../src/protocol/schema.ts';
@@ -27,6 +28,7 @@ class Host implements LoopHost {
   readonly scratch = new Scratch();
   clock = 1_000_000;
   taken = 0;
+  limit: RateLimit | undefined;
 
   constructor(t: TestContext, settings: Partial<LoopSettings> = {}) {
     this.settings = {
@@ -911,6 +913,39 @@ test('a stop before the deadline ends the wait for it', async (t) => {
   const host = new Host(t, { batchSendDeadlineMs: 1 });
   host.push(new TestSegment(1), ...rows(0, 1));
   host.loop.wake();
+  await host.loop.stop();
+  assert.equal(host.destination.posts.length, 0);
+});
+
+test('a request waits for the share of the endpoint, and takes what it sends from it', async (t) => {
+  const host = new Host(t);
+  let clock = 0;
+  const limit = new RateLimit({ samples: 4000, bytes: undefined }, () => clock);
+  host.limit = limit;
+  limit.take(4010, 0);
+  const segment = new TestSegment(1);
+  host.push(segment, ...rows(0, 8));
+  host.loop.wake();
+  while (host.stats.get('throttles') < 2) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(host.destination.posts.length, 0);
+  assert.deepEqual(host.events, [], 'what has not left is not noted as such');
+  clock = 3; // two tokens: the request may leave, and owes two
+  (await host.destination.nth(0)).answer(ok);
+  while (host.stats.get('throttles') < 4) await new Promise((resolve) => setImmediate(resolve));
+  assert.equal(host.destination.posts.length, 1);
+  clock = 1000;
+  (await host.destination.nth(1)).answer(ok);
+  await quiet();
+  assert.equal(host.stats.delivered(SAMPLE), 8);
+});
+
+test('a wait for a share ends when the loop is stopped', async (t) => {
+  const host = new Host(t);
+  host.limit = new RateLimit({ samples: 1, bytes: undefined }, () => 0);
+  host.limit.take(1e6, 0);
+  host.push(new TestSegment(1), ...rows(0, 4));
+  host.loop.wake();
+  while (host.stats.get('throttles') < 1) await new Promise((resolve) => setImmediate(resolve));
   await host.loop.stop();
   assert.equal(host.destination.posts.length, 0);
 });

@@ -52,6 +52,11 @@ export interface Remote {
     readonly max_backoff?: string;
   };
   readonly basic_auth?: { readonly username: string; readonly password: string };
+  readonly oauth2?: {
+    readonly client_id: string;
+    readonly client_secret: string;
+    readonly token_url: string;
+  };
   readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
   readonly write_relabel_configs?: readonly object[];
   readonly metadata_config?: { readonly send?: boolean; readonly send_interval?: string };

@@ -20,6 +20,7 @@ const scalars: Readonly<Record<EndpointScalar, true>> = {
   holdingLoops: true,
   resentRows: true,
   splits: true,
+  throttles: true,
   returnedRows: true,
 };
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { TokenBucket } from '../../src/receiver/token-bucket.ts';
+import { TokenBucket } from '../../src/runtime/token-bucket.ts';
 import { Random } from '../support/random.ts';
 
 describe('TokenBucket', () => {
