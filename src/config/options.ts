@@ -490,6 +490,15 @@ export const options = {
             why: 'The default of Prometheus.',
             about: 'The longest wait between two attempts.',
           },
+          probe_interval: {
+            type: 'duration',
+            default: '1s',
+            min: '0s',
+            max: '1d',
+            why: 'Delivery goes on within a second of the return of an endpoint, at the price of a request a second.',
+            about:
+              'While requests fail for want of an answer, or with a 5xx, one loop of the endpoint tries at least so often, and the others follow it at once when it gets through. A wait that the endpoint asks for (`Retry-After`) is kept. 0s: all of them wait as `max_backoff` says.',
+          },
           sample_age_limit: {
             type: 'duration',
             default: null,

@@ -122,6 +122,7 @@ class EndpointWorker {
         ttlMs,
         minBackoffMs: queue.minBackoffMs,
         maxBackoffMs: queue.maxBackoffMs,
+        probeMs: queue.probeIntervalMs,
         retryOn429: queue.retryOnHttp429,
         ...endpoint.replies,
       },

@@ -76,6 +76,8 @@ export type Decision =
   | {
       readonly action: 'retry';
       readonly waitMs: number;
+      /** The endpoint has asked for this wait. */
+      readonly asked: boolean;
       readonly cause: RetryCause;
       readonly maybeDelivered: boolean;
     }
@@ -83,6 +85,7 @@ export type Decision =
   | {
       readonly action: 'hold';
       readonly waitMs: number;
+      readonly asked: boolean;
       readonly cause: HoldCause;
       readonly maybeDelivered: boolean;
     }
@@ -147,7 +150,7 @@ export function decide(
 ): Decision {
   if (answer.kind === 'network') {
     const waitMs = backoffMs(sent.attempt, settings, random);
-    return { ...waitForCode(answer.code), waitMs, maybeDelivered: answer.maybeDelivered };
+    return { ...waitForCode(answer.code), waitMs, asked: false, maybeDelivered: answer.maybeDelivered };
   }
   const { status, words } = answer;
   if (status >= 200 && status < 300) return settle;
@@ -167,7 +170,7 @@ export function decide(
       ? backoffMs(sent.attempt, settings, random)
       : Math.max(askedMs, settings.minBackoffMs);
   // A receiver in trouble may have kept some of the rows; behind a shut door nobody has seen them.
-  return { ...wait, waitMs, maybeDelivered: wait.action === 'retry' };
+  return { ...wait, waitMs, asked: askedMs !== undefined, maybeDelivered: wait.action === 'retry' };
 }
 
 type Wait =

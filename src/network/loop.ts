@@ -27,6 +27,8 @@ export interface LoopSettings extends DecisionSettings {
   readonly maxMetadataPerSend: number;
   /** How long a row may wait for a fuller request, ms. */
   readonly batchSendDeadlineMs: number;
+  /** While nothing gets through, one loop tries at least so often, ms; 0 is as the backoff says. */
+  readonly probeMs: number;
   /** Rows older than this are not sent, ms; 0 is no limit. */
   readonly ttlMs: number;
 }
@@ -58,6 +60,8 @@ export interface LoopHost {
   failed(loop: Loop, failure: LoopFailure): void;
   /** A request succeeded after failures. */
   recovered(loop: Loop): void;
+  /** Whether this loop is the one that finds out for all others whether the endpoint answers again. */
+  probes(loop: Loop): boolean;
 }
 
 /** Why a request was not taken, with the receiver's own words, or the network's. */
@@ -67,6 +71,8 @@ export type LoopFailure =
       readonly cause: RetryCause | HoldCause;
       readonly words: string;
       readonly waitMs: number;
+      /** The endpoint has asked for this wait. */
+      readonly asked: boolean;
     }
   | {
       readonly action: 'reject';
@@ -126,6 +132,8 @@ export class Loop {
   readonly #silent: Set<number> = new Set();
   /** Ends the wait for the next attempt. */
   #pause: AbortController | undefined;
+  /** The endpoint has asked for that wait. */
+  #asked = false;
   /** Attempts that failed for the request under way. */
   attempts = 0;
   holding = false;
@@ -177,6 +185,11 @@ export class Loop {
   flush(): void {
     this.#flushing = true;
     this.wake();
+  }
+
+  /** Ends a wait that nobody asked for: another loop got through. */
+  retry(): void {
+    if (!this.#asked) this.#pause?.abort();
   }
 
   /**
@@ -323,10 +336,10 @@ export class Loop {
         body = undefined;
         if (await this.#takesOthers(decision.fault)) continue;
         const waitMs = backoffMs(this.attempts, host.settings, host.random());
-        failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs };
+        failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs, asked: false };
       } else {
         if (decision.maybeDelivered && resent !== UNKNOWN) this.queue.note(UNKNOWN, 0, rows);
-        failure = { ...decision, words: answer.words };
+        failure = { ...decision, waitMs: this.#waitMs(decision), words: answer.words };
       }
       await this.#wait(failure, rows);
     }
@@ -380,6 +393,13 @@ export class Loop {
     return { decision, cause, words: outcome.words };
   }
 
+  /** The wait before the next attempt: that of the backoff, shorter for the loop that probes. */
+  #waitMs({ action, cause, asked, waitMs }: Exclude<Decision, { action: 'settle' | 'reject' }>): number {
+    const { probeMs } = this.#host.settings;
+    if (probeMs === 0 || asked || action === 'hold' || cause === '429' || waitMs <= probeMs) return waitMs;
+    return this.#host.probes(this) ? probeMs * (0.9 + 0.1 * this.#host.random()) : waitMs;
+  }
+
   async #wait(failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): Promise<void> {
     const host = this.#host;
     this.attempts++;
@@ -388,6 +408,7 @@ export class Loop {
     const kinds = this.queue.liveByKind(0, rows);
     for (let kind = 0; kind < KINDS; kind++) host.stats.addRetried(kind, kinds[kind]!);
     host.failed(this, failure);
+    this.#asked = failure.asked;
     this.#pause = new AbortController();
     if (this.#over || this.queue.rowsBefore(this.#drop.segment) > 0) this.#pause.abort();
     await wait(failure.waitMs, this.#pause.signal);
@@ -397,6 +418,7 @@ export class Loop {
   /** Waits while the endpoint has had its share. Then it has to look again: rows may have expired, others waited too. */
   async #throttle(waitMs: number): Promise<void> {
     this.#host.stats.add('throttles', 1);
+    this.#asked = true;
     this.#pause = new AbortController();
     if (this.#over) this.#pause.abort();
     await wait(waitMs, this.#pause.signal);

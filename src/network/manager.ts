@@ -214,7 +214,13 @@ export class Manager implements LoopHost {
   }
 
   recovered(loop: Loop): void {
+    for (const other of this.loops) if (other !== loop) other.retry();
     this.#options.onRecovery(loop);
+  }
+
+  /** The first of those that have something to send and do not get through. */
+  probes(loop: Loop): boolean {
+    return this.loops.find((other) => other === loop || other.failing) === loop;
   }
 
   #grow(loops: number): void {

@@ -59,6 +59,7 @@ remote_write:
       batch_send_deadline: 1s
       min_backoff: 1s
       max_backoff: 1s
+      probe_interval: 3s
       sample_age_limit: 2h
       retry_on_http_429: false
     replies: {profile: strict, retry_on_http_408: true}
@@ -176,6 +177,7 @@ remote_write:
             batchSendDeadlineMs: 1000,
             minBackoffMs: 1000,
             maxBackoffMs: 1000,
+            probeIntervalMs: 3000,
             retryOnHttp429: false,
           },
           rateLimit: { samples: 1000, bytes: 1_048_576 },

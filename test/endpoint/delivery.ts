@@ -60,6 +60,7 @@ export const quick: LoopSettings = {
   ttlMs: 0,
   minBackoffMs: 1,
   maxBackoffMs: 1,
+  probeMs: 0,
   retryOn429: true,
   retryOn408: true,
   holdOn4xx: true,

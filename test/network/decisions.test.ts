@@ -137,7 +137,13 @@ test('Retry-After replaces the wait of a retry and of a hold, within bounds (RW2
 test('Retry-After is never shorter than the minimum of the backoff', () => {
   const slow = { ...settings, minBackoffMs: 3000 };
   const decision = decide(response(503, '', '1'), fresh, slow, random, now);
-  assert.deepEqual(decision, { action: 'retry', waitMs: 3000, cause: '5xx', maybeDelivered: true });
+  assert.deepEqual(decision, {
+    action: 'retry',
+    waitMs: 3000,
+    asked: true,
+    cause: '5xx',
+    maybeDelivered: true,
+  });
 });
 
 const duplicates: [status: number, words: string][] = [

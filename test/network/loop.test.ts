@@ -29,6 +29,7 @@ class Host implements LoopHost {
   clock = 1_000_000;
   taken = 0;
   limit: RateLimit | undefined;
+  probing = false;
 
   constructor(t: TestContext, settings: Partial<LoopSettings> = {}) {
     this.settings = {
@@ -39,6 +40,7 @@ class Host implements LoopHost {
       ttlMs: 0,
       minBackoffMs: 1,
       maxBackoffMs: 1,
+      probeMs: 0,
       retryOn429: true,
       retryOn408: true,
       holdOn4xx: true,
@@ -96,6 +98,10 @@ class Host implements LoopHost {
 
   recovered(): void {
     this.events.push('recovered');
+  }
+
+  probes(): boolean {
+    return this.probing;
   }
 }
 
@@ -306,6 +312,28 @@ for (const { what, outcome, counter, action, cause } of [
     assert.equal(host.stats.get('resentRows'), action === 'retry' ? 12 : 0);
   });
 }
+
+test('the loop that probes waits no longer than that takes, unless it is asked to or the door is shut', async (t) => {
+  for (const [outcome, probing, waitMs] of [
+    [response(500), true, 950],
+    [network(), true, 950],
+    [response(500), false, never],
+    [response(429), true, never],
+    [response(401), true, never],
+    [response(500, '', '30'), true, never],
+  ] as const) {
+    const host = new Host(t, { minBackoffMs: never, maxBackoffMs: never, probeMs: 1000 });
+    host.probing = probing;
+    host.push(new TestSegment(1, 1), ...rows(0, 4));
+    host.loop.wake();
+    (await host.destination.nth(0)).answer(outcome);
+    await host.destination.until('the failure', () => host.failures.length === 1);
+    const [failed] = host.failures;
+    assert.ok(failed?.action !== 'reject');
+    assert.equal(Math.round(failed!.waitMs), waitMs);
+    await host.loop.stop();
+  }
+});
 
 test('rows that pass their ttl before an attempt are cut from it, and counted', async (t) => {
   const host = new Host(t, { ttlMs: 1000 });

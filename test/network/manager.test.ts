@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import type { LoopSettings } from '../../src/network/loop.ts';
 import { Manager } from '../../src/network/manager.ts';
 import { decodeProgress, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
 import { FRONT, loopOf, ShardTable, WAITING } from '../../src/network/shard-table.ts';
@@ -28,7 +29,14 @@ class Rig {
   notes = 0;
   #pumping = false;
 
-  constructor(t: TestContext, script: PostScript, perShard: number, loops: number, block?: Uint8Array) {
+  constructor(
+    t: TestContext,
+    script: PostScript,
+    perShard: number,
+    loops: number,
+    block?: Uint8Array,
+    settings: Partial<LoopSettings> = {},
+  ) {
     this.perShard = perShard;
     this.destination = new ScriptedDestination(script);
     this.table = new ShardTable(this.block, block && decodeProgress(block), { segment: 1, row: 0 }, loops);
@@ -41,10 +49,12 @@ class Rig {
         ttlMs: 0,
         minBackoffMs: 1,
         maxBackoffMs: 1,
+        probeMs: 0,
         retryOn429: true,
         retryOn408: true,
         holdOn4xx: true,
         splitRefused: true,
+        ...settings,
       },
       minShards: 1,
       maxShards: 50,
@@ -139,6 +149,23 @@ test('resized at any time, with answers in any order: no series is in two loops,
     assert.equal(rig.segment.held, 0);
     await rig.manager.stop();
   }
+});
+
+test('one loop finds out that the endpoint answers again, and the others follow at once', async (t) => {
+  const never = 3_600_000;
+  const settings = { minBackoffMs: never, maxBackoffMs: never, probeMs: 1 };
+  let down = true;
+  const rig: Rig = new Rig(t, () => (down ? response(503) : ok), 1, 4, undefined, settings);
+  rig.pump();
+  await rig.destination.until('all to fail', () => rig.manager.loops.every((loop) => loop.failing));
+  const tried = rig.destination.posts.length;
+  await rig.destination.nth(tried + 3);
+  assert.ok(
+    rig.manager.loops.slice(1).every((loop) => loop.attempts === 1),
+    'the others wait',
+  );
+  down = false;
+  await rig.destination.until('all rows', () => rig.settled === SHARDS);
 });
 
 test('a shard moves when what it has in its old loop is settled; the others flow on', async (t) => {
