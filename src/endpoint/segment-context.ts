@@ -1,7 +1,7 @@
 import { identify, openSegment, type SegmentIdentity } from '../filequeue/identify.ts';
 import type { SegmentEnd } from '../filequeue/segment-file.ts';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
-import type { Codec } from '../serialization/frame.ts';
+import type { Codec } from '../serialization/codec.ts';
 import type { LabelColumns } from '../serialization/label-columns.ts';
 import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';

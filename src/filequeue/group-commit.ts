@@ -1,7 +1,8 @@
 import type { SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { SpillwayError } from '../runtime/errors.ts';
+import type { Codec } from '../serialization/codec.ts';
 import { Dictionary, type SeriesGate } from '../serialization/dictionary.ts';
-import { type Codec, FrameEncoder, type Written } from '../serialization/frame.ts';
+import { FrameEncoder, type Written } from '../serialization/frame.ts';
 import { RowBatch } from '../serialization/rows.ts';
 import type { SegmentLog, Watermark } from './segment-log.ts';
 

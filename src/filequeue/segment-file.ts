@@ -1,7 +1,8 @@
 import * as path from 'node:path';
 import { Decoder, encode } from '@msgpack/msgpack';
 import { SpillwayError } from '../runtime/errors.ts';
-import { type Codec, count, FrameError, section } from '../serialization/frame.ts';
+import { type Codec, codecs } from '../serialization/codec.ts';
+import { count, FrameError, section } from '../serialization/frame.ts';
 import { END, encodeRecord, type FileMark, HEADER } from '../serialization/record.ts';
 
 /**
@@ -103,7 +104,7 @@ export function decodeHeader(payload: Uint8Array): SegmentHeader {
       `the file is ${String(format)} version ${String(version)}, not ${FORMAT} ${FORMAT_VERSION}`,
     );
   }
-  if (codec !== 'none' && codec !== 'snappy') {
+  if (!isCodec(codec)) {
     throw new UnknownFormatError(
       `the frames are packed with ${String(codec)}, which this version does not know`,
     );
@@ -140,4 +141,8 @@ export function decodeEnd(payload: Uint8Array): SegmentSummary {
     firstMs: count(value, 'first'),
     lastMs: count(value, 'last'),
   };
+}
+
+function isCodec(value: unknown): value is Codec {
+  return (codecs as readonly unknown[]).includes(value);
 }

@@ -1,5 +1,5 @@
 import type { FileSystem, WritableFile } from '../runtime/fs.ts';
-import type { Codec } from '../serialization/frame.ts';
+import type { Codec } from '../serialization/codec.ts';
 import { FRAME, RECORD_HEAD, sealRecord } from '../serialization/record.ts';
 import { KINDS } from '../serialization/rows.ts';
 import { encodeEnd, encodeHeader, type SegmentEnd, type SegmentInfo, segmentPath } from './segment-file.ts';

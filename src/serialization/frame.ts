@@ -2,6 +2,7 @@ import { Decoder, Encoder } from '@msgpack/msgpack';
 import { Scratch } from '../protocol/snappy.ts';
 import { PlainBlocks, type SnappyBlocks } from '../protocol/snappy-blocks.ts';
 import { SpillwayError } from '../runtime/errors.ts';
+import { type Codec, codecs, pack, unpack } from './codec.ts';
 import { Column, DeltaColumn, readDeltas, readDeltas64, readVarints } from './columns.ts';
 import type { Dictionary } from './dictionary.ts';
 import { MAX_PAYLOAD, RECORD_HEAD } from './record.ts';
@@ -21,8 +22,6 @@ import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type RowBatch, SAMPLE } from './r
  * `strings`, `pairs` and `series` are the additions to the dictionary of the segment, each with the id of its
  * first, so that a reader can go on behind a damaged frame. Every column is a `bin` (columns.ts).
  */
-export type Codec = 'none' | 'snappy';
-
 /** A frame whose CRC is right, but whose content is not what docs/format.md says. */
 export class FrameError extends SpillwayError {
   readonly code = 'FRAME_INVALID';
@@ -77,7 +76,7 @@ export class FrameEncoder {
       rows: batch.rows,
       at: committedMs,
       raw: body.length,
-      body: codec === 'snappy' ? this.#blocks.compress(body) : body,
+      body: pack(codec, body, this.#blocks),
     });
     if (body.length > MAX_PAYLOAD || payload.length > MAX_PAYLOAD)
       throw new RangeError('a frame is larger than a segment can hold');
@@ -237,16 +236,30 @@ export class BodyOpener {
    * tried. Throws `FrameError` or `SnappyError` when the body is not what the frame says.
    */
   open(head: FrameHead, codec: Codec | undefined): FrameBody {
-    if (codec === undefined) {
-      try {
-        return this.open(head, 'snappy');
-      } catch {
-        return this.open(head, 'none');
-      }
-    }
-    const bytes = codec === 'snappy' ? this.#blocks.uncompress(head.body, head.raw) : head.body;
+    if (codec === undefined) return this.#tryAll(head);
+    const bytes = this.#unpack(head, codec);
     if (bytes.length !== head.raw) throw new FrameError('the body is not as long as the frame says');
     return section(decodeMsgpack(bytes), 'the body');
+  }
+
+  #tryAll(head: FrameHead): FrameBody {
+    for (const codec of codecs) {
+      try {
+        return this.open(head, codec);
+      } catch {
+        // It is another one, or the frame is damaged.
+      }
+    }
+    throw new FrameError('the body is packed with none of the codecs that are known here');
+  }
+
+  #unpack({ body, raw }: FrameHead, codec: Codec): Uint8Array {
+    try {
+      return unpack(codec, body, raw, this.#blocks);
+    } catch (cause) {
+      if (cause instanceof SpillwayError) throw cause;
+      throw new FrameError('the body cannot be unpacked', { codec }, cause);
+    }
   }
 }
 

@@ -6,8 +6,11 @@ import { Load } from '../support/load.ts';
 import { Sink } from '../support/sink.ts';
 import { assertNoLoss } from '../support/verdict.ts';
 
-for (const kernel of ['wasm', 'typescript'] as const) {
-  test(`the ${kernel} kernel delivers all of it, in bodies of either compression`, async (t) => {
+for (const [kernel, codec] of [
+  ['wasm', 'brotli'],
+  ['typescript', 'snappy'],
+] as const) {
+  test(`the ${kernel} kernel delivers all of it from frames in ${codec}, in bodies of either compression`, async (t) => {
     /** Bytes of bodies, and of the same messages in plain snappy. */
     const bytes = { fast: [0, 0], small: [0, 0] };
     const sinkOf = (compression: 'fast' | 'small') =>
@@ -21,6 +24,7 @@ for (const kernel of ['wasm', 'typescript'] as const) {
     const small = await sinkOf('small');
     const agent = await Agent.start(t, {
       kernel,
+      wal: { codec },
       remote_write: [
         remote(fast.url, { name: 'fast' }),
         remote(small.url, { name: 'small', wire_compression: 'small' }),

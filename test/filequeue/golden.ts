@@ -1,8 +1,8 @@
 import { join } from 'node:path';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
 import { staleMarkerBits } from '../../src/protocol/schema.ts';
+import type { Codec } from '../../src/serialization/codec.ts';
 import type { Dictionary } from '../../src/serialization/dictionary.ts';
-import type { Codec } from '../../src/serialization/frame.ts';
 import type { RowBatch } from '../../src/serialization/rows.ts';
 import { labels, type Message, request, series } from '../support/messages.ts';
 import { projectDir } from '../support/paths.ts';

@@ -8,7 +8,7 @@ import { SegmentStore, WalReader } from '../../src/endpoint/wal-reader.ts';
 import { segmentPath } from '../../src/filequeue/segment-file.ts';
 import { encodeWriteRequestV1 } from '../../src/protocol/schema.ts';
 import { nodeFileSystem } from '../../src/runtime/fs.ts';
-import type { Codec } from '../../src/serialization/frame.ts';
+import type { Codec } from '../../src/serialization/codec.ts';
 import { fillWithRaw, openQueue } from '../filequeue/queue.ts';
 import { readSegment, textsOf } from '../filequeue/read-back.ts';
 import { chain, recordsOf } from '../filequeue/records.ts';

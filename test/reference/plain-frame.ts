@@ -1,6 +1,7 @@
-import { crc32 } from 'node:zlib';
+import { brotliDecompressSync, crc32 } from 'node:zlib';
 import { decode } from '@msgpack/msgpack';
 import { uncompress } from 'snappyjs';
+import type { Codec } from '../../src/serialization/codec.ts';
 
 /**
  * Reads records of frames with @msgpack/msgpack and snappyjs alone: what a reader in any language has to do,
@@ -33,9 +34,9 @@ export class PlainReader {
   readonly #pairs = new Map<number, readonly [string, string]>();
   readonly #series = new Map<number, readonly (readonly [string, string] | undefined)[]>();
   readonly hashes = new Map<number, Uint8Array>();
-  readonly #codec: 'none' | 'snappy';
+  readonly #codec: Codec;
 
-  constructor(codec: 'none' | 'snappy') {
+  constructor(codec: Codec) {
     this.#codec = codec;
   }
 
@@ -50,7 +51,12 @@ export class PlainReader {
     if (crc !== head.getUint32(12, true)) throw new Error('damaged');
     const frame = decode(payload) as Section;
     const packed = frame.body as Uint8Array;
-    const raw = this.#codec === 'snappy' ? uncompress(packed) : packed;
+    const raw =
+      this.#codec === 'snappy'
+        ? uncompress(packed)
+        : this.#codec === 'brotli'
+          ? brotliDecompressSync(packed)
+          : packed;
     if (raw.length !== frame.raw) throw new Error('wrong length');
     const body = decode(raw) as Section;
     this.#add(body);

@@ -4,10 +4,10 @@ import { createEmitter } from '../../src/protocol/emit-wasm.ts';
 import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
 import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
+import type { Codec } from '../../src/serialization/codec.ts';
 import type { Dictionary, SeriesGate } from '../../src/serialization/dictionary.ts';
 import {
   BodyOpener,
-  type Codec,
   decodeFrameHead,
   FrameEncoder,
   FrameRows,

@@ -9,10 +9,10 @@ import {
   type WriteRequestV1,
 } from '../../src/protocol/schema.ts';
 import { SpillwayError } from '../../src/runtime/errors.ts';
+import { type Codec, codecs } from '../../src/serialization/codec.ts';
 import { Dictionary } from '../../src/serialization/dictionary.ts';
 import {
   BodyOpener,
-  type Codec,
   decodeFrameHead,
   FrameEncoder,
   FrameError,
@@ -26,8 +26,6 @@ import { validRequest } from '../reference/requests.ts';
 import { type Ring, Road } from '../reference/road.ts';
 import { canonical, verdictsOn } from '../reference/verdicts.ts';
 import { labels } from '../support/messages.ts';
-
-const codecs: readonly Codec[] = ['none', 'snappy'];
 
 /** The rows of requests in their order, as a plain reader of their frames must find them. */
 function expectedRows(requests: readonly WriteRequestV1[]): object[] {

@@ -23,7 +23,7 @@ export interface AgentConfig {
     readonly segment_age?: string;
     readonly segment_series?: number;
     readonly segment_bytes?: string;
-    readonly codec?: 'snappy' | 'none';
+    readonly codec?: 'snappy' | 'brotli' | 'none';
     readonly max_bytes?: string;
     readonly max_age?: string;
     readonly min_free_bytes?: string;
