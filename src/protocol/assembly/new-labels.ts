@@ -98,20 +98,23 @@ function matchOf(from: usize, end: usize, here: u32): u32 {
   return sameUntil(from, seen, MATCH, <u32>min(end - from, seenEnd - seen));
 }
 
-/** The first index from `start` on where `a` and `b` differ; `most` when there is none below. */
+/**
+ * The first index from `start` on where `a` and `b` differ; `most` when there is none below. Reads up to 7 bytes behind
+ * it.
+ */
 function sameUntil(a: usize, b: usize, start: u32, most: u32): u32 {
-  let i = start;
-  for (; i + 8 <= most; i += 8) {
+  for (let i = start; i < most; i += 8) {
     const unlike = load<u64>(a + i) ^ load<u64>(b + i);
-    if (unlike != 0) return i + (<u32>ctz(unlike) >>> 3);
+    if (unlike != 0) return min(i + (<u32>ctz(unlike) >>> 3), most);
   }
-  while (i < most && load<u8>(a + i) == load<u8>(b + i)) i++;
-  return i;
+  return most;
 }
 
-/** How many bytes before `a` and `b` are the same, of `most`. */
+/** How many bytes before `a` and `b` are the same, of `most`. Reads up to 7 bytes before them. */
 function sameBefore(a: usize, b: usize, most: u32): u32 {
-  let i: u32 = 0;
-  while (i < most && load<u8>(a - i - 1) == load<u8>(b - i - 1)) i++;
-  return i;
+  for (let i: u32 = 0; i < most; i += 8) {
+    const unlike = load<u64>(a - i - 8) ^ load<u64>(b - i - 8);
+    if (unlike != 0) return min(i + (<u32>clz(unlike) >>> 3), most);
+  }
+  return most;
 }
