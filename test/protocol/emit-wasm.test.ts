@@ -167,7 +167,7 @@ describe('both emitters', () => {
 
   for (const compression of [undefined, 'small'] as const) {
     it(`write the same ${compression ?? 'fast'} bodies of more than 1 MiB, over and over`, () => {
-      const choices = new Choices(7);
+      const choices = new Choices(3);
       const pair = new Pair(undefined, compression);
       for (let i = 0; i < 40; i++) pair.grow(choices, 100, 0.01);
       const rows = 9000;
