@@ -52,8 +52,9 @@ export interface Emitter {
  * together. For each label pair the place in the message where it last stood is remembered, and a copy is written;
  * only a pair that is new in the message is searched for what it shares with others (new-labels.ts). A field of a sample
  * is a copy of one with the same value and time, or copies what its value shares, at both ends, with the value before:
- * small integers have most of their bytes in common. Copies whose sources follow one another become one. The result uncompresses to exactly the plain message (test/protocol/emit-v1.test.ts holds it against
- * protobufjs and snappyjs); bench/ shows the gain.
+ * small integers have most of their bytes in common. Copies whose sources follow one another become one. The result
+ * uncompresses to exactly the plain message (test/protocol/emit-v1.test.ts holds it against protobufjs and snappyjs);
+ * bench/ shows the gain.
  *
  *     TimeSeries: 0a <len> labels...  12 <len> 09 <value> 10 <time>     a sample; neighbours of one series share
  *                                     1a <len> labels... 11 <value> 18 <time>    an exemplar
@@ -66,7 +67,7 @@ export class EmitterV1 implements Emitter {
   readonly #body: BodyWriter = new BodyWriter();
   readonly #newLabels: NewLabels = new NewLabels(this.#body);
   #groups: Uint32Array = new Uint32Array(1024);
-  /** Where some of the last values stood, and their bits: a small table by hash. Cleared for each body. */
+  /** Where the fields of some of the last values stood, and their bits: a small table by hash. Cleared for each body. */
   readonly #valueAt: Uint32Array = new Uint32Array(VALUES);
   readonly #valueBits: Int32Array = new Int32Array(2 * VALUES);
 

@@ -42,7 +42,7 @@ import {
 /** Series with more labels are not compared with the one before as a whole. */
 const COMPARED: u32 = 64;
 
-/** A small table of the last values by hash: their bits, and where they stood. */
+/** A small table of the last values by hash: their bits, and where their fields stood. */
 const VALUES: u32 = 256;
 const valueBits: usize = memory.data(VALUES << 3, 16);
 const valueAt: usize = memory.data(VALUES << 2, 16);
