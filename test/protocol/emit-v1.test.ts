@@ -242,6 +242,16 @@ for (const kernel of ['typescript', 'wasm'] as const) {
         );
       });
 
+      it('a label that goes on as the dictionary does behind one it shares its start with, and the message does not', () => {
+        const of = (more: Record<string, string>) => ({
+          ...sample('x', 5n, 1n),
+          labels: labels({ __name__: 'x', ...more, q: 'known' }),
+        });
+        // The field of `b: other`, which follows `a: some-words` in the dictionary; in the message `q` does.
+        const field = '\n\n\n\u0001b\u0012\u0005other';
+        same([of({}), of({ a: 'some-words' }), of({ b: 'other' }), of({}), of({ c: `some-words${field}` })]);
+      });
+
       it('values that share any of their bytes with the one before', () => {
         const values = Array.from({ length: 256 }, (_, mask) => {
           let bits = 0x4142_4344_4546_4748n;
