@@ -398,7 +398,7 @@ export const options = {
         type: 'enum',
         values: ['fast', 'small'],
         default: 'fast',
-        why: 'A body takes about 2.5 times less CPU, and most links to a store are not scarce. Where bytes are paid for, `small` sends a tenth to a third fewer.',
+        why: 'A body takes about 2.5 times less CPU, and most links to a store are not scarce. Where bytes are paid for, `small` sends up to an eighth fewer.',
         about:
           'How hard request bodies are compressed. Both are snappy, which every receiver reads; `fast` is written straight from the dictionary.',
       },

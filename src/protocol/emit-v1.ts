@@ -2,7 +2,9 @@ import { Column } from '../serialization/columns.ts';
 import { HeapColumns, type LabelColumns } from '../serialization/label-columns.ts';
 import { HISTOGRAM, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
-import { putCopy, putFarCopy, type Scratch, SnappyCompressor } from './snappy.ts';
+import { BodyWriter, FAR_MINIMUM, NEAR, varintSize } from './body-writer.ts';
+import { NewLabels } from './new-labels.ts';
+import { type Scratch, SnappyCompressor } from './snappy.ts';
 
 /** Rows in a ring of columns; row `i` stands at `(first + i) & mask`. Times and values are two words a row. */
 export interface OutgoingRows {
@@ -48,10 +50,11 @@ export interface Emitter {
  * A general compressor would be handed the whole message, four hundred bytes a row, to find again what was
  * known when it was put together: that these labels stood there a moment ago. Here the message is never put
  * together. For each label pair the place in the message where it last stood is remembered, and a copy is written;
- * a pair that is new in the message is written by what it shares with the one above it. Copies whose sources
- * follow one another become one. The
- * result uncompresses to exactly the plain message (test/protocol/emit-v1.test.ts holds it against
- * protobufjs and snappyjs); bench/ shows the gain.
+ * only a pair that is new in the message is searched for what it shares with others (new-labels.ts). A field of a sample
+ * is a copy of one with the same value and time, or copies what its value shares, at both ends, with the value before:
+ * small integers have most of their bytes in common. Copies whose sources follow one another become one. The result
+ * uncompresses to exactly the plain message (test/protocol/emit-v1.test.ts holds it against protobufjs and snappyjs);
+ * bench/ shows the gain.
  *
  *     TimeSeries: 0a <len> labels...  12 <len> 09 <value> 10 <time>     a sample; neighbours of one series share
  *                                     1a <len> labels... 11 <value> 18 <time>    an exemplar
@@ -61,20 +64,12 @@ export class EmitterV1 implements Emitter {
   readonly #states = new WeakMap<SegmentDictionary, SlotPositions>();
   readonly #compressor: SnappyCompressor = new SnappyCompressor();
   readonly #plain: Column = new Column();
+  readonly #body: BodyWriter = new BodyWriter();
+  readonly #newLabels: NewLabels = new NewLabels(this.#body);
   #groups: Uint32Array = new Uint32Array(1024);
-  /** Where some of the last values stood, and their bits: a small table by hash. Cleared for each body. */
+  /** Where the fields of some of the last values stood, and their bits: a small table by hash. Cleared for each body. */
   readonly #valueAt: Uint32Array = new Uint32Array(VALUES);
   readonly #valueBits: Int32Array = new Int32Array(2 * VALUES);
-
-  #dst: Uint8Array = new Uint8Array(0);
-  #op = 0;
-  /** Where the tag of the open literal stands, or -1. */
-  #literal = -1;
-  /** The copy that has not been written yet, while its length is above 0. */
-  #copyOffset = 0;
-  #copyLength = 0;
-  /** Where the next byte of the message goes, counted from a base that grows from body to body. */
-  #at = 0;
 
   emit(
     rows: OutgoingRows,
@@ -86,25 +81,16 @@ export class EmitterV1 implements Emitter {
     const rawBytes = this.#measure(rows, first, count, dictionary);
     // At worst all of it is literals of up to 60 bytes, each with a tag.
     out.ensure(rawBytes + Math.ceil(rawBytes / 60) * 2 + 64);
-    this.#dst = out.bytes;
-    this.#literal = -1;
-    this.#copyLength = 0;
-    let op = 0;
-    let rest = rawBytes;
-    for (; rest >= 0x80; rest >>>= 7) this.#dst[op++] = (rest & 0x7f) | 0x80;
-    this.#dst[op++] = rest;
-    this.#op = op;
     let state = this.#states.get(dictionary);
     if (state === undefined) {
       state = new SlotPositions();
       this.#states.set(dictionary, state);
     }
-    this.#at = state.begin(dictionary.slots, rawBytes);
+    this.#body.begin(out.bytes, rawBytes, state.begin(dictionary.slots, rawBytes));
+    this.#newLabels.begin(dictionary.columns.labels.bytes);
     this.#valueAt.fill(0);
     this.#write(rows, first, count, dictionary, state.at);
-    this.#flushCopy();
-    this.#closeLiteral();
-    return { bytes: this.#dst.subarray(0, this.#op), rawBytes };
+    return { bytes: out.bytes.subarray(0, this.#body.end()), rawBytes };
   }
 
   newColumns(): LabelColumns {
@@ -172,8 +158,8 @@ export class EmitterV1 implements Emitter {
     slotAt: Uint32Array,
   ): void {
     const { mask, series, time, value, kind, skip, payload } = rows;
-    const { seriesAt, seriesSlots, slotAt: arenaAt, labels } = dictionary.columns;
-    const arena = labels.bytes;
+    const { seriesAt, seriesSlots, slotAt: arenaAt } = dictionary.columns;
+    const out = this.#body;
     const groups = this.#groups;
     // The time field of the row before: tag and varint.
     const stamp = new Uint8Array(11);
@@ -185,13 +171,16 @@ export class EmitterV1 implements Emitter {
     // Where the same bytes stood in the row before.
     let headAt = 0;
     let headSize = -1;
-    let prefixAt = 0;
-    let lastPrefixSize = 0;
     let tailAt = 0;
+    // The field of the last sample that is not zero: where it stood, its length, its value.
+    let fieldAt = 0;
+    let fieldSize = -1;
+    let fieldLo = 0;
+    let fieldHi = 0;
     // The slots of the series before.
     let above = 0;
     let aboveCount = 0;
-    const base = this.#at;
+    const base = out.at;
     const valueAt = this.#valueAt;
     const valueBits = this.#valueBits;
     let i = 0;
@@ -205,36 +194,50 @@ export class EmitterV1 implements Emitter {
 
       // Behind a copied time the copy may go on through the head of this series, or through its tag alone.
       const headLength = 1 + varintSize(size);
-      if (!this.#extends(headAt)) this.#putHead(0x0a, size);
-      else if (size === headSize) this.#copy(headAt, headLength);
+      if (!out.extends(headAt)) out.putHead(0x0a, size);
+      else if (size === headSize) out.copy(headAt, headLength);
       else {
-        this.#copy(headAt, 1);
-        this.#putLength(size);
+        out.copy(headAt, 1);
+        out.putVarint(size);
       }
-      headAt = this.#at - headLength;
+      headAt = out.at - headLength;
       headSize = size;
 
-      for (let k = seriesAt[id]!, to = seriesAt[id + 1]!; k < to; k++) {
-        const slot = seriesSlots[k]!;
+      const labelsAt = out.at;
+      const slotsAt = seriesAt[id]!;
+      const labelCount = seriesAt[id + 1]! - slotsAt;
+      for (let k = 0; k < labelCount; k++) {
+        const slot = seriesSlots[slotsAt + k]!;
         const from = arenaAt[slot]!;
         const length = arenaAt[slot + 1]! - from;
         const seen = slotAt[slot]!;
-        const index = k - seriesAt[id]!;
-        if (seen >= base && (this.#at - seen <= NEAR || length >= FAR_MINIMUM)) {
-          slotAt[slot] = this.#at;
-          this.#copy(seen, length);
+        if (seen >= base && (out.at - seen <= NEAR || length >= FAR_MINIMUM)) {
+          slotAt[slot] = out.at;
+          out.copy(seen, length);
         } else {
-          const before = index < aboveCount ? seriesSlots[above + index]! : slot;
+          const before = k < aboveCount ? seriesSlots[above + k]! : slot;
           const beforeAt = slotAt[before]!;
-          slotAt[slot] = this.#at;
+          slotAt[slot] = out.at;
           // From far away its few bytes would take more room than `emit` has made.
-          if (before === slot || beforeAt < base || this.#at - beforeAt > NEAR)
-            this.#putBytes(arena, from, length);
-          else this.#putLike(arena, from, length, arenaAt[before]!, arenaAt[before + 1]!, beforeAt);
+          const near = before !== slot && beforeAt >= base && out.at - beforeAt <= NEAR;
+          // Behind the label above there stands what stands behind this one: a copy goes on, however short.
+          const goesOn =
+            beforeAt < labelsAt &&
+            k + 1 < labelCount &&
+            k + 1 < aboveCount &&
+            seriesSlots[slotsAt + k + 1] === seriesSlots[above + k + 1];
+          this.#newLabels.put(
+            from,
+            from + length,
+            arenaAt[before]!,
+            arenaAt[before + 1]!,
+            near ? beforeAt : 0,
+            goesOn ? 1 : 4,
+          );
         }
       }
-      above = seriesAt[id]!;
-      aboveCount = seriesAt[id + 1]! - above;
+      above = slotsAt;
+      aboveCount = labelCount;
 
       if (kind[at] !== SAMPLE) {
         this.#putRow(
@@ -249,49 +252,62 @@ export class EmitterV1 implements Emitter {
       }
       let row = at;
       for (;;) {
+        const here = out.at;
         const lo = time[2 * row]!;
         const hi = time[2 * row + 1]!;
-        const same = lo === stampLo && hi === stampHi && stampLength > 0;
+        let same = lo === stampLo && hi === stampHi && stampLength > 0;
         if (!same) {
           stampLength = putVarint64(stamp, 1, lo, hi);
           stampLo = lo;
           stampHi = hi;
-          stampSince = this.#at;
-        }
-        const valueLo = value[2 * row]!;
-        const valueHi = value[2 * row + 1]!;
-        if (valueLo === 0 && valueHi === 0) {
-          // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
-          this.#putHead(0x12, stampLength);
-        } else {
-          const prefixSize = 9 + stampLength;
-          if (prefixSize === lastPrefixSize && this.#extends(prefixAt)) this.#copy(prefixAt, 3);
-          else this.#putPrefix(prefixSize);
-          prefixAt = this.#at - 3;
-          lastPrefixSize = prefixSize;
-          const memo = (Math.imul(valueHi ^ (valueLo >>> 7), 0x9e3779b1) >>> 24) & (VALUES - 1);
-          const known = valueAt[memo]!;
-          if (
-            known >= base &&
-            this.#at - known <= NEAR &&
-            valueBits[2 * memo] === valueLo &&
-            valueBits[2 * memo + 1] === valueHi
-          ) {
-            // Where the value stood, its time followed: go on from there if it was this one.
-            if (same && known > stampSince) tailAt = known + 8;
-            valueAt[memo] = this.#at;
-            this.#copy(known, 8);
-          } else {
-            valueAt[memo] = this.#at;
-            valueBits[2 * memo] = valueLo;
-            valueBits[2 * memo + 1] = valueHi;
-            this.#putWord64(valueLo, valueHi);
-          }
+          stampSince = here;
         }
         // A copy of less than four bytes would take more room than `emit` has made.
-        if (same && stampLength >= 4 && this.#at - tailAt <= NEAR) this.#copy(tailAt, stampLength);
-        else this.#putBytes(stamp, 0, stampLength);
-        tailAt = this.#at - stampLength;
+        if (stampLength < 4) same = false;
+        const valueLo = value[2 * row]!;
+        const valueHi = value[2 * row + 1]!;
+        const zero = valueLo === 0 && valueHi === 0;
+        const size = 9 + stampLength;
+        const memo = (Math.imul(valueHi ^ (valueLo >>> 7), 0x9e3779b1) >>> 24) & (VALUES - 1);
+        const known = valueAt[memo]!;
+        const isKnown =
+          known >= base &&
+          here - known <= NEAR &&
+          valueBits[2 * memo] === valueLo &&
+          valueBits[2 * memo + 1] === valueHi;
+        valueAt[memo] = here;
+        valueBits[2 * memo] = valueLo;
+        valueBits[2 * memo + 1] = valueHi;
+        if (isKnown && same && known >= stampSince) out.copy(known, (zero ? 2 : 11) + stampLength);
+        else {
+          // Bytes of the value, from its end, that stand before the time too.
+          let high = 0;
+          if (zero) {
+            // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
+            out.putHead(0x12, stampLength);
+          } else {
+            let low = 0;
+            if (size === fieldSize && here - fieldAt <= NEAR) {
+              if (!isKnown) {
+                low = sameBelow(valueLo ^ fieldLo, valueHi ^ fieldHi);
+                if (same && tailAt === fieldAt + 11) high = sameAbove(valueLo ^ fieldLo, valueHi ^ fieldHi);
+              }
+              if (low > 0 || out.extends(fieldAt)) out.copy(fieldAt, 3 + low);
+              else out.putTriple(0x12, size, 0x09);
+            } else out.putTriple(0x12, size, 0x09);
+            if (isKnown) out.copy(known + 3, 8);
+            else out.putWord64(valueLo, valueHi, low, 8 - high);
+          }
+          if (same && out.at + high - tailAt <= NEAR) out.copy(tailAt - high, high + stampLength);
+          else out.putBytes(stamp, 0, stampLength);
+        }
+        if (!zero) {
+          fieldAt = here;
+          fieldSize = size;
+          fieldLo = valueLo;
+          fieldHi = valueHi;
+        }
+        tailAt = out.at - stampLength;
         // The next row of the same series goes into the same TimeSeries; `#measure` counted it.
         while (i < count && skip[(first + i) & mask] !== 0) i++;
         if (i >= count) break;
@@ -301,145 +317,6 @@ export class EmitterV1 implements Emitter {
         i++;
       }
     }
-  }
-
-  /** True when the pending copy would go on with the bytes at `from`. */
-  #extends(from: number): boolean {
-    return this.#copyLength > 0 && this.#at - from === this.#copyOffset;
-  }
-
-  /**
-   * Writes the pair in `arena[from, from + length)`, which has not stood in this body, by what it shares with the
-   * pair that stood in its place in the series before: `arena[like, likeEnd)`, at `likeAt` in the message. Usually
-   * that is its name, and the start of its value.
-   *
-   *     0a <len> | 0a <len> name 12 | <len> | start of the value | rest
-   *     literal    copy               literal copy                 literal
-   */
-  #putLike(
-    arena: Uint8Array,
-    from: number,
-    length: number,
-    like: number,
-    likeEnd: number,
-    likeAt: number,
-  ): void {
-    const most = Math.min(length, likeEnd - like);
-    let i = 2;
-    while (i < most && arena[from + i] === arena[like + i]) i++;
-    if (i < 2 + 4) {
-      this.#putBytes(arena, from, length);
-      return;
-    }
-    if (arena[from + 1] === arena[like + 1]) this.#copy(likeAt, i);
-    else {
-      if (this.#extends(likeAt)) {
-        this.#copy(likeAt, 1);
-        this.#putBytes(arena, from + 1, 1);
-      } else this.#putBytes(arena, from, 2);
-      this.#copy(likeAt + 2, i - 2);
-    }
-    const start = i + 1;
-    let j = start;
-    while (j < most && arena[from + j] === arena[like + j]) j++;
-    if (j - start < 4) {
-      this.#putBytes(arena, from + i, length - i);
-      return;
-    }
-    this.#putBytes(arena, from + i, 1);
-    this.#copy(likeAt + start, j - start);
-    this.#putBytes(arena, from + j, length - j);
-  }
-
-  /** Repeats `length` bytes that stand at `from` in this body. */
-  #copy(from: number, length: number): void {
-    const offset = this.#at - from;
-    if (this.#copyLength > 0 && offset === this.#copyOffset) this.#copyLength += length;
-    else {
-      this.#flushCopy();
-      this.#copyOffset = offset;
-      this.#copyLength = length;
-    }
-    this.#at += length;
-  }
-
-  #flushCopy(): void {
-    if (this.#copyLength === 0) return;
-    this.#closeLiteral();
-    const put = this.#copyOffset <= NEAR ? putCopy : putFarCopy;
-    this.#op = put(this.#dst, this.#op, this.#copyOffset, this.#copyLength);
-    this.#copyLength = 0;
-  }
-
-  #closeLiteral(): void {
-    if (this.#literal < 0) return;
-    this.#dst[this.#literal] = (this.#op - this.#literal - 2) << 2;
-    this.#literal = -1;
-  }
-
-  /** Makes room in a literal for `length` bytes (at most 60): where they go. */
-  #room(length: number): number {
-    if (this.#copyLength > 0) this.#flushCopy();
-    if (this.#literal < 0) this.#literal = this.#op++;
-    else if (this.#op - this.#literal - 1 + length > 60) {
-      this.#closeLiteral();
-      this.#literal = this.#op++;
-    }
-    const at = this.#op;
-    this.#op += length;
-    this.#at += length;
-    return at;
-  }
-
-  #putBytes(src: Uint8Array, from: number, length: number): void {
-    const dst = this.#dst;
-    let at = from;
-    let rest = length;
-    while (rest > 0) {
-      const part = Math.min(rest, 60);
-      const to = this.#room(part);
-      for (let i = 0; i < part; i++) dst[to + i] = src[at + i]!;
-      at += part;
-      rest -= part;
-    }
-  }
-
-  #putHead(tag: number, length: number): void {
-    const dst = this.#dst;
-    let at = this.#room(1 + varintSize(length));
-    dst[at++] = tag;
-    let v = length;
-    for (; v >= 0x80; v >>>= 7) dst[at++] = (v & 0x7f) | 0x80;
-    dst[at] = v;
-  }
-
-  #putLength(length: number): void {
-    const dst = this.#dst;
-    let at = this.#room(varintSize(length));
-    let v = length;
-    for (; v >= 0x80; v >>>= 7) dst[at++] = (v & 0x7f) | 0x80;
-    dst[at] = v;
-  }
-
-  #putPrefix(length: number): void {
-    const dst = this.#dst;
-    const at = this.#room(3);
-    dst[at] = 0x12;
-    dst[at + 1] = length;
-    dst[at + 2] = 0x09;
-  }
-
-  #putWord64(lo: number, hi: number): void {
-    const dst = this.#dst;
-    const at = this.#room(8);
-    dst[at] = lo;
-    dst[at + 1] = lo >>> 8;
-    dst[at + 2] = lo >>> 16;
-    dst[at + 3] = lo >>> 24;
-    dst[at + 4] = hi;
-    dst[at + 5] = hi >>> 8;
-    dst[at + 6] = hi >>> 16;
-    dst[at + 7] = hi >>> 24;
   }
 
   /** A histogram or an exemplar. */
@@ -453,23 +330,23 @@ export class EmitterV1 implements Emitter {
   ): void {
     const tail = new Uint8Array(11);
     const { bytes } = payload;
-    this.#putHead(kind === HISTOGRAM ? 0x22 : 0x1a, rowBytes(kind, payload, timeLo, timeHi));
-    this.#putBytes(bytes, 0, bytes.length);
+    const out = this.#body;
+    out.putHead(kind === HISTOGRAM ? 0x22 : 0x1a, rowBytes(kind, payload, timeLo, timeHi));
+    out.putBytes(bytes, 0, bytes.length);
     if (kind === HISTOGRAM) tail[0] = 0x78;
     else {
-      this.#dst[this.#room(1)] = 0x11;
-      this.#putWord64(valueLo, valueHi);
+      out.putBytes(EXEMPLAR_VALUE, 0, 1);
+      out.putWord64(valueLo, valueHi, 0, 8);
       tail[0] = 0x18;
     }
-    this.#putBytes(tail, 0, putVarint64(tail, 1, timeLo, timeHi));
+    out.putBytes(tail, 0, putVarint64(tail, 1, timeLo, timeHi));
   }
 }
 
-/** How far back a short copy reaches, and how long bytes further away must be to be worth a long one. */
-const NEAR = 65535;
-const FAR_MINIMUM = 8;
-
+/** Values that are remembered. */
 const VALUES = 256;
+/** The tag of the value in an exemplar. */
+const EXEMPLAR_VALUE = Uint8Array.of(0x11);
 
 /** Where each slot of a dictionary last stood, counted from a base that grows from body to body. */
 class SlotPositions {
@@ -510,8 +387,16 @@ function rowBytes(kind: number, payload: Payload, timeLo: number, timeHi: number
   return payload.bytes.length + (kind === HISTOGRAM ? 0 : 9) + 1 + varintSize64(timeLo, timeHi);
 }
 
-function varintSize(value: number): number {
-  return value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x200000 ? 3 : value < 0x10000000 ? 4 : 5;
+/** How many of the eight bytes are 0, from the lowest on; 0 for no bit at all. */
+function sameBelow(lo: number, hi: number): number {
+  if (lo !== 0) return (31 - Math.clz32(lo & -lo)) >>> 3;
+  return hi === 0 ? 0 : 4 + ((31 - Math.clz32(hi & -hi)) >>> 3);
+}
+
+/** How many of the eight bytes are 0, from the highest on; 0 for no bit at all. */
+function sameAbove(lo: number, hi: number): number {
+  if (hi !== 0) return Math.clz32(hi) >>> 3;
+  return lo === 0 ? 0 : 4 + (Math.clz32(lo) >>> 3);
 }
 
 function varintSize64(lo: number, hi: number): number {

@@ -14,22 +14,35 @@
  */
 
 import { compressBlock } from './compress';
+import { forgetWords, putNew } from './new-labels';
 import { uncompressBlock } from './snappy';
+import {
+  at,
+  begin,
+  bound,
+  closeAt,
+  copyLength,
+  copyOffset,
+  FAR_MINIMUM,
+  finish,
+  LITERAL,
+  literal,
+  literalEnd,
+  NEAR,
+  nowhere,
+  op,
+  putCopy,
+  putVarint,
+  repeat,
+  resume,
+  SAMPLE,
+  varintSize,
+} from './writer';
 
-/** How far back a short copy reaches, and how long bytes further away must be to be worth a long one. */
-const NEAR: u32 = 65535;
-const FAR_MINIMUM: u32 = 8;
-
-/** What a literal with a tag of one byte holds. */
-const LITERAL: u32 = 60;
-/** Bytes move sixteen at a time, and may be scribbled over so far behind their end. */
-const SLACK: usize = 16;
-/** What follows a copy until the next one is bounded, tags and slack included: the fields of a sample and a head. */
-const SAMPLE: usize = 64;
 /** Series with more labels are not compared with the one before as a whole. */
 const COMPARED: u32 = 64;
 
-/** A small table of the last values by hash: their bits, and where they stood. */
+/** A small table of the last values by hash: their bits, and where their fields stood. */
 const VALUES: u32 = 256;
 const valueBits: usize = memory.data(VALUES << 3, 16);
 const valueAt: usize = memory.data(VALUES << 2, 16);
@@ -52,19 +65,6 @@ let seriesAt: usize = 0;
 let seriesBytes: usize = 0;
 let slots: u32 = 0;
 let series: u32 = 0;
-
-/** Where the next byte of the body goes, and the end of its room. */
-let op: usize = 0;
-let end: usize = 0;
-/** Where the tag of the open literal stands, and how far it may go; `nowhere` and 0 while there is none. */
-let literal: usize = 0;
-let literalEnd: usize = 0;
-const nowhere: usize = memory.data(1);
-/** The copy that has not been written yet, while its length is above 0. */
-let copyOffset: u32 = 0;
-let copyLength: u32 = 0;
-/** Where the next byte of the message goes, counted from a base that grows from body to body. */
-let at: u32 = 0;
 
 /** The first address that the dictionary may use. */
 export function heapBase(): usize {
@@ -142,21 +142,13 @@ export function emit(
   out: usize,
   outEnd: usize,
 ): usize {
-  op = out;
-  end = outEnd;
-  literal = nowhere;
-  literalEnd = 0;
-  copyLength = 0;
-  at = base;
   slots = slotCount;
   series = seriesCount;
   memory.fill(valueAt, 0, VALUES << 2);
-  bound(op + 5);
-  op = putVarint(op, rawBytes);
+  forgetWords();
+  begin(out, outEnd, rawBytes, base);
   write(rows, count, base);
-  flushCopy();
-  closeLiteral();
-  return op;
+  return finish();
 }
 
 /**
@@ -200,9 +192,11 @@ function write(rows: usize, count: u32, base: u32): void {
   // Where the same bytes stood in the row before.
   let headAt: u32 = 0;
   let headSize: u32 = 0;
-  let prefixAt: u32 = 0;
-  let lastPrefixSize: u32 = 0;
   let tailAt: u32 = 0;
+  // The field of the last sample that is not zero: where it stood, its length, its value.
+  let fieldAt: u32 = 0;
+  let fieldSize: u32 = 0;
+  let fieldValue: u64 = 0;
   // The slots of the series before, how many, and where its labels began; `placeOf` is about these, if `compared`.
   let above: usize = 0;
   let aboveCount: u32 = 0;
@@ -261,13 +255,8 @@ function write(rows: usize, count: u32, base: u32): void {
     }
     if (!comparable) {
       // All of them are unlike, and where they stand is known by their slots alone.
-      op = to;
-      literal = tag;
-      literalEnd = tagEnd;
-      copyOffset = offset;
-      copyLength = length;
-      at = here;
-      for (let k: u32 = 0; k < labelCount; k++) putLabel(first, k, above, aboveCount, base);
+      resume(to, tag, tagEnd, offset, length, here);
+      for (let k: u32 = 0; k < labelCount; k++) putLabel(first, k, labelCount, above, aboveCount, base, labelsAt);
       to = op;
       tag = literal;
       tagEnd = literalEnd;
@@ -319,13 +308,8 @@ function write(rows: usize, count: u32, base: u32): void {
           }
           here += size;
         } else {
-          op = to;
-          literal = tag;
-          literalEnd = tagEnd;
-          copyOffset = offset;
-          copyLength = length;
-          at = here;
-          putLabel(first, next, above, aboveCount, base);
+          resume(to, tag, tagEnd, offset, length, here);
+          putLabel(first, next, labelCount, above, aboveCount, base, labelsAt);
           to = op;
           tag = literal;
           tagEnd = literalEnd;
@@ -356,80 +340,29 @@ function write(rows: usize, count: u32, base: u32): void {
     let row = start;
     for (;;) {
       const time = load<u64>(times + ((<usize>row) << 3));
-      const same = time == stampTime && stampLength > 0;
+      let same = time == stampTime && stampLength > 0;
       if (!same) {
         stampLength = putStamp(time);
         stampTime = time;
         stampSince = here;
       }
+      // A copy of less than four bytes would take more room than there is for it.
+      same = same && stampLength >= 4;
       bound(to + SAMPLE);
       const value = load<u64>(values + ((<usize>row) << 3));
-      const prefixSize = 9 + stampLength;
-      if (value != 0 && prefixSize == lastPrefixSize && length > 0 && here - prefixAt == offset) length += 3;
-      else {
-        if (length > 0) {
-          to = putCopy(to, tag, offset, length);
-          length = 0;
-          tag = nowhere;
-          tagEnd = 0;
-        }
-        // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
-        const width: usize = value == 0 ? 2 : 3;
-        if (to + width > tagEnd) {
-          closeAt(tag, to);
-          tag = to++;
-          tagEnd = to + LITERAL;
-        }
-        store<u8>(to, 0x12);
-        store<u8>(to, value == 0 ? stampLength : prefixSize, 1);
-        store<u8>(to, 0x09, 2);
-        to += width;
-      }
-      if (value == 0) here += 2;
-      else {
-        prefixAt = here;
-        lastPrefixSize = prefixSize;
-        here += 3;
-        const hash = ((<u32>(value >>> 32)) ^ ((<u32>value) >>> 7)) * 0x9e3779b1;
-        const memo: usize = hash >>> 24;
-        const seen = load<u32>(valueAt + (memo << 2));
+      const size = 9 + stampLength;
+      const hash = ((<u32>(value >>> 32)) ^ ((<u32>value) >>> 7)) * 0x9e3779b1;
+      const memo: usize = hash >>> 24;
+      const seen = load<u32>(valueAt + (memo << 2));
+      const known =
+        seen >= base && here - seen <= NEAR && load<u64>(valueBits + (memo << 3)) == value;
+      store<u32>(valueAt + (memo << 2), here);
+      store<u64>(valueBits + (memo << 3), value);
+      const field = here;
+      if (known && same && seen >= stampSince) {
+        const part = (value == 0 ? 2 : 11) + stampLength;
         const back = here - seen;
-        store<u32>(valueAt + (memo << 2), here);
-        if (seen >= base && back <= NEAR && load<u64>(valueBits + (memo << 3)) == value) {
-          // Where the value stood, its time followed: go on from there if it was this one.
-          if (same && seen > stampSince) tailAt = seen + 8;
-          if (length > 0 && back == offset) length += 8;
-          else {
-            if (length > 0) {
-              to = putCopy(to, tag, offset, length);
-              tag = nowhere;
-              tagEnd = 0;
-            }
-            offset = back;
-            length = 8;
-          }
-        } else {
-          store<u64>(valueBits + (memo << 3), value);
-          if (length > 0) {
-            to = putCopy(to, tag, offset, length);
-            length = 0;
-            tag = nowhere;
-            tagEnd = 0;
-          }
-          if (to + 8 > tagEnd) {
-            closeAt(tag, to);
-            tag = to++;
-            tagEnd = to + LITERAL;
-          }
-          store<u64>(to, value);
-          to += 8;
-        }
-        here += 8;
-      }
-      // A copy of less than four bytes would take more room than there is for it.
-      const back = here - tailAt;
-      if (same && stampLength >= 4 && back <= NEAR) {
-        if (length > 0 && back == offset) length += stampLength;
+        if (length > 0 && back == offset) length += part;
         else {
           if (length > 0) {
             to = putCopy(to, tag, offset, length);
@@ -437,25 +370,125 @@ function write(rows: usize, count: u32, base: u32): void {
             tagEnd = 0;
           }
           offset = back;
-          length = stampLength;
+          length = part;
         }
+        here += part;
       } else {
-        if (length > 0) {
-          to = putCopy(to, tag, offset, length);
-          length = 0;
-          tag = nowhere;
-          tagEnd = 0;
+        // Bytes of the value, from its end, that stand before the time too.
+        let high: u32 = 0;
+        if (value == 0) {
+          // proto3 leaves a zero out, and so do all senders; -0 has a bit set.
+          if (length > 0) {
+            to = putCopy(to, tag, offset, length);
+            length = 0;
+            tag = nowhere;
+            tagEnd = 0;
+          }
+          if (to + 2 > tagEnd) {
+            closeAt(tag, to);
+            tag = to++;
+            tagEnd = to + LITERAL;
+          }
+          store<u16>(to, (stampLength << 8) | 0x12);
+          to += 2;
+          here += 2;
+        } else {
+          let low: u32 = 0;
+          const back = here - fieldAt;
+          const like = size == fieldSize && back <= NEAR;
+          if (like && !known) {
+            const unlike = value ^ fieldValue;
+            // 0 for no bit at all.
+            low = (<u32>ctz(unlike) >>> 3) & 7;
+            high = same && tailAt == fieldAt + 11 ? (<u32>clz(unlike) >>> 3) & 7 : 0;
+          }
+          if (like && length > 0 && back == offset) length += 3 + low;
+          else {
+            if (length > 0) {
+              to = putCopy(to, tag, offset, length);
+              length = 0;
+              tag = nowhere;
+              tagEnd = 0;
+            }
+            if (low > 0) {
+              offset = back;
+              length = 3 + low;
+            } else {
+              if (to + 3 > tagEnd) {
+                closeAt(tag, to);
+                tag = to++;
+                tagEnd = to + LITERAL;
+              }
+              store<u32>(to, (size << 8) | 0x090012);
+              to += 3;
+            }
+          }
+          here += 3;
+          if (known) {
+            const back = field - seen;
+            if (length > 0 && back == offset) length += 8;
+            else {
+              if (length > 0) {
+                to = putCopy(to, tag, offset, length);
+                tag = nowhere;
+                tagEnd = 0;
+              }
+              offset = back;
+              length = 8;
+            }
+          } else {
+            if (length > 0) {
+              to = putCopy(to, tag, offset, length);
+              length = 0;
+              tag = nowhere;
+              tagEnd = 0;
+            }
+            const part = 8 - low - high;
+            if (to + part > tagEnd) {
+              closeAt(tag, to);
+              tag = to++;
+              tagEnd = to + LITERAL;
+            }
+            store<u64>(to, value >>> (low << 3));
+            to += part;
+          }
+          here += 8;
         }
-        if (to + stampLength > tagEnd) {
-          closeAt(tag, to);
-          tag = to++;
-          tagEnd = to + LITERAL;
+        const back = here - tailAt;
+        if (same && back <= NEAR) {
+          if (length > 0 && back == offset) length += stampLength;
+          else {
+            if (length > 0) {
+              to = putCopy(to, tag, offset, length);
+              tag = nowhere;
+              tagEnd = 0;
+            }
+            offset = back;
+            length = high + stampLength;
+          }
+        } else {
+          if (length > 0) {
+            to = putCopy(to, tag, offset, length);
+            length = 0;
+            tag = nowhere;
+            tagEnd = 0;
+          }
+          if (to + stampLength > tagEnd) {
+            closeAt(tag, to);
+            tag = to++;
+            tagEnd = to + LITERAL;
+          }
+          v128.store(to, v128.load(stamp));
+          to += stampLength;
         }
-        v128.store(to, v128.load(stamp));
-        to += stampLength;
+        here += stampLength;
       }
-      tailAt = here;
-      here += stampLength;
+      tailAt = here - stampLength;
+      if (value != 0) {
+        fieldAt = field;
+        fieldSize = size;
+        fieldValue = value;
+      }
       // The next row of the same series goes into the same TimeSeries; `measure` counted it.
       while (i < count && load<u8>(skips + i) != 0) i++;
       if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id) break;
@@ -463,12 +496,7 @@ function write(rows: usize, count: u32, base: u32): void {
       i++;
     }
   }
-  op = to;
-  literal = tag;
-  literalEnd = tagEnd;
-  copyOffset = offset;
-  copyLength = length;
-  at = here;
+  resume(to, tag, tagEnd, offset, length, here);
 }
 
 /** A bit for each of the first labels that is not the same as in the series before, in its place; others are set. */
@@ -496,16 +524,27 @@ function rememberLabels(above: usize, aboveCount: u32, aboveAt: u32, unlike: u64
   }
 }
 
-/** Writes label `k` of the series whose slots stand at `first`; `above` is the series before. */
-function putLabel(first: usize, k: u32, above: usize, aboveCount: u32, base: u32): void {
+/**
+ * Writes label `k` of the series whose `count` slots stand at `first`, and whose labels begin at `labelsAt`; `above` is
+ * the series before.
+ */
+function putLabel(
+  first: usize,
+  k: u32,
+  count: u32,
+  above: usize,
+  aboveCount: u32,
+  base: u32,
+  labelsAt: u32,
+): void {
   const slot = load<u32>(first + ((<usize>k) << 2));
   if (slot >= slots) unreachable();
   const from = load<u32>(slotAt + ((<usize>slot) << 2));
-  const length = load<u32>(slotAt + ((<usize>slot) << 2), 4) - from;
+  const to = load<u32>(slotAt + ((<usize>slot) << 2), 4);
   const seen = load<u32>(slotSeen + ((<usize>slot) << 2));
-  if (seen >= base && (at - seen <= NEAR || length >= FAR_MINIMUM)) {
+  if (seen >= base && (at - seen <= NEAR || to - from >= FAR_MINIMUM)) {
     store<u32>(slotSeen + ((<usize>slot) << 2), at);
-    repeat(seen, length);
+    repeat(seen, to - from);
     return;
   }
   const before = k < aboveCount ? load<u32>(above + ((<usize>k) << 2)) : slot;
@@ -513,166 +552,16 @@ function putLabel(first: usize, k: u32, above: usize, aboveCount: u32, base: u32
   const beforeAt = load<u32>(slotSeen + ((<usize>before) << 2));
   store<u32>(slotSeen + ((<usize>slot) << 2), at);
   // From far away its few bytes would take more room than there is for it.
-  if (before == slot || beforeAt < base || at - beforeAt > NEAR) {
-    putBytes(labels + from, length);
-    return;
-  }
+  const near = before != slot && beforeAt >= base && at - beforeAt <= NEAR;
+  // Behind the label above there stands what stands behind this one: a copy goes on, however short.
+  const goesOn =
+    beforeAt < labelsAt &&
+    k + 1 < count &&
+    k + 1 < aboveCount &&
+    load<u32>(first + ((<usize>k) << 2), 4) == load<u32>(above + ((<usize>k) << 2), 4);
   const like = load<u32>(slotAt + ((<usize>before) << 2));
   const likeEnd = load<u32>(slotAt + ((<usize>before) << 2), 4);
-  putLike(labels + from, length, labels + like, likeEnd - like, beforeAt);
-}
-
-/**
- * Writes the pair at `from`, which has not stood in this body, by what it shares with the pair that stood in its place
- * in the series before: that at `like`, which is at `likeAt` in the message. Usually it is its name, and the start of
- * its value.
- *
- *     0a <len> | 0a <len> name 12 | <len> | start of the value | rest
- *     literal    copy               literal copy                 literal
- */
-function putLike(from: usize, length: u32, like: usize, likeLength: u32, likeAt: u32): void {
-  const most = min(length, likeLength);
-  const i = sameUntil(from, like, 2, most);
-  if (i < 2 + 4) {
-    putBytes(from, length);
-    return;
-  }
-  if (load<u8>(from, 1) == load<u8>(like, 1)) repeat(likeAt, i);
-  else {
-    if (extendsCopy(likeAt)) {
-      repeat(likeAt, 1);
-      putBytes(from + 1, 1);
-    } else putBytes(from, 2);
-    repeat(likeAt + 2, i - 2);
-  }
-  const start = i + 1;
-  const j = sameUntil(from, like, start, most);
-  if (j < start + 4) {
-    putBytes(from + i, length - i);
-    return;
-  }
-  putBytes(from + i, 1);
-  repeat(likeAt + start, j - start);
-  putBytes(from + j, length - j);
-}
-
-/** The first index from `start` on where `a` and `b` differ; `most` when there is none below. */
-function sameUntil(a: usize, b: usize, start: u32, most: u32): u32 {
-  let i = start;
-  for (; i + 8 <= most; i += 8) {
-    const unlike = load<u64>(a + i) ^ load<u64>(b + i);
-    if (unlike != 0) return i + (<u32>ctz(unlike) >>> 3);
-  }
-  while (i < most && load<u8>(a + i) == load<u8>(b + i)) i++;
-  return i;
-}
-
-/** True when the pending copy would go on with the bytes at `from`. */
-// @ts-ignore: decorator
-@inline
-function extendsCopy(from: u32): bool {
-  return copyLength > 0 && at - from == copyOffset;
-}
-
-/** Repeats `length` bytes that stand at `from` in this body. */
-function repeat(from: u32, length: u32): void {
-  const offset = at - from;
-  if (copyLength > 0 && offset == copyOffset) copyLength += length;
-  else {
-    flushCopy();
-    copyOffset = offset;
-    copyLength = length;
-  }
-  at += length;
-}
-
-function flushCopy(): void {
-  if (copyLength == 0) return;
-  op = putCopy(op, literal, copyOffset, copyLength);
-  copyLength = 0;
-  literal = nowhere;
-  literalEnd = 0;
-}
-
-/** Ends the literal whose tag is at `tag` and writes copies of `length` bytes in all at `start`; returns their end. */
-function putCopy(start: usize, tag: usize, offset: u32, length: u32): usize {
-  closeAt(tag, start);
-  if (offset > NEAR) return putFarCopy(start, offset, length);
-  let to = start;
-  let rest = length;
-  bound(to + 3 * ((<usize>rest >>> 6) + 2) + SAMPLE);
-  // As the original does: never leave a rest below 4, which would need a longer form.
-  if (rest >= 68) {
-    const copies = (rest - 4) >>> 6;
-    const five = i8x16.swizzle(
-      i32x4.splat((offset << 8) | (63 << 2) | 2),
-      i8x16(0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2, 0),
-    );
-    v128.store(to, five);
-    for (let written: u32 = 5; written < copies; written += 5) v128.store(to + 3 * written, five);
-    to += 3 * copies;
-    rest -= copies << 6;
-  }
-  // From here on without branches: which way they would go is anyone's guess.
-  store<u32>(to, (offset << 8) | (59 << 2) | 2);
-  const over = rest > 64;
-  to += select(3, 0, over);
-  rest -= select(60, 0, over);
-  const short = <u32>(rest - 4 <= 7) & <u32>(offset < 2048);
-  const copy1 = ((offset << 8) & 0xff00) | ((offset >>> 8) << 5) | ((rest - 4) << 2) | 1;
-  store<u32>(to, select(copy1, (offset << 8) | ((rest - 1) << 2) | 2, short));
-  return to + 3 - short;
-}
-
-function putFarCopy(start: usize, offset: u32, length: u32): usize {
-  bound(start + 5 * ((<usize>length >>> 6) + 1) + SAMPLE);
-  let to = start;
-  for (let rest = length; ; rest -= 64) {
-    store<u8>(to, ((min<u32>(rest, 64) - 1) << 2) | 3);
-    store<u32>(to, offset, 1);
-    to += 5;
-    if (rest <= 64) break;
-  }
-  return to;
-}
-
-/** Writes the tag of a literal that stands at `tag` and ends at `to`; the room at `nowhere` takes what is none. */
-// @ts-ignore: decorator
-@inline
-function closeAt(tag: usize, to: usize): void {
-  store<u8>(tag, <u32>(to - tag - 2) << 2);
-}
-
-function closeLiteral(): void {
-  closeAt(literal, op);
-  literal = nowhere;
-  literalEnd = 0;
-}
-
-/** Makes room in a literal for `length` bytes (at most 60): where they go. */
-function room(length: u32): usize {
-  flushCopy();
-  bound(op + 1 + length + SLACK);
-  if (op + length > literalEnd) {
-    closeAt(literal, op);
-    literal = op++;
-    literalEnd = op + LITERAL;
-  }
-  const to = op;
-  op += length;
-  at += length;
-  return to;
-}
-
-function putBytes(from: usize, length: u32): void {
-  let rest = length;
-  while (rest > 0) {
-    const part = min(rest, LITERAL);
-    const to = room(part);
-    for (let i: u32 = 0; i < part; i += 16) v128.store(to + i, v128.load(from + i));
-    from += part;
-    rest -= part;
-  }
+  putNew(labels + from, labels + to, labels + like, labels + likeEnd, near ? beforeAt : 0, goesOn ? 1 : 4);
 }
 
 /** Makes the field of a time in `stamp`; returns its length. */
@@ -685,19 +574,6 @@ function putStamp(time: u64): u32 {
   return <u32>(to - stamp);
 }
 
-function putVarint(to: usize, value: u32): usize {
-  let rest = value;
-  for (; rest >= 0x80; rest >>>= 7) store<u8>(to++, (rest & 0x7f) | 0x80);
-  store<u8>(to++, rest);
-  return to;
-}
-
-// @ts-ignore: decorator
-@inline
-function varintSize(value: u32): u32 {
-  return (38 - <u32>clz(value | 1)) / 7;
-}
-
 /** Bytes of the field of a sample. */
 // @ts-ignore: decorator
 @inline
@@ -705,10 +581,4 @@ function sampleBytes(times: usize, values: usize, row: u32): u32 {
   const time = load<u64>(times + ((<usize>row) << 3));
   const zero = load<u64>(values + ((<usize>row) << 3)) == 0;
   return (zero ? 3 : 12) + (70 - <u32>clz(time | 1)) / 7;
-}
-
-// @ts-ignore: decorator
-@inline
-function bound(to: usize): void {
-  if (to > end) unreachable();
 }
