@@ -64,7 +64,8 @@ export class World {
     const { queue } = await openQueue('/wal', {
       files: this.#files,
       lock: () => ({ release: () => undefined }),
-      minNextId: this.#minNextId,
+      // As the agent: above what the ledger says, and what each progress file says.
+      minNextId: Math.max(this.#minNextId, ...this.#endpoints.map((endpoint) => endpoint.nextSegment)),
       roll: { bytes: 600, ageMs: SEGMENT_AGE_MS },
       now: () => this.#now,
       onCommit: () => {
@@ -254,6 +255,12 @@ class ModelEndpoint {
   get busy(): boolean {
     const held = this.receiver.open.filter((post) => this.receiver.holds(post));
     return this.delivery.manager.loops.filter((loop) => !loop.idle).length !== held.length;
+  }
+
+  /** The lowest id that a new segment may have by what is noted of this endpoint. */
+  get nextSegment(): number {
+    const noted = this.#block && decodeProgress(this.#block);
+    return noted === undefined ? 1 : noted.front.segment + 1;
   }
 
   start(queue: FileQueue, files: ForgetfulFs): void {
