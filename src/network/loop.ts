@@ -121,6 +121,8 @@ export class Loop {
   #known: Uint8Array = new Uint8Array(0);
   /** Shards whose oldest row was refused when it was asked for evidence. */
   readonly #silent: Set<number> = new Set();
+  /** For `#count`: live rows by kind. */
+  readonly #kinds: Uint32Array = new Uint32Array(KINDS);
   /** Ends the wait for the next attempt. */
   #pause: AbortController | undefined;
   /** Attempts that failed for the request under way. */
@@ -249,16 +251,18 @@ export class Loop {
     );
     const available = Math.min(queue.length, queue.contextRows, most);
     const suspects = this.#refusals.hasSuspects;
-    while (this.#fitting < available) {
-      const at = (first + this.#fitting) & queue.mask;
-      if ((queue.kind[at] === METADATA) !== metadata || queue.resent[at] !== resent) break;
-      if (suspects && this.#fitting > 0) {
-        const alone = this.#refusals.isSuspect(this.queue.seriesKey(0));
-        if (alone || this.#refusals.isSuspect(this.queue.seriesKey(this.#fitting))) break;
+    const { mask, kind, resent: resents } = queue;
+    let fitting = this.#fitting;
+    for (; fitting < available; fitting++) {
+      const at = (first + fitting) & mask;
+      if ((kind[at] === METADATA) !== metadata || resents[at] !== resent) break;
+      if (suspects && fitting > 0) {
+        const alone = this.#refusals.isSuspect(queue.seriesKey(0));
+        if (alone || this.#refusals.isSuspect(queue.seriesKey(fitting))) break;
       }
-      this.#fitting++;
     }
-    this.#cut = this.#fitting >= most || this.#fitting < queue.length || queue.full;
+    this.#fitting = fitting;
+    this.#cut = fitting >= most || fitting < queue.length || queue.full;
   }
 
   #begin(rows: number): void {
@@ -280,16 +284,15 @@ export class Loop {
     while (!this.#over) {
       if (this.#leaveOut(this.#inFlight)) body = undefined;
       const rows = this.#inFlight;
-      if (this.queue.liveRows(rows) === 0) break;
+      const live = queue.liveRows(rows);
+      if (live === 0) break;
       const resent = queue.resent[queue.head]!;
       body ??= this.#build(0, rows);
       const answer = await this.#send(0, rows, body);
       if (answer === undefined) return;
       const { decision } = answer;
       if (decision.action === 'settle') {
-        this.#refusals.taken(
-          this.queue.liveRows(rows) === 1 ? this.queue.seriesKey(this.queue.firstLive(rows)) : 0,
-        );
+        this.#refusals.taken(live === 1 ? queue.seriesKey(queue.firstLive(rows)) : 0);
         this.#remember(rows);
         taken = true;
         break;
@@ -330,7 +333,7 @@ export class Loop {
     const host = this.#host;
     const rows = this.#inFlight;
     const recovered = taken && this.attempts > 0;
-    for (let i = 0; i < rows; i++) {
+    for (let i = 0; i < rows && this.#silent.size > 0; i++) {
       this.#silent.delete(this.queue.shard[(this.queue.head + i) & this.queue.mask]!);
     }
     this.attempts = 0;
@@ -530,22 +533,22 @@ export class Loop {
 
   /** Counts rows as what became of them; those that are live were delivered. */
   #count(from: number, rows: number): void {
-    const { queue } = this;
     const { stats } = this.#host;
-    let newestMs = Number.NEGATIVE_INFINITY;
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      const skip = queue.skip[at]!;
-      if (skip === SETTLED) continue;
-      if (skip !== LIVE) stats.addLost(reasonOf(skip), queue.kind[at]!, 1);
-      else newestMs = Math.max(newestMs, queue.timeMs(at));
-    }
-    const kinds = this.queue.liveByKind(from, rows);
+    const { head, mask, skip, kind, time } = this.queue;
+    const kinds = this.#kinds.fill(0);
     let live = 0;
-    for (let kind = 0; kind < KINDS; kind++) {
-      live += kinds[kind]!;
-      if (kinds[kind]! > 0) stats.addDelivered(kind, kinds[kind]!);
+    let newestMs = Number.NEGATIVE_INFINITY;
+    for (let i = head + from; i < head + from + rows; i++) {
+      const at = i & mask;
+      const left = skip[at]!;
+      if (left === LIVE) {
+        live++;
+        kinds[kind[at]!]!++;
+        const ms = time[2 * at + 1]! * 2 ** 32 + (time[2 * at]! >>> 0);
+        if (ms > newestMs) newestMs = ms;
+      } else if (left !== SETTLED) stats.addLost(reasonOf(left), kind[at]!, 1);
     }
+    for (let k = 0; k < KINDS; k++) if (kinds[k]! > 0) stats.addDelivered(k, kinds[k]!);
     if (live === 0) return;
     if (newestMs > stats.get('highestSentMs')) stats.set('highestSentMs', newestMs);
     stats.observeDelay(Math.max(0, this.#host.now() - this.#host.committedMs(this)) / 1000, live);

@@ -7,7 +7,6 @@ import type { DeadLetters } from './dead-letter.ts';
 import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
 import { SHARDS } from './progress.ts';
-import { SETTLED } from './row-queue.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
 
 export interface ManagerOptions {
@@ -169,22 +168,13 @@ export class Manager implements LoopHost {
 
   leaving(loop: Loop, from: number, rows: number): void {
     const { queue } = loop;
-    const { segment } = queue.contextAt(from);
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      this.#table.sent(queue.shard[at]!, segment, queue.row[at]!);
-    }
+    this.#table.sent(queue.contextAt(from).segment, queue, queue.head + from, rows);
     this.#options.onProgress();
   }
 
   settled(loop: Loop, from: number, rows: number): void {
     const { queue } = loop;
-    const { segment } = queue.contextAt(from);
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] === SETTLED) continue;
-      this.#table.settled(queue.shard[at]!, segment, queue.row[at]!);
-    }
+    this.#table.settled(queue.contextAt(from).segment, queue, queue.head + from, rows);
     if (this.moving) this.#settleMoves();
     this.#options.onProgress();
   }

@@ -1,5 +1,6 @@
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { furthestSent, lowest, type Progress, type ProgressBlock, SHARDS } from './progress.ts';
+import { SETTLED } from './row-queue.ts';
 
 /** Served by the reader at the front of the queue. */
 export const FRONT = 0;
@@ -7,6 +8,14 @@ export const FRONT = 0;
 export const CATCH_UP = 1;
 /** Not served: it waits for its loop, at `next`. */
 export const WAITING = 2;
+
+/** Rows in a ring of columns, each with its shard and its ordinal in its segment; `skip` may be `SETTLED`. */
+export interface RingOfRows {
+  readonly mask: number;
+  readonly shard: Uint8Array;
+  readonly row: Uint32Array;
+  readonly skip: Uint8Array;
+}
 
 /**
  * What an endpoint knows of each virtual shard.
@@ -110,6 +119,11 @@ export class ShardTable {
     return segment < end || (segment === end && row < this.#resentRow[s]!);
   }
 
+  /** True when no process has queued that row before, nor any behind it. */
+  isFresh(s: number, segment: number, row: number): boolean {
+    return !this.isBehind(s, segment, row) && !this.isResent(s, segment, row);
+  }
+
   /** Counts a row as queued. */
   queued(s: number, segment: number, row: number): void {
     if (this.pending[s] === 0) {
@@ -126,20 +140,35 @@ export class ShardTable {
     this.lowRow[s] = row + 1;
   }
 
-  /** Counts the oldest pending row, at `row` of `segment`, as settled. */
-  settled(s: number, segment: number, row: number): void {
-    this.pending[s]!--;
-    this.pendingRows--;
-    this.lowSegment[s] = segment;
-    this.lowRow[s] = row + 1;
+  /** Counts rows of `segment`, each the oldest pending one of its shard in its turn, as settled. */
+  settled(segment: number, rows: RingOfRows, first: number, count: number): void {
+    const { pending, lowSegment, lowRow } = this;
+    const { mask, shard, row, skip } = rows;
+    let settled = 0;
+    for (let i = first; i < first + count; i++) {
+      const at = i & mask;
+      if (skip[at] === SETTLED) continue;
+      const s = shard[at]!;
+      pending[s]!--;
+      lowSegment[s] = segment;
+      lowRow[s] = row[at]! + 1;
+      settled++;
+    }
+    this.pendingRows -= settled;
   }
 
-  /** Notes that the row at `row` of `segment` is about to leave. What the process before had sent stays noted. */
-  sent(s: number, segment: number, row: number): void {
-    const end = this.sentSegment[s]!;
-    if (segment < end || (segment === end && row < this.sentRow[s]!)) return;
-    this.sentSegment[s] = segment;
-    this.sentRow[s] = row + 1;
+  /** Notes that rows of `segment` are about to leave. What the process before had sent stays noted. */
+  sent(segment: number, rows: RingOfRows, first: number, count: number): void {
+    const { sentSegment, sentRow } = this;
+    const { mask, shard, row } = rows;
+    for (let i = first; i < first + count; i++) {
+      const at = i & mask;
+      const s = shard[at]!;
+      const end = sentSegment[s]!;
+      if (segment < end || (segment === end && row[at]! < sentRow[s]!)) continue;
+      sentSegment[s] = segment;
+      sentRow[s] = row[at]! + 1;
+    }
   }
 
   /**
