@@ -18,6 +18,7 @@ import type { Destination } from './destination.ts';
 import { lettersOf } from './letters.ts';
 import { Refusals, type Verdict } from './refusals.ts';
 import { FRESH, LIVE, lostFor, REFUSED, RowQueue, reasonOf, SETTLED, UNKNOWN } from './row-queue.ts';
+import { RowTally } from './row-tally.ts';
 
 export interface LoopSettings extends DecisionSettings {
   /** Rows that a loop holds. */
@@ -42,9 +43,9 @@ export interface LoopHost {
   /** How often the endpoint has shown that it takes something, to all loops. */
   taken: number;
   /** `rows` rows of one segment, from row `from` of the loop on, are about to leave: to be noted before they do. */
-  leaving(loop: Loop, from: number, rows: number): void;
+  leaving(loop: Loop, from: number, rows: number, tally: RowTally): void;
   /** These rows are settled, and marked so or forgotten on return. What is `SETTLED` among them was so before. */
-  settled(loop: Loop, from: number, rows: number): void;
+  settled(loop: Loop, from: number, rows: number, tally: RowTally): void;
   /** Resolves when rows that are to be given up are kept where people find them, or that has failed. */
   kept(letters: DeadLetters): Promise<void>;
   /** The loop has room, or has nothing more to do. */
@@ -121,8 +122,10 @@ export class Loop {
   #known: Uint8Array = new Uint8Array(0);
   /** Shards whose oldest row was refused when it was asked for evidence. */
   readonly #silent: Set<number> = new Set();
-  /** For `#count`: live rows by kind. */
-  readonly #kinds: Uint32Array = new Uint32Array(KINDS);
+  /** Of the request under way, as it was sent. */
+  readonly #tally: RowTally = new RowTally();
+  /** Of a row that is sent or settled before its turn. */
+  readonly #alone: RowTally = new RowTally();
   /** Ends the wait for the next attempt. */
   #pause: AbortController | undefined;
   /** Attempts that failed for the request under way. */
@@ -233,8 +236,9 @@ export class Loop {
   /** Counts and settles row `i`, the oldest of its shard, while others are before it in the queue. */
   #settleBeforeTurn(i: number): void {
     const { queue } = this;
-    this.#count(i, 1);
-    this.#host.settled(this, i, 1);
+    const tally = this.#alone.count(queue, i, 1);
+    this.#count(i, 1, tally);
+    this.#host.settled(this, i, 1, tally);
     queue.skip[(queue.head + i) & queue.mask] = SETTLED;
   }
 
@@ -284,11 +288,11 @@ export class Loop {
     while (!this.#over) {
       if (this.#leaveOut(this.#inFlight)) body = undefined;
       const rows = this.#inFlight;
-      const live = queue.liveRows(rows);
+      const { live } = this.#tally.count(queue, 0, rows);
       if (live === 0) break;
       const resent = queue.resent[queue.head]!;
       body ??= this.#build(0, rows);
-      const answer = await this.#send(0, rows, body);
+      const answer = await this.#send(0, rows, this.#tally, body);
       if (answer === undefined) return;
       const { decision } = answer;
       if (decision.action === 'settle') {
@@ -338,8 +342,10 @@ export class Loop {
     }
     this.attempts = 0;
     this.holding = false;
-    this.#count(0, rows);
-    host.settled(this, 0, rows);
+    // What was taken is what was sent; of other rows it may have been decided since what becomes of them.
+    if (!taken) this.#tally.count(this.queue, 0, rows);
+    this.#count(0, rows, this.#tally);
+    host.settled(this, 0, rows, this.#tally);
     this.queue.shift(rows);
     this.#inFlight = 0;
     if (this.queue.length === 0) this.#refusals.endRun();
@@ -348,14 +354,15 @@ export class Loop {
     this.wake();
   }
 
-  /** Sends `rows` rows from row `from` on as one request, once. Undefined when it was cut. */
-  async #send(from: number, rows: number, body: Uint8Array): Promise<Answered | undefined> {
+  /** Sends `rows` rows from row `from` on, of which `tally` tells, as one request, once. Undefined when it was cut. */
+  async #send(from: number, rows: number, tally: RowTally, body: Uint8Array): Promise<Answered | undefined> {
     const host = this.#host;
     const { stats } = host;
     const at = (this.queue.head + from) & this.queue.mask;
     const metadata = this.queue.kind[at] === METADATA;
     const known = this.queue.resent[at]!;
-    host.leaving(this, from, rows);
+    const { live } = tally;
+    host.leaving(this, from, rows, tally);
     const started = performance.now();
     const outcome = await host.destination.post(body, this.attempts, this.#abort.signal);
     if (outcome.kind === 'aborted') return undefined;
@@ -365,7 +372,7 @@ export class Loop {
     stats.add('requests', 1);
     stats.add('bytesSent', body.length);
     if (metadata) stats.add('metadataBytesSent', body.length);
-    if (known !== FRESH) stats.add('resentRows', this.queue.liveRows(rows, from));
+    if (known !== FRESH) stats.add('resentRows', live);
     const sent = { attempt: this.attempts, resent: known === UNKNOWN };
     const decision = decide(outcome, sent, host.settings, host.random(), host.now());
     if (decision.action === 'settle') host.taken++;
@@ -420,7 +427,7 @@ export class Loop {
       if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.queue.seriesKey(i))) continue;
       if (this.#silent.has(shard) || (queue.kind[at] !== METADATA && queue.timeMs(at) < oldest)) continue;
       probes++;
-      const answer = await this.#send(i, 1, this.#build(i, 1));
+      const answer = await this.#send(i, 1, this.#alone.count(queue, i, 1), this.#build(i, 1));
       if (answer === undefined) return false;
       const { decision } = answer;
       if (decision.action === 'settle') {
@@ -532,21 +539,12 @@ export class Loop {
   }
 
   /** Counts rows as what became of them; those that are live were delivered. */
-  #count(from: number, rows: number): void {
+  #count(from: number, rows: number, { live, kinds, newestMs }: RowTally): void {
     const { stats } = this.#host;
-    const { head, mask, skip, kind, time } = this.queue;
-    const kinds = this.#kinds.fill(0);
-    let live = 0;
-    let newestMs = Number.NEGATIVE_INFINITY;
-    for (let i = head + from; i < head + from + rows; i++) {
-      const at = i & mask;
-      const left = skip[at]!;
-      if (left === LIVE) {
-        live++;
-        kinds[kind[at]!]!++;
-        const ms = time[2 * at + 1]! * 2 ** 32 + (time[2 * at]! >>> 0);
-        if (ms > newestMs) newestMs = ms;
-      } else if (left !== SETTLED) stats.addLost(reasonOf(left), kind[at]!, 1);
+    const { head, mask, skip, kind } = this.queue;
+    for (let i = head + from; i < head + from + rows && live < rows; i++) {
+      const left = skip[i & mask]!;
+      if (left !== LIVE && left !== SETTLED) stats.addLost(reasonOf(left), kind[i & mask]!, 1);
     }
     for (let k = 0; k < KINDS; k++) if (kinds[k]! > 0) stats.addDelivered(k, kinds[k]!);
     if (live === 0) return;

@@ -7,6 +7,7 @@ import type { DeadLetters } from './dead-letter.ts';
 import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
 import { SHARDS } from './progress.ts';
+import type { RowTally } from './row-tally.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
 
 export interface ManagerOptions {
@@ -166,15 +167,13 @@ export class Manager implements LoopHost {
     return shards;
   }
 
-  leaving(loop: Loop, from: number, rows: number): void {
-    const { queue } = loop;
-    this.#table.sent(queue.contextAt(from).segment, queue, queue.head + from, rows);
+  leaving(loop: Loop, from: number, _rows: number, tally: RowTally): void {
+    this.#table.sent(loop.queue.contextAt(from).segment, tally);
     this.#options.onProgress();
   }
 
-  settled(loop: Loop, from: number, rows: number): void {
-    const { queue } = loop;
-    this.#table.settled(queue.contextAt(from).segment, queue, queue.head + from, rows);
+  settled(loop: Loop, from: number, _rows: number, tally: RowTally): void {
+    this.#table.settled(loop.queue.contextAt(from).segment, tally);
     if (this.moving) this.#settleMoves();
     this.#options.onProgress();
   }

@@ -1,6 +1,5 @@
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { furthestSent, lowest, type Progress, type ProgressBlock, SHARDS } from './progress.ts';
-import { SETTLED } from './row-queue.ts';
 
 /** Served by the reader at the front of the queue. */
 export const FRONT = 0;
@@ -9,12 +8,10 @@ export const CATCH_UP = 1;
 /** Not served: it waits for its loop, at `next`. */
 export const WAITING = 2;
 
-/** Rows in a ring of columns, each with its shard and its ordinal in its segment; `skip` may be `SETTLED`. */
-export interface RingOfRows {
-  readonly mask: number;
-  readonly shard: Uint8Array;
-  readonly row: Uint32Array;
-  readonly skip: Uint8Array;
+/** How many rows of each shard there are, and the ordinal of the last of them in its segment. */
+export interface RowsByShard {
+  readonly shardRows: Uint32Array;
+  readonly lastRow: Uint32Array;
 }
 
 /**
@@ -140,34 +137,27 @@ export class ShardTable {
     this.lowRow[s] = row + 1;
   }
 
-  /** Counts rows of `segment`, each the oldest pending one of its shard in its turn, as settled. */
-  settled(segment: number, rows: RingOfRows, first: number, count: number): void {
-    const { pending, lowSegment, lowRow } = this;
-    const { mask, shard, row, skip } = rows;
-    let settled = 0;
-    for (let i = first; i < first + count; i++) {
-      const at = i & mask;
-      if (skip[at] === SETTLED) continue;
-      const s = shard[at]!;
-      pending[s]!--;
-      lowSegment[s] = segment;
-      lowRow[s] = row[at]! + 1;
-      settled++;
+  /** Counts rows of `segment`, the oldest pending ones of their shards, as settled. */
+  settled(segment: number, { shardRows, lastRow }: RowsByShard): void {
+    for (let s = 0; s < SHARDS; s++) {
+      const rows = shardRows[s]!;
+      if (rows === 0) continue;
+      this.pending[s]! -= rows;
+      this.pendingRows -= rows;
+      this.lowSegment[s] = segment;
+      this.lowRow[s] = lastRow[s]! + 1;
     }
-    this.pendingRows -= settled;
   }
 
   /** Notes that rows of `segment` are about to leave. What the process before had sent stays noted. */
-  sent(segment: number, rows: RingOfRows, first: number, count: number): void {
-    const { sentSegment, sentRow } = this;
-    const { mask, shard, row } = rows;
-    for (let i = first; i < first + count; i++) {
-      const at = i & mask;
-      const s = shard[at]!;
-      const end = sentSegment[s]!;
-      if (segment < end || (segment === end && row[at]! < sentRow[s]!)) continue;
-      sentSegment[s] = segment;
-      sentRow[s] = row[at]! + 1;
+  sent(segment: number, { shardRows, lastRow }: RowsByShard): void {
+    for (let s = 0; s < SHARDS; s++) {
+      if (shardRows[s] === 0) continue;
+      const row = lastRow[s]!;
+      const end = this.sentSegment[s]!;
+      if (segment < end || (segment === end && row < this.sentRow[s]!)) continue;
+      this.sentSegment[s] = segment;
+      this.sentRow[s] = row + 1;
     }
   }
 

@@ -1,12 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeProgress, lowest, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
-import { LIVE } from '../../src/network/row-queue.ts';
 import {
   CATCH_UP,
   FRONT,
   loopOf,
-  type RingOfRows,
+  type RowsByShard,
   ShardTable,
   WAITING,
 } from '../../src/network/shard-table.ts';
@@ -29,8 +28,8 @@ function next(table: ShardTable, s: number): Position {
 }
 
 /** A row of shard `s` alone. */
-function one(s: number, row: number): RingOfRows {
-  return { mask: 0, shard: Uint8Array.of(s), row: Uint32Array.of(row), skip: Uint8Array.of(LIVE) };
+function one(s: number, row: number): RowsByShard {
+  return { shardRows: new Uint32Array(SHARDS).fill(1, s, s + 1), lastRow: new Uint32Array(SHARDS).fill(row) };
 }
 
 /** The table of the process that comes next. */
@@ -79,10 +78,10 @@ test('low stands at the oldest row that is pending, and behind the last one that
   table.queued(5, 4, 2);
   assert.equal(table.pending[5], 3);
   assert.deepEqual(low(table, 5), { segment: 3, row: 20 });
-  table.settled(3, one(5, 20), 0, 1);
+  table.settled(3, one(5, 20));
   assert.deepEqual(low(table, 5), { segment: 3, row: 21 });
-  table.settled(3, one(5, 25), 0, 1);
-  table.settled(4, one(5, 2), 0, 1);
+  table.settled(3, one(5, 25));
+  table.settled(4, one(5, 2));
   assert.equal(table.pending[5], 0);
   assert.deepEqual(low(table, 5), { segment: 4, row: 3 });
   assert.deepEqual(low(table, 6), start, 'other shards stay');
@@ -159,9 +158,9 @@ test('after a restart each shard goes on behind what was settled, and knows what
   table.queued(1, 3, 30);
   table.queued(2, 3, 21);
   table.queued(3, 3, 22);
-  table.sent(3, one(1, 20), 0, 1);
-  table.settled(3, one(1, 20), 0, 1);
-  table.sent(3, one(2, 21), 0, 1);
+  table.sent(3, one(1, 20));
+  table.settled(3, one(1, 20));
+  table.sent(3, one(2, 21));
   const front = { segment: 3, row: 40 };
   assert.deepEqual(table.raise(front, front), { segment: 3, row: 21 });
   const again = restarted(block, front);
@@ -183,13 +182,13 @@ test('after a restart each shard goes on behind what was settled, and knows what
 test('what may have been delivered stays so when it is sent again in smaller requests (RLY-13)', () => {
   const { block, table } = newTable();
   for (const row of [20, 21, 22]) table.queued(1, 3, row);
-  for (const row of [20, 21, 22]) table.sent(3, one(1, row), 0, 1);
+  for (const row of [20, 21, 22]) table.sent(3, one(1, row));
   const second = restarted(block, start);
   const secondBlock = new ProgressBlock(1);
   const progress = decodeProgress(block.bytes.slice());
   const sending = new ShardTable(secondBlock, progress, start, 1);
   sending.queued(1, 3, 20);
-  sending.sent(3, one(1, 20), 0, 1);
+  sending.sent(3, one(1, 20));
   const third = restarted(secondBlock, start);
   assert.equal(second.isResent(1, 3, 22), true);
   assert.equal(third.isResent(1, 3, 22), true, 'the process before the last had sent it');
