@@ -26,6 +26,8 @@ export interface FeederOptions {
   readonly settledAhead: number;
   readonly ttlMs: number;
   readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
+  /** Fewer samples than this are handed out one by one; 64 by default. */
+  readonly shortRun?: number;
   readonly watermark: () => ReadLimit;
   readonly now: () => number;
   readonly onDamage: (damage: Damage) => void;
@@ -42,8 +44,8 @@ const FRAMES_A_TURN = 8;
 /** After this many attempts a loop counts as stuck, and others need not wait for it. */
 const STUCK_ATTEMPTS = 3;
 const RETRY_READ_MS = 1000;
-/** Fewer samples than this are handed out one by one. */
-const SHORT_RUN = 256;
+/** For as many samples the short way (sample-router.ts) pays, whose preparations cost as much as some rows. */
+const SHORT_RUN = 64;
 
 /**
  * Reads the queue and hands its rows to the loops, by the hash of their series.
@@ -72,6 +74,7 @@ export class Feeder {
   readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
   readonly #router: SampleRouter;
+  readonly #shortRun: number;
   #drop: DropOrder | undefined;
   #droppedRows = 0;
   #again = false;
@@ -85,6 +88,7 @@ export class Feeder {
     this.#table = options.table;
     this.#manager = options.manager;
     this.#router = new SampleRouter(options.table, options.manager);
+    this.#shortRun = options.shortRun ?? SHORT_RUN;
     this.#front = new WalReader(options.store, options.start, (damage) => {
       const ahead = comparePositions(damage, this.#settledEnd) < 0;
       if (ahead) this.#lostAhead += damage.rows;
@@ -408,9 +412,9 @@ export class Feeder {
       left -= skip;
       while (left > 0) {
         let taken = 0;
-        if (kind === SAMPLE && oneByOne === 0 && left >= SHORT_RUN) {
+        if (kind === SAMPLE && oneByOne === 0 && left >= this.#shortRun) {
           taken = this.#route(reader, lane, next[SAMPLE]!, row, left, limit);
-          if (taken < SHORT_RUN) oneByOne = SHORT_RUN;
+          if (taken < this.#shortRun) oneByOne = this.#shortRun;
         }
         if (taken === 0 && row < limit && this.#offer(reader, lane, context, kind, next[kind]!, row)) {
           taken = 1;

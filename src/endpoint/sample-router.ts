@@ -1,12 +1,22 @@
-import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
+import type { RowContext, RowQueue, Samples } from '../network/row-queue.ts';
 import type { ShardTable } from '../network/shard-table.ts';
-import type { WalReader } from './wal-reader.ts';
 
 /** In place of a loop: the reader does not serve that shard, and passes over its rows. */
 const NOBODY = SHARDS;
 /** In place of a loop: the rows of that shard have to be looked at one by one. */
 const LOOK = SHARDS + 1;
+
+/** A frame of a segment, as a reader has it. */
+export interface SampleFrame {
+  readonly context: RowContext;
+  readonly rows: Samples;
+}
+
+/** The loops of an endpoint as they are now. */
+export interface LoopQueues {
+  readonly loops: readonly { readonly queue: RowQueue }[];
+}
 
 /**
  * The short way of samples from a frame to the loops.
@@ -18,7 +28,7 @@ const LOOK = SHARDS + 1;
  */
 export class SampleRouter {
   readonly #table: ShardTable;
-  readonly #manager: Manager;
+  readonly #manager: LoopQueues;
   /** By shard: the loop that its rows go to, `NOBODY` or `LOOK`. */
   readonly #ways: Uint16Array = new Uint16Array(SHARDS);
   /** By loop: how many rows it can still take; then where the next of its rows goes among the sorted ones. */
@@ -34,17 +44,17 @@ export class SampleRouter {
   /** Those of them that were passed over: the reader does not serve their shards. */
   passedOver = 0;
 
-  constructor(table: ShardTable, manager: Manager) {
+  constructor(table: ShardTable, manager: LoopQueues) {
     this.#table = table;
     this.#manager = manager;
   }
 
   /**
-   * Hands out a run of samples of the current frame of `reader`, which serves `lane`: from sample `first` on, which is
-   * row `row` of its segment, at most `most`, none from before `oldestMs`. Then `rows` and `passedOver` say what it was.
+   * Hands out a run of samples of a frame of a reader that serves `lane`: from sample `first` on, which is row `row` of
+   * its segment, at most `most`, none from before `oldestMs`. Then `rows` and `passedOver` say what it was.
    */
-  route(reader: WalReader, lane: number, first: number, row: number, most: number, oldestMs: number): void {
-    const { context } = reader;
+  route(frame: SampleFrame, lane: number, first: number, row: number, most: number, oldestMs: number): void {
+    const { context, rows } = frame;
     const { loops } = this.#manager;
     if (this.#shards.length < most) {
       this.#shards = new Uint8Array(2 * most);
@@ -55,10 +65,10 @@ export class SampleRouter {
       this.#starts[l] = this.#room[l]!;
     }
     this.#findWays(lane, context.segment, row);
-    this.#find(reader, first, row, most, oldestMs);
+    this.#find(frame, first, row, most, oldestMs);
     const kept = this.rows - this.passedOver;
     if (loops.length === 1 && this.passedOver === 0) {
-      if (kept > 0) loops[0]!.queue.pushRun(context, reader.rows, first, row, this.#shards, kept);
+      if (kept > 0) loops[0]!.queue.pushRun(context, rows, first, row, this.#shards, kept);
       return;
     }
     this.#sort(loops.length);
@@ -66,7 +76,7 @@ export class SampleRouter {
       const from = this.#starts[l]!;
       const to = this.#starts[l + 1]!;
       if (from === to) continue;
-      loops[l]!.queue.pushPicked(context, reader.rows, first, row, this.#shards, this.#sorted, from, to);
+      loops[l]!.queue.pushPicked(context, rows, first, row, this.#shards, this.#sorted, from, to);
     }
   }
 
@@ -80,11 +90,11 @@ export class SampleRouter {
   }
 
   /** Finds the run, and counts what loops get of it as queued. */
-  #find(reader: WalReader, first: number, row: number, most: number, oldestMs: number): void {
-    const { dictionary, segment } = reader.context;
+  #find(frame: SampleFrame, first: number, row: number, most: number, oldestMs: number): void {
+    const { dictionary, segment } = frame.context;
     const { series: known, seriesHash } = dictionary;
     const { seriesBytes } = dictionary.columns;
-    const { sampleSeries, sampleTime } = reader.rows;
+    const { sampleSeries, sampleTime } = frame.rows;
     const table = this.#table;
     const { pending, lowSegment, lowRow } = table;
     const ways = this.#ways;
