@@ -10,6 +10,7 @@ import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
 import { encodeMetadata, familyShard, MetadataFilter } from './metadata.ts';
+import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
@@ -25,6 +26,8 @@ export interface FeederOptions {
   readonly settledAhead: number;
   readonly ttlMs: number;
   readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
+  /** Fewer samples than this are handed out one by one; 64 by default. */
+  readonly shortRun?: number;
   readonly watermark: () => ReadLimit;
   readonly now: () => number;
   readonly onDamage: (damage: Damage) => void;
@@ -41,6 +44,8 @@ const FRAMES_A_TURN = 8;
 /** After this many attempts a loop counts as stuck, and others need not wait for it. */
 const STUCK_ATTEMPTS = 3;
 const RETRY_READ_MS = 1000;
+/** For as many samples the short way (sample-router.ts) pays, whose preparations cost as much as some rows. */
+const SHORT_RUN = 64;
 
 /**
  * Reads the queue and hands its rows to the loops, by the hash of their series.
@@ -68,6 +73,8 @@ export class Feeder {
   /** No row behind this was settled by the processes before. */
   readonly #settledEnd: Position;
   readonly #metadata: MetadataFilter;
+  readonly #router: SampleRouter;
+  readonly #shortRun: number;
   #drop: DropOrder | undefined;
   #droppedRows = 0;
   #again = false;
@@ -80,6 +87,8 @@ export class Feeder {
     this.#options = options;
     this.#table = options.table;
     this.#manager = options.manager;
+    this.#router = new SampleRouter(options.table, options.manager);
+    this.#shortRun = options.shortRun ?? SHORT_RUN;
     this.#front = new WalReader(options.store, options.start, (damage) => {
       const ahead = comparePositions(damage, this.#settledEnd) < 0;
       if (ahead) this.#lostAhead += damage.rows;
@@ -391,6 +400,8 @@ export class Feeder {
     const { rows, head, context } = reader;
     const next = [0, 0, 0, 0];
     let row = head.row;
+    /** Rows for which it is not worth while to look for a run. */
+    let oneByOne = 0;
     const from = reader.position.row;
     for (let r = 0; r < rows.orderLength; r += 2) {
       const kind = rows.order[r]!;
@@ -400,17 +411,45 @@ export class Feeder {
       next[kind]! += skip;
       left -= skip;
       while (left > 0) {
-        if (row >= limit || !this.#offer(reader, lane, context, kind, next[kind]!, row)) {
+        let taken = 0;
+        if (kind === SAMPLE && oneByOne === 0 && left >= this.#shortRun) {
+          taken = this.#route(reader, lane, next[SAMPLE]!, row, left, limit);
+          if (taken < this.#shortRun) oneByOne = this.#shortRun;
+        }
+        if (taken === 0 && row < limit && this.#offer(reader, lane, context, kind, next[kind]!, row)) {
+          taken = 1;
+          if (oneByOne > 0) oneByOne--;
+        }
+        if (taken === 0) {
           reader.passed(row - 1);
           return false;
         }
-        next[kind]!++;
-        row++;
-        left--;
+        next[kind]! += taken;
+        row += taken;
+        left -= taken;
       }
     }
     reader.passed(row - 1);
     return true;
+  }
+
+  /** Hands samples out by the short way, from sample `i` on, as far as it goes; returns how many rows that are. */
+  #route(
+    reader: WalReader,
+    lane: typeof FRONT | typeof CATCH_UP,
+    i: number,
+    row: number,
+    left: number,
+    limit: number,
+  ): number {
+    const router = this.#router;
+    const { ttlMs } = this.#options;
+    const oldestMs = ttlMs > 0 ? this.#options.now() - ttlMs : Number.NEGATIVE_INFINITY;
+    const most = row + left > limit ? limit - row : left;
+    router.route(reader, lane, i, row, most, oldestMs);
+    if (lane === FRONT) this.#passedOver += router.passedOver;
+    else this.#passedOver -= router.rows - router.passedOver;
+    return router.rows;
   }
 
   /** Offers row `i` of its kind to its loop. False when the loop is full and has to be waited for. */

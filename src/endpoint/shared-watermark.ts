@@ -14,22 +14,24 @@ export interface Published extends Watermark {
  */
 export class SharedWatermark {
   readonly buffer: SharedArrayBuffer;
-  readonly #numbers: BigInt64Array;
+  /** Two words a number, low half first. */
+  readonly #numbers: Int32Array;
   /** Whether the worker sleeps; the version. */
   readonly #flags: Int32Array;
 
   constructor(buffer: SharedArrayBuffer = new SharedArrayBuffer(40)) {
     this.buffer = buffer;
-    this.#numbers = new BigInt64Array(buffer, 0, 4);
+    this.#numbers = new Int32Array(buffer, 0, 8);
     this.#flags = new Int32Array(buffer, 32, 2);
   }
 
   /** Main: publishes. Returns true when the worker sleeps and has to be woken by a message. */
   publish(watermark: Watermark, committedRows: number): boolean {
     Atomics.add(this.#flags, 1, 1);
-    [watermark.segment, watermark.offset, watermark.rows, committedRows].forEach((number, i) => {
-      Atomics.store(this.#numbers, i, BigInt(number));
-    });
+    this.#put(0, watermark.segment);
+    this.#put(1, watermark.offset);
+    this.#put(2, watermark.rows);
+    this.#put(3, committedRows);
     Atomics.add(this.#flags, 1, 1);
     return Atomics.exchange(this.#flags, 0, 0) === 1;
   }
@@ -38,17 +40,27 @@ export class SharedWatermark {
   read(): Published {
     for (;;) {
       const version = Atomics.load(this.#flags, 1);
-      const [segment, offset, rows, committedRows] = [0, 1, 2, 3].map((i) =>
-        Number(Atomics.load(this.#numbers, i)),
-      ) as [number, number, number, number];
-      if (version % 2 === 0 && Atomics.load(this.#flags, 1) === version) {
-        return { segment, offset, rows, committedRows };
-      }
+      const published = {
+        segment: this.#get(0),
+        offset: this.#get(1),
+        rows: this.#get(2),
+        committedRows: this.#get(3),
+      };
+      if (version % 2 === 0 && Atomics.load(this.#flags, 1) === version) return published;
     }
   }
 
   /** Worker: asks to be woken by the next `publish`. Call it before looking whether there is anything new. */
   sleep(): void {
     Atomics.store(this.#flags, 0, 1);
+  }
+
+  #put(i: number, value: number): void {
+    Atomics.store(this.#numbers, 2 * i, value | 0);
+    Atomics.store(this.#numbers, 2 * i + 1, Math.floor(value / 2 ** 32));
+  }
+
+  #get(i: number): number {
+    return Atomics.load(this.#numbers, 2 * i + 1) * 2 ** 32 + (Atomics.load(this.#numbers, 2 * i) >>> 0);
   }
 }

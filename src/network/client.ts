@@ -180,7 +180,7 @@ export class HttpDestination implements Destination {
 
     const connection = this.#take(tls);
     const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
-    const outcome = await connection.exchange(request, this.#options.remoteTimeoutMs, signal);
+    const outcome = await connection.exchange(request, signal);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
     return { outcome, authorization };
@@ -192,7 +192,7 @@ export class HttpDestination implements Destination {
       if (idle.tls === tls) return idle;
       idle.close();
     }
-    return new Connection(this.#origin, tls, this.#options.dial ?? dialDirectly(), this.#options.explain);
+    return new Connection(this.#origin, tls, this.#options);
   }
 }
 
@@ -222,17 +222,19 @@ class Connection implements Dispatcher.DispatchHandlers {
   #words = noBytes;
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
-  readonly #explain: HttpDestinationOptions['explain'];
+  readonly #options: HttpDestinationOptions;
+  /**
+   * The deadline of an exchange, and who listens for its end from outside: kept from one to the next, since both cost
+   * more to set up than the rest of a small request. Between exchanges they find nothing to end.
+   */
+  #deadline: NodeJS.Timeout | undefined;
+  #signal: AbortSignal | undefined;
 
-  constructor(
-    origin: string,
-    tls: ClientTlsOptions | undefined,
-    dial: Dial,
-    explain: HttpDestinationOptions['explain'],
-  ) {
-    this.#explain = explain;
+  constructor(origin: string, tls: ClientTlsOptions | undefined, options: HttpDestinationOptions) {
+    this.#options = options;
     this.tls = tls;
     this.#origin = origin;
+    const dial = options.dial ?? dialDirectly();
     this.#client = new Client(origin, {
       connect: (target, callback) => {
         if (!this.#cut.signal.aborted) this.#cut = new AbortController();
@@ -252,8 +254,8 @@ class Connection implements Dispatcher.DispatchHandlers {
     });
   }
 
-  /** Sends `request` and answers once, at the latest after `timeoutMs` or when `signal` aborts. */
-  exchange(request: Dispatcher.DispatchOptions, timeoutMs: number, signal: AbortSignal): Promise<Outcome> {
+  /** Sends `request` and answers once, at the latest after `remoteTimeoutMs` or when `signal` aborts. */
+  exchange(request: Dispatcher.DispatchOptions, signal: AbortSignal): Promise<Outcome> {
     this.#waitsFor = 'connection';
     this.#complete = false;
     this.#retryAfter = undefined;
@@ -261,19 +263,35 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#words = noBytes;
     this.#bytesRead = 0;
     return new Promise((resolve) => {
-      const expire = () =>
-        this.#end(this.#failure(timeoutCodes[this.#waitsFor], `no answer within ${timeoutMs} ms`));
-      const abort = () => this.#end({ kind: 'aborted', maybeDelivered: this.#maybeDelivered });
-      const timer = setTimeout(expire, timeoutMs);
-      signal.addEventListener('abort', abort);
       this.#end = (outcome) => {
         this.#end = ignore;
-        clearTimeout(timer);
-        signal.removeEventListener('abort', abort);
         resolve(outcome);
       };
+      if (this.#deadline === undefined)
+        this.#deadline = setTimeout(this.#expire, this.#options.remoteTimeoutMs);
+      else this.#deadline.refresh();
+      this.#listenTo(signal);
       this.#client.dispatch(request, this);
     });
+  }
+
+  readonly #expire = (): void => {
+    const words = `no answer within ${this.#options.remoteTimeoutMs} ms`;
+    this.#end(this.#failure(timeoutCodes[this.#waitsFor], words));
+  };
+
+  readonly #abort = (): void => {
+    this.#end({ kind: 'aborted', maybeDelivered: this.#maybeDelivered });
+  };
+
+  #listenTo(signal: AbortSignal | undefined): void {
+    if (signal === this.#signal) return;
+    this.#signal?.removeEventListener('abort', this.#abort);
+    this.#signal = signal;
+    if (signal === undefined) return;
+    // All connections may share a signal: beyond ten listeners node would suspect a leak.
+    setMaxListeners(0, signal);
+    signal.addEventListener('abort', this.#abort);
   }
 
   /** Whether the last exchange has left nothing behind: no answer to come, no bytes of its body to send. */
@@ -283,6 +301,8 @@ class Connection implements Dispatcher.DispatchHandlers {
 
   /** Closes the socket at once and for good, whatever is under way on it. */
   close(): void {
+    clearTimeout(this.#deadline);
+    this.#listenTo(undefined);
     this.#cut.abort();
   }
 
@@ -319,7 +339,7 @@ class Connection implements Dispatcher.DispatchHandlers {
     const code = error.code ?? error.name;
     // An `AggregateError` (no address of several answered) has a code and no message.
     const said = describeError(error).trim() || code;
-    this.#end(this.#failure(code, this.#explain?.(code, said) ?? said));
+    this.#end(this.#failure(code, this.#options.explain?.(code, said) ?? said));
   }
 
   get #refused(): boolean {

@@ -19,6 +19,7 @@ import { lettersOf } from './letters.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { Refusals, type Verdict } from './refusals.ts';
 import { FRESH, LIVE, lostFor, REFUSED, RowQueue, reasonOf, SETTLED, UNKNOWN } from './row-queue.ts';
+import { RowTally } from './row-tally.ts';
 
 export interface LoopSettings extends DecisionSettings {
   /** Rows that a loop holds. */
@@ -47,9 +48,9 @@ export interface LoopHost {
   /** How often the endpoint has shown that it takes something, to all loops. */
   taken: number;
   /** `rows` rows of one segment, from row `from` of the loop on, are about to leave: to be noted before they do. */
-  leaving(loop: Loop, from: number, rows: number): void;
+  leaving(loop: Loop, from: number, rows: number, tally: RowTally): void;
   /** These rows are settled, and marked so or forgotten on return. What is `SETTLED` among them was so before. */
-  settled(loop: Loop, from: number, rows: number): void;
+  settled(loop: Loop, from: number, rows: number, tally: RowTally): void;
   /** Resolves when rows that are to be given up are kept where people find them, or that has failed. */
   kept(letters: DeadLetters): Promise<void>;
   /** The loop has room, or has nothing more to do. */
@@ -130,6 +131,10 @@ export class Loop {
   #known: Uint8Array = new Uint8Array(0);
   /** Shards whose oldest row was refused when it was asked for evidence. */
   readonly #silent: Set<number> = new Set();
+  /** Of the request under way, as it was sent. */
+  readonly #tally: RowTally = new RowTally();
+  /** Of a row that is sent or settled before its turn. */
+  readonly #alone: RowTally = new RowTally();
   /** Ends the wait for the next attempt. */
   #pause: AbortController | undefined;
   /** The endpoint has asked for that wait. */
@@ -247,8 +252,9 @@ export class Loop {
   /** Counts and settles row `i`, the oldest of its shard, while others are before it in the queue. */
   #settleBeforeTurn(i: number): void {
     const { queue } = this;
-    this.#count(i, 1);
-    this.#host.settled(this, i, 1);
+    const tally = this.#alone.count(queue, i, 1);
+    this.#count(i, 1, tally);
+    this.#host.settled(this, i, 1, tally);
     queue.skip[(queue.head + i) & queue.mask] = SETTLED;
   }
 
@@ -265,16 +271,18 @@ export class Loop {
     );
     const available = Math.min(queue.length, queue.contextRows, most);
     const suspects = this.#refusals.hasSuspects;
-    while (this.#fitting < available) {
-      const at = (first + this.#fitting) & queue.mask;
-      if ((queue.kind[at] === METADATA) !== metadata || queue.resent[at] !== resent) break;
-      if (suspects && this.#fitting > 0) {
-        const alone = this.#refusals.isSuspect(this.queue.seriesKey(0));
-        if (alone || this.#refusals.isSuspect(this.queue.seriesKey(this.#fitting))) break;
+    const { mask, kind, resent: resents } = queue;
+    let fitting = this.#fitting;
+    for (; fitting < available; fitting++) {
+      const at = (first + fitting) & mask;
+      if ((kind[at] === METADATA) !== metadata || resents[at] !== resent) break;
+      if (suspects && fitting > 0) {
+        const alone = this.#refusals.isSuspect(queue.seriesKey(0));
+        if (alone || this.#refusals.isSuspect(queue.seriesKey(fitting))) break;
       }
-      this.#fitting++;
     }
-    this.#cut = this.#fitting >= most || this.#fitting < queue.length || queue.full;
+    this.#fitting = fitting;
+    this.#cut = fitting >= most || fitting < queue.length || queue.full;
   }
 
   #begin(rows: number): void {
@@ -302,16 +310,15 @@ export class Loop {
       }
       if (this.#leaveOut(this.#inFlight)) body = undefined;
       const rows = this.#inFlight;
-      if (this.queue.liveRows(rows) === 0) break;
+      const { live } = this.#tally.count(queue, 0, rows);
+      if (live === 0) break;
       const resent = queue.resent[queue.head]!;
       body ??= this.#build(0, rows);
-      const answer = await this.#send(0, rows, body);
+      const answer = await this.#send(0, rows, this.#tally, body);
       if (answer === undefined) return;
       const { decision } = answer;
       if (decision.action === 'settle') {
-        this.#refusals.taken(
-          this.queue.liveRows(rows) === 1 ? this.queue.seriesKey(this.queue.firstLive(rows)) : 0,
-        );
+        this.#refusals.taken(live === 1 ? queue.seriesKey(queue.firstLive(rows)) : 0);
         this.#remember(rows);
         taken = true;
         break;
@@ -352,13 +359,15 @@ export class Loop {
     const host = this.#host;
     const rows = this.#inFlight;
     const recovered = taken && this.attempts > 0;
-    for (let i = 0; i < rows; i++) {
+    for (let i = 0; i < rows && this.#silent.size > 0; i++) {
       this.#silent.delete(this.queue.shard[(this.queue.head + i) & this.queue.mask]!);
     }
     this.attempts = 0;
     this.holding = false;
-    this.#count(0, rows);
-    host.settled(this, 0, rows);
+    // What was taken is what was sent; of other rows it may have been decided since what becomes of them.
+    if (!taken) this.#tally.count(this.queue, 0, rows);
+    this.#count(0, rows, this.#tally);
+    host.settled(this, 0, rows, this.#tally);
     this.queue.shift(rows);
     this.#inFlight = 0;
     if (this.queue.length === 0) this.#refusals.endRun();
@@ -367,15 +376,16 @@ export class Loop {
     this.wake();
   }
 
-  /** Sends `rows` rows from row `from` on as one request, once. Undefined when it was cut. */
-  async #send(from: number, rows: number, body: Uint8Array): Promise<Answered | undefined> {
+  /** Sends `rows` rows from row `from` on, of which `tally` tells, as one request, once. Undefined when it was cut. */
+  async #send(from: number, rows: number, tally: RowTally, body: Uint8Array): Promise<Answered | undefined> {
     const host = this.#host;
     const { stats } = host;
     const at = (this.queue.head + from) & this.queue.mask;
     const metadata = this.queue.kind[at] === METADATA;
     const known = this.queue.resent[at]!;
-    host.leaving(this, from, rows);
-    host.limit?.take(this.queue.liveRows(rows, from), body.length);
+    const { live } = tally;
+    host.leaving(this, from, rows, tally);
+    host.limit?.take(live, body.length);
     const started = performance.now();
     const outcome = await host.destination.post(body, this.attempts, this.#abort.signal);
     if (outcome.kind === 'aborted') return undefined;
@@ -385,7 +395,7 @@ export class Loop {
     stats.add('requests', 1);
     stats.add('bytesSent', body.length);
     if (metadata) stats.add('metadataBytesSent', body.length);
-    if (known !== FRESH) stats.add('resentRows', this.queue.liveRows(rows, from));
+    if (known !== FRESH) stats.add('resentRows', live);
     const sent = { attempt: this.attempts, resent: known === UNKNOWN };
     const decision = decide(outcome, sent, host.settings, host.random(), host.now());
     if (decision.action === 'settle') host.taken++;
@@ -458,7 +468,7 @@ export class Loop {
       if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.queue.seriesKey(i))) continue;
       if (this.#silent.has(shard) || (queue.kind[at] !== METADATA && queue.timeMs(at) < oldest)) continue;
       probes++;
-      const answer = await this.#send(i, 1, this.#build(i, 1));
+      const answer = await this.#send(i, 1, this.#alone.count(queue, i, 1), this.#build(i, 1));
       if (answer === undefined) return false;
       const { decision } = answer;
       if (decision.action === 'settle') {
@@ -571,23 +581,14 @@ export class Loop {
   }
 
   /** Counts rows as what became of them; those that are live were delivered. */
-  #count(from: number, rows: number): void {
-    const { queue } = this;
+  #count(from: number, rows: number, { live, kinds, newestMs }: RowTally): void {
     const { stats } = this.#host;
-    let newestMs = Number.NEGATIVE_INFINITY;
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      const skip = queue.skip[at]!;
-      if (skip === SETTLED) continue;
-      if (skip !== LIVE) stats.addLost(reasonOf(skip), queue.kind[at]!, 1);
-      else newestMs = Math.max(newestMs, queue.timeMs(at));
+    const { head, mask, skip, kind } = this.queue;
+    for (let i = head + from; i < head + from + rows && live < rows; i++) {
+      const left = skip[i & mask]!;
+      if (left !== LIVE && left !== SETTLED) stats.addLost(reasonOf(left), kind[i & mask]!, 1);
     }
-    const kinds = this.queue.liveByKind(from, rows);
-    let live = 0;
-    for (let kind = 0; kind < KINDS; kind++) {
-      live += kinds[kind]!;
-      if (kinds[kind]! > 0) stats.addDelivered(kind, kinds[kind]!);
-    }
+    for (let k = 0; k < KINDS; k++) if (kinds[k]! > 0) stats.addDelivered(k, kinds[k]!);
     if (live === 0) return;
     if (newestMs > stats.get('highestSentMs')) stats.set('highestSentMs', newestMs);
     stats.observeDelay(Math.max(0, this.#host.now() - this.#host.committedMs(this)) / 1000, live);

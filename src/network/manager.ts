@@ -8,7 +8,7 @@ import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
 import { SHARDS } from './progress.ts';
 import type { RateLimit } from './rate-limit.ts';
-import { SETTLED } from './row-queue.ts';
+import type { RowTally } from './row-tally.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
 
 export interface ManagerOptions {
@@ -172,24 +172,13 @@ export class Manager implements LoopHost {
     return shards;
   }
 
-  leaving(loop: Loop, from: number, rows: number): void {
-    const { queue } = loop;
-    const { segment } = queue.contextAt(from);
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      this.#table.sent(queue.shard[at]!, segment, queue.row[at]!);
-    }
+  leaving(loop: Loop, from: number, _rows: number, tally: RowTally): void {
+    this.#table.sent(loop.queue.contextAt(from).segment, tally);
     this.#options.onProgress();
   }
 
-  settled(loop: Loop, from: number, rows: number): void {
-    const { queue } = loop;
-    const { segment } = queue.contextAt(from);
-    for (let i = from; i < from + rows; i++) {
-      const at = (queue.head + i) & queue.mask;
-      if (queue.skip[at] === SETTLED) continue;
-      this.#table.settled(queue.shard[at]!, segment, queue.row[at]!);
-    }
+  settled(loop: Loop, from: number, _rows: number, tally: RowTally): void {
+    this.#table.settled(loop.queue.contextAt(from).segment, tally);
     if (this.moving) this.#settleMoves();
     this.#options.onProgress();
   }

@@ -35,6 +35,13 @@ export interface RowContext {
   letGo(rows: number): void;
 }
 
+/** The samples of a frame as columns; times and values are two words a row, low half first. */
+export interface Samples {
+  readonly sampleSeries: Uint32Array;
+  readonly sampleTime: Int32Array;
+  readonly sampleValue: DataView;
+}
+
 /**
  * The rows that wait in a loop, as a ring of columns: first in, first out, bounded, about 30 bytes a row and
  * no object for any of them. Rows that are not samples carry a `Payload`.
@@ -47,6 +54,7 @@ export class RowQueue implements OutgoingRows {
   readonly series: Uint32Array;
   readonly time: Int32Array;
   readonly value: Int32Array;
+  readonly #valueBytes: Uint8Array;
   readonly kind: Uint8Array;
   /** `LIVE`, `SETTLED` or `lostFor` a reason. */
   readonly skip: Uint8Array;
@@ -73,6 +81,7 @@ export class RowQueue implements OutgoingRows {
     this.series = new Uint32Array(size);
     this.time = new Int32Array(2 * size);
     this.value = new Int32Array(2 * size);
+    this.#valueBytes = new Uint8Array(this.value.buffer);
     this.kind = new Uint8Array(size);
     this.skip = new Uint8Array(size);
     this.row = new Uint32Array(size);
@@ -104,6 +113,11 @@ export class RowQueue implements OutgoingRows {
     return this.length >= this.capacity || this.payloadBytes >= MAX_PAYLOAD_BYTES;
   }
 
+  /** Samples that it can take. */
+  get room(): number {
+    return this.full ? 0 : this.capacity - this.length;
+  }
+
   /** The context of the first row. The queue must not be empty. */
   get context(): RowContext {
     return this.#runs[0]!.context;
@@ -129,11 +143,8 @@ export class RowQueue implements OutgoingRows {
     valueHi: number,
     payload: Payload | undefined,
   ): void {
-    const last = this.#runs[this.#runs.length - 1];
-    if (last !== undefined && last.context === context) last.rows++;
-    else this.#runs.push({ context, rows: 1 });
-    context.hold(1);
-    const at = (this.head + this.length++) & this.mask;
+    const at = (this.head + this.length) & this.mask;
+    this.#add(context, 1);
     this.series[at] = series;
     this.time[2 * at] = timeLo;
     this.time[2 * at + 1] = timeHi;
@@ -151,19 +162,100 @@ export class RowQueue implements OutgoingRows {
     }
   }
 
+  /**
+   * Adds `count` samples, live and fresh, as they stand: `samples` from `first` on, whose ordinals count from `row` on
+   * and whose shards are the first of `shards`. The caller has seen that there is room.
+   */
+  pushRun(
+    context: RowContext,
+    samples: Samples,
+    first: number,
+    row: number,
+    shards: Uint8Array,
+    count: number,
+  ): void {
+    const { sampleSeries, sampleTime, sampleValue } = samples;
+    const { buffer, byteOffset } = sampleValue;
+    for (let done = 0; done < count; ) {
+      const at = (this.head + this.length) & this.mask;
+      // Up to where the ring begins again.
+      const rows = Math.min(count - done, this.mask + 1 - at);
+      const from = first + done;
+      this.series.set(sampleSeries.subarray(from, from + rows), at);
+      this.time.set(sampleTime.subarray(2 * from, 2 * (from + rows)), 2 * at);
+      this.#valueBytes.set(new Uint8Array(buffer, byteOffset + 8 * from, 8 * rows), 8 * at);
+      this.shard.set(shards.subarray(done, done + rows), at);
+      this.#add(context, rows);
+      this.#markLive(at, rows);
+      const ordinals = this.row;
+      for (let i = 0; i < rows; i++) ordinals[at + i] = row + done + i;
+      done += rows;
+    }
+  }
+
+  /** The same with those of the samples that have the numbers `picked[from..to)`, counted from `first`. */
+  pushPicked(
+    context: RowContext,
+    samples: Samples,
+    first: number,
+    row: number,
+    shards: Uint8Array,
+    picked: Uint32Array,
+    from: number,
+    to: number,
+  ): void {
+    const { mask, series, time, value, row: ordinals, shard } = this;
+    const { sampleSeries, sampleTime, sampleValue } = samples;
+    const start = (this.head + this.length) & mask;
+    this.#add(context, to - from);
+    for (let i = from; i < to; i++) {
+      const at = (start + i - from) & mask;
+      const n = picked[i]!;
+      const k = first + n;
+      series[at] = sampleSeries[k]!;
+      time[2 * at] = sampleTime[2 * k]!;
+      time[2 * at + 1] = sampleTime[2 * k + 1]!;
+      value[2 * at] = sampleValue.getInt32(8 * k, true);
+      value[2 * at + 1] = sampleValue.getInt32(8 * k + 4, true);
+      ordinals[at] = row + n;
+      shard[at] = shards[n]!;
+    }
+    const head = Math.min(to - from, mask + 1 - start);
+    this.#markLive(start, head);
+    this.#markLive(0, to - from - head);
+  }
+
+  /** Says of `rows` rows from index `at` on, up to the end of the ring, that they are samples, live and fresh. */
+  #markLive(at: number, rows: number): void {
+    this.kind.fill(SAMPLE, at, at + rows);
+    this.skip.fill(LIVE, at, at + rows);
+    this.resent.fill(FRESH, at, at + rows);
+  }
+
+  /** Takes the next places, for rows of `context`. */
+  #add(context: RowContext, rows: number): void {
+    const last = this.#runs[this.#runs.length - 1];
+    if (last !== undefined && last.context === context) last.rows += rows;
+    else this.#runs.push({ context, rows });
+    context.hold(rows);
+    this.length += rows;
+  }
+
   /** Rows among `rows` from row `from` on that are to be sent. */
   liveRows(rows: number, from = 0): number {
+    const { head, mask, skip } = this;
     let live = 0;
-    for (let i = from; i < from + rows; i++) if (this.skip[(this.head + i) & this.mask] === LIVE) live++;
+    for (let i = head + from; i < head + from + rows; i++) if (skip[i & mask] === LIVE) live++;
     return live;
   }
 
   /** The same by kind. */
   liveByKind(from: number, rows: number): number[] {
+    const { head, mask, skip, kind } = this;
     const kinds = new Array<number>(KINDS).fill(0);
-    for (let i = from; i < from + rows; i++) {
-      const at = (this.head + i) & this.mask;
-      if (this.skip[at] === LIVE) kinds[this.kind[at]!]!++;
+    for (let i = head + from; i < head + from + rows; i++) {
+      const at = i & mask;
+      if (skip[at] === LIVE) kinds[kind[at]!]!++;
     }
     return kinds;
   }

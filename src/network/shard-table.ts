@@ -8,6 +8,12 @@ export const CATCH_UP = 1;
 /** Not served: it waits for its loop, at `next`. */
 export const WAITING = 2;
 
+/** How many rows of each shard there are, and the ordinal of the last of them in its segment. */
+export interface RowsByShard {
+  readonly shardRows: Uint32Array;
+  readonly lastRow: Uint32Array;
+}
+
 /**
  * What an endpoint knows of each virtual shard.
  *
@@ -110,6 +116,11 @@ export class ShardTable {
     return segment < end || (segment === end && row < this.#resentRow[s]!);
   }
 
+  /** True when no process has queued that row before, nor any behind it. */
+  isFresh(s: number, segment: number, row: number): boolean {
+    return !this.isBehind(s, segment, row) && !this.isResent(s, segment, row);
+  }
+
   /** Counts a row as queued. */
   queued(s: number, segment: number, row: number): void {
     if (this.pending[s] === 0) {
@@ -126,20 +137,28 @@ export class ShardTable {
     this.lowRow[s] = row + 1;
   }
 
-  /** Counts the oldest pending row, at `row` of `segment`, as settled. */
-  settled(s: number, segment: number, row: number): void {
-    this.pending[s]!--;
-    this.pendingRows--;
-    this.lowSegment[s] = segment;
-    this.lowRow[s] = row + 1;
+  /** Counts rows of `segment`, the oldest pending ones of their shards, as settled. */
+  settled(segment: number, { shardRows, lastRow }: RowsByShard): void {
+    for (let s = 0; s < SHARDS; s++) {
+      const rows = shardRows[s]!;
+      if (rows === 0) continue;
+      this.pending[s]! -= rows;
+      this.pendingRows -= rows;
+      this.lowSegment[s] = segment;
+      this.lowRow[s] = lastRow[s]! + 1;
+    }
   }
 
-  /** Notes that the row at `row` of `segment` is about to leave. What the process before had sent stays noted. */
-  sent(s: number, segment: number, row: number): void {
-    const end = this.sentSegment[s]!;
-    if (segment < end || (segment === end && row < this.sentRow[s]!)) return;
-    this.sentSegment[s] = segment;
-    this.sentRow[s] = row + 1;
+  /** Notes that rows of `segment` are about to leave. What the process before had sent stays noted. */
+  sent(segment: number, { shardRows, lastRow }: RowsByShard): void {
+    for (let s = 0; s < SHARDS; s++) {
+      if (shardRows[s] === 0) continue;
+      const row = lastRow[s]!;
+      const end = this.sentSegment[s]!;
+      if (segment < end || (segment === end && row < this.sentRow[s]!)) continue;
+      this.sentSegment[s] = segment;
+      this.sentRow[s] = row + 1;
+    }
   }
 
   /**

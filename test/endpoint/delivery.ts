@@ -33,6 +33,8 @@ export interface DeliveryOptions {
   readonly block?: Uint8Array | undefined;
   /** Where a new endpoint starts. */
   readonly start?: Position;
+  /** Fewer samples than this are handed out one by one. By default 1: most frames of tests are short. */
+  readonly shortRun?: number;
   /** What the segments are read from; the real files by default. */
   readonly files?: FileSystem;
 }
@@ -178,6 +180,7 @@ export class Delivery {
       settledAhead: behindStart - this.waitingAtStart,
       ttlMs: settings.ttlMs,
       metadata,
+      shortRun: options.shortRun ?? 1,
       watermark: (): ReadLimit => queue.watermark,
       now: () => this.now,
       onDamage: (damage) => {

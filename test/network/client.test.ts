@@ -221,6 +221,15 @@ test('one signal serves all loops, without a warning and without a trace', async
     await Promise.all(Array.from({ length: 50 }, () => writer.post(body, 0, signal)));
   }
   assert.deepEqual(warnings, []);
+  const listeners = getEventListeners(signal, 'abort').length;
+  assert.ok(listeners <= 50, `${listeners}: one for each connection, however many calls`);
+  await writer.post(body, 0, new AbortController().signal);
+  assert.equal(
+    getEventListeners(signal, 'abort').length,
+    listeners - 1,
+    'a connection hears of its last call',
+  );
+  await writer.close();
   assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 

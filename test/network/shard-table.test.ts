@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { decodeProgress, lowest, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
-import { CATCH_UP, FRONT, loopOf, ShardTable, WAITING } from '../../src/network/shard-table.ts';
+import {
+  CATCH_UP,
+  FRONT,
+  loopOf,
+  type RowsByShard,
+  ShardTable,
+  WAITING,
+} from '../../src/network/shard-table.ts';
 import type { Position } from '../../src/serialization/position.ts';
 import { noCounts, standing } from './support/standing.ts';
 
@@ -18,6 +25,11 @@ function low(table: ShardTable, s: number): Position {
 
 function next(table: ShardTable, s: number): Position {
   return { segment: table.nextSegment[s]!, row: table.nextRow[s]! };
+}
+
+/** A row of shard `s` alone. */
+function one(s: number, row: number): RowsByShard {
+  return { shardRows: new Uint32Array(SHARDS).fill(1, s, s + 1), lastRow: new Uint32Array(SHARDS).fill(row) };
 }
 
 /** The table of the process that comes next. */
@@ -66,10 +78,10 @@ test('low stands at the oldest row that is pending, and behind the last one that
   table.queued(5, 4, 2);
   assert.equal(table.pending[5], 3);
   assert.deepEqual(low(table, 5), { segment: 3, row: 20 });
-  table.settled(5, 3, 20);
+  table.settled(3, one(5, 20));
   assert.deepEqual(low(table, 5), { segment: 3, row: 21 });
-  table.settled(5, 3, 25);
-  table.settled(5, 4, 2);
+  table.settled(3, one(5, 25));
+  table.settled(4, one(5, 2));
   assert.equal(table.pending[5], 0);
   assert.deepEqual(low(table, 5), { segment: 4, row: 3 });
   assert.deepEqual(low(table, 6), start, 'other shards stay');
@@ -146,9 +158,9 @@ test('after a restart each shard goes on behind what was settled, and knows what
   table.queued(1, 3, 30);
   table.queued(2, 3, 21);
   table.queued(3, 3, 22);
-  table.sent(1, 3, 20);
-  table.settled(1, 3, 20);
-  table.sent(2, 3, 21);
+  table.sent(3, one(1, 20));
+  table.settled(3, one(1, 20));
+  table.sent(3, one(2, 21));
   const front = { segment: 3, row: 40 };
   assert.deepEqual(table.raise(front, front), { segment: 3, row: 21 });
   const again = restarted(block, front);
@@ -170,13 +182,13 @@ test('after a restart each shard goes on behind what was settled, and knows what
 test('what may have been delivered stays so when it is sent again in smaller requests (RLY-13)', () => {
   const { block, table } = newTable();
   for (const row of [20, 21, 22]) table.queued(1, 3, row);
-  for (const row of [20, 21, 22]) table.sent(1, 3, row);
+  for (const row of [20, 21, 22]) table.sent(3, one(1, row));
   const second = restarted(block, start);
   const secondBlock = new ProgressBlock(1);
   const progress = decodeProgress(block.bytes.slice());
   const sending = new ShardTable(secondBlock, progress, start, 1);
   sending.queued(1, 3, 20);
-  sending.sent(1, 3, 20);
+  sending.sent(3, one(1, 20));
   const third = restarted(secondBlock, start);
   assert.equal(second.isResent(1, 3, 22), true);
   assert.equal(third.isResent(1, 3, 22), true, 'the process before the last had sent it');
