@@ -44,7 +44,9 @@ export function pageWith(figures: Figures, previous: string): string {
 function between(page: string, start: string, end: string): string | undefined {
   const startAt = page.indexOf(start);
   const endAt = page.indexOf(end, startAt);
-  return startAt < 0 || endAt < 0 ? undefined : page.slice(startAt + start.length, endAt).trim();
+  if (startAt < 0 || endAt < 0) return undefined;
+  // Lines alone: the command that stands first is indented.
+  return page.slice(startAt + start.length, endAt).replace(/^\n+|\n+$/g, '');
 }
 
 function opening(name: string): string {
