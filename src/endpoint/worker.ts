@@ -55,6 +55,8 @@ const dropMessages: readonly [EndpointReason, string][] = [
 const RESHARD_TICKS = 10;
 /** How long a row may wait for a fuller request when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
+/** While commits come one after the other: how long the thread lets them gather before it looks again. */
+const LOOK_EVERY_MS = 10;
 
 class EndpointWorker {
   readonly #start: WorkerStart;
@@ -78,6 +80,8 @@ class EndpointWorker {
   #last: { committed: number; delivered: number; atMs: number };
   #secondsPerSample = 0;
   #stopping = false;
+  #look: NodeJS.Timeout | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void) {
     this.#start = start;
@@ -194,7 +198,17 @@ class EndpointWorker {
     this.#feeder.pump();
   }
 
+  /** There is more. A look takes all of it, so looks come `LOOK_EVERY_MS` apart; the first one is at once. */
   wake(): void {
+    if (this.#look !== undefined || this.#stopping) return;
+    const waitMs = this.#lookedAt + LOOK_EVERY_MS - performance.now();
+    if (waitMs <= 0) this.#lookForMore();
+    else this.#look = setTimeout(() => this.#lookForMore(), waitMs);
+  }
+
+  #lookForMore(): void {
+    this.#look = undefined;
+    this.#lookedAt = performance.now();
     this.#feeder.pump();
   }
 
@@ -211,6 +225,7 @@ class EndpointWorker {
   async stop(graceMs: number): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    clearTimeout(this.#look);
     const until = performance.now() + graceMs;
     const restAt = until - graceMs * REST_SHARE;
     this.#manager.flush();
