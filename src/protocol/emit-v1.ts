@@ -11,6 +11,8 @@ export interface OutgoingRows {
   readonly mask: number;
   readonly series: Uint32Array;
   readonly time: Int32Array;
+  /** Start times of samples and histograms, two words a row as `time`; 0 is unset. Undefined when all are. */
+  readonly start?: Int32Array | undefined;
   readonly value: Int32Array;
   readonly kind: Uint8Array;
   /** Anything but 0 for a row that is left out. */
