@@ -53,5 +53,6 @@ export interface EmitExports {
     order: number,
   ): number;
   writeV2(rows: number, count: number, started: boolean, plain: number, rawBytes: number): void;
+  compressDense(plain: number, rawBytes: number, room: number, out: number, outEnd: number): number;
   compressV2(plain: number, rawBytes: number, table: number, out: number, outEnd: number): number;
 }

@@ -15,15 +15,23 @@ import { WasmColumns } from './wasm-columns.ts';
  * or exemplars, dictionaries in arrays of their own, and everything once the module has failed.
  */
 export class WasmEmitterV2 implements EmitterV2 {
-  readonly #tableOf: (dictionary: SegmentDictionary) => SymbolTable = symbolTables(tableFor);
-  readonly #plain: PlainEmitterV2 = new PlainEmitterV2(this.#tableOf);
+  readonly #tableOf: (dictionary: SegmentDictionary) => SymbolTable;
+  readonly #plain: PlainEmitterV2;
   readonly #families: FamiliesOfRows = new FamiliesOfRows();
+  readonly #compression: 'fast' | 'small';
   readonly #onFailure: (error: unknown) => void;
   #failed = false;
 
   /** `onFailure` hears once of a module that does not work; bodies come from TypeScript then. */
-  constructor(onFailure: (error: unknown) => void) {
+  constructor(
+    onFailure: (error: unknown) => void,
+    compression: 'fast' | 'small',
+    tableOf: (dictionary: SegmentDictionary) => SymbolTable = symbolTables(tableFor),
+  ) {
     this.#onFailure = onFailure;
+    this.#compression = compression;
+    this.#tableOf = tableOf;
+    this.#plain = new PlainEmitterV2(compression, tableOf);
   }
 
   emitV2(
@@ -50,6 +58,7 @@ export class WasmEmitterV2 implements EmitterV2 {
           strings: table.strings,
           families: table.families,
           number,
+          compression: this.#compression,
         });
         if (body !== undefined) return body;
       } catch (error) {
@@ -62,15 +71,15 @@ export class WasmEmitterV2 implements EmitterV2 {
 }
 
 /**
- * The emitter of 2.0 bodies of a kernel. `onFailure` hears once of a module that does not work. One for all dictionaries
+ * The emitter of 2.0 bodies of a kernel, for the `wire_compression` of an endpoint. `onFailure` hears once of a module that does not work. One for all dictionaries
  * of a thread; columns of `createEmitter(kernel, ...)` are what it is fastest with.
  */
 export function createEmitterV2(
   kernel: 'wasm' | 'typescript',
   onFailure: (error: unknown) => void,
-  _compression: 'fast' | 'small' = 'fast',
+  compression: 'fast' | 'small' = 'fast',
 ): EmitterV2 {
-  return kernel === 'wasm' ? new WasmEmitterV2(onFailure) : new PlainEmitterV2();
+  return kernel === 'wasm' ? new WasmEmitterV2(onFailure, compression) : new PlainEmitterV2(compression);
 }
 
 function tableFor(dictionary: SegmentDictionary): SymbolTable {

@@ -16,18 +16,20 @@ export interface RequestV2 {
   readonly families: number;
   /** Its number, which no record is marked with. */
   readonly number: number;
+  readonly compression: 'fast' | 'small';
 }
 
 /** Bytes of a row in the memory but for its start time: see assembly/emit-v2.ts. */
 const ROW = 8 + 8 + 4 + 4 + 4 + 4 + 1 + 1;
 /** Bytes behind the message that may be written and read. */
 const SLACK = 64;
-const TABLE = 65536;
+/** What the compressors need to work in: assembly/compress.ts, assembly/dense.ts. */
+const ROOM = { fast: 65536, small: 65536 + 12 * 8192 + 8 * 64 } as const;
 
 /**
  * The body of a 2.0 request, made behind the last block of the memory:
  *
- *     rows | strings of its symbols | message, slack | table of the compressor | body
+ *     rows | strings of its symbols | message, slack | room of the compressor | body
  *
  * Undefined when it is not for the module: a row is no sample, or the message is of gigabytes. Throws what WebAssembly
  * throws when the module stops itself, which is a bug, and `RangeError` when there is no memory.
@@ -48,13 +50,15 @@ export function emitV2Within(
   const rawBytes = module.measureV2(rows, count, started, series, slots, strings, families, number, order);
   if (rawBytes < 0) return undefined;
   if (rawBytes === 0) return { bytes: Uint8Array.of(0), rawBytes };
-  const table = align(plain + rawBytes + SLACK);
-  const out = table + TABLE;
+  const { compression } = request;
+  const room = align(plain + rawBytes + SLACK);
+  const out = room + ROOM[compression];
   const outEnd = out + rawBytes + Math.ceil(rawBytes / 6) + 128;
   if (outEnd > MEMORY_LIMIT) return undefined;
   memory.ensure(outEnd);
   module.writeV2(rows, count, started, plain, rawBytes);
-  const end = module.compressV2(plain, rawBytes, table, out, outEnd) >>> 0;
+  const compress = compression === 'small' ? module.compressDense : module.compressV2;
+  const end = compress(plain, rawBytes, room, out, outEnd) >>> 0;
   return { bytes: memory.bytes.subarray(out, end), rawBytes };
 }
 
