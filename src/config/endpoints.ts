@@ -51,11 +51,15 @@ export type EndpointConfig = Omit<
   readonly proxy: ProxyConfig | undefined;
   /** Headers beside `headers`. */
   readonly httpHeaders: readonly HttpHeader[];
-  readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
+  readonly queueConfig: QueueConfig;
   /** 0 means no limit. */
   readonly ttlMs: number;
   /** What is done against the letter of RW1-S-18: the profile, and what is set beside it. */
   readonly replies: RepliesConfig;
+};
+
+export type QueueConfig = Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs' | 'maxSamplesPerSend'> & {
+  readonly maxSamplesPerSend: number;
 };
 
 export interface RepliesConfig {
@@ -84,7 +88,8 @@ function endpointOf(
   const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
   const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
   const { followRedirects, enableHttp2, sigv4, azuread, googleIam, httpHeaders: named, ...rest } = direct;
-  const { sampleAgeLimitMs, ...queue } = queueConfig;
+  const { sampleAgeLimitMs } = queueConfig;
+  const queue = queueOf(queueConfig);
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
   const auth = authOf(settings, `${path}.`, problems);
@@ -106,6 +111,19 @@ function endpointOf(
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,
     replies: repliesOf(replies),
   };
+}
+
+/** About what vmagent sends at most. */
+const LARGEST_UNASKED = 10_000;
+
+/** While one half of a full queue is on its way, the other one becomes the next request. */
+function queueOf({
+  sampleAgeLimitMs: _,
+  maxSamplesPerSend,
+  ...queue
+}: EndpointSettings['queueConfig']): QueueConfig {
+  const half = Math.max(1, Math.floor(queue.capacity / 2));
+  return { ...queue, maxSamplesPerSend: maxSamplesPerSend ?? Math.min(LARGEST_UNASKED, half) };
 }
 
 function repliesOf(settings: EndpointSettings['replies']): RepliesConfig {
@@ -147,7 +165,7 @@ function checkNames(list: readonly EndpointSettings[], problems: Problems): void
   }
 }
 
-function checkQueue(queue: EndpointConfig['queueConfig'], path: string, problems: Problems): void {
+function checkQueue(queue: QueueConfig, path: string, problems: Problems): void {
   if (queue.minShards > queue.maxShards) {
     problems.addAcross(
       [`${path}.min_shards`, `${path}.max_shards`],

@@ -435,7 +435,7 @@ export const options = {
             default: 10_000,
             min: 1,
             max: 10_000_000,
-            why: 'The default of Prometheus: five full requests.',
+            why: 'The default of Prometheus.',
             about: 'What one shard reads ahead of its requests. The backlog stays on disk.',
           },
           min_shards: {
@@ -459,10 +459,11 @@ export const options = {
           max_samples_per_send: {
             type: 'integer',
             unit: 'samples',
-            default: 2000,
+            default: null,
+            example: 2000,
             min: 1,
             max: 1_000_000,
-            why: 'The default of Prometheus.',
+            why: 'Unset: half of `capacity`, at most 10000. Few and full requests cost both sides less; a receiver that finds one too large is sent its parts.',
             about: 'The most samples in one request.',
           },
           batch_send_deadline: {
@@ -471,7 +472,7 @@ export const options = {
             example: '5s',
             min: '1ms',
             max: '1h',
-            why: 'Unset: adapts to what arrives, at most 200ms.',
+            why: 'Unset: they wait until 200ms after the last request began, so that what comes after a pause leaves at once.',
             about: 'How long samples wait for a request to fill up.',
           },
           min_backoff: {

@@ -53,7 +53,7 @@ const dropMessages: readonly [EndpointReason, string][] = [
   ],
 ];
 const RESHARD_TICKS = 10;
-/** How long a row may wait for a fuller request when `batch_send_deadline` is not set. */
+/** How long after the beginning of a request rows wait for a fuller one when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
 /** While commits come one after the other: how long the thread lets them gather before it looks again. */
 const LOOK_EVERY_MS = 10;
@@ -123,6 +123,7 @@ class EndpointWorker {
         maxSamplesPerSend: queue.maxSamplesPerSend,
         maxMetadataPerSend: metadataConfig.maxSamplesPerSend,
         batchSendDeadlineMs: queue.batchSendDeadlineMs ?? ADAPTIVE_DEADLINE_MS,
+        deadlineFrom: queue.batchSendDeadlineMs === undefined ? 'request' : 'row',
         ttlMs,
         minBackoffMs: queue.minBackoffMs,
         maxBackoffMs: queue.maxBackoffMs,

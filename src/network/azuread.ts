@@ -1,4 +1,3 @@
-import { request } from 'undici';
 import type { AzureAdConfig } from '../config/cloud-auth.ts';
 import { OAuth2Tokens, TokenError } from './oauth2.ts';
 import { optionalPackage } from './optional-package.ts';
@@ -79,6 +78,7 @@ async function managedIdentity(
   if (clientId !== undefined) url.searchParams.set('client_id', clientId);
   const at = now();
   const place = `the managed identity at ${url.host}`;
+  const { request } = await import('undici');
   const { statusCode, body } = await request(url, {
     headers: inApp ? { 'X-IDENTITY-HEADER': secret } : { Metadata: 'true' },
     signal,

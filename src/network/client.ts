@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Socket } from 'node:net';
-import { Client, type Dispatcher, util } from 'undici';
 import { describeError } from '../runtime/errors.ts';
 import type { ClientTlsOptions } from './client-tls.ts';
 import type { Destination, Outcome } from './destination.ts';
 import { type Dial, dialDirectly } from './dial.ts';
+import { Http1Connection, type Http1Handler, type Http1Request } from './http1.ts';
 import type { ForwardProxy } from './proxy.ts';
 
 /** What `HttpDestination` needs to know of an endpoint. */
@@ -76,11 +76,10 @@ const notSent: Outcome = { kind: 'aborted', maybeDelivered: false };
  *
  * A call has a connection to itself: it takes the one that was used last, or opens one. So there are as many as
  * calls under way at once, and those that a falling load leaves over close when they have been idle. It is done
- * here, with undici's `Client`, because its `Pool` (6.29) cannot keep three promises:
+ * here, because pools (node's, undici's) cannot keep two promises:
  * - A call that is cut ends there and then, also while it still connects: nothing is sent behind its back.
  * - After its answer nothing reads the body. A receiver may refuse a request before it has read all of it; the
  *   rest is still queued in the socket then, and the caller fills the buffer anew. Such a connection is closed.
- * - A request that undici refuses to send costs nothing. A pool loses a connection to it for good.
  *
  * An answer counts when it is complete, or longer than anybody reads: a connection that breaks in the body of a
  * 200 leaves the outcome unknown, and the rows are sent again (RLY-13).
@@ -179,7 +178,7 @@ export class HttpDestination implements Destination {
     if (signal.aborted) return { outcome: notSent };
 
     const connection = this.#take(tls);
-    const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
+    const request: Http1Request = { method: 'POST', path: this.#path, headers, body };
     const outcome = await connection.exchange(request, signal);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
@@ -196,7 +195,7 @@ export class HttpDestination implements Destination {
   }
 }
 
-/** What an exchange waits for, and what undici calls it when that does not come in time. */
+/** What an exchange waits for, and what it is called when that does not come in time: as undici does, whose names stay. */
 const timeoutCodes = {
   connection: 'UND_ERR_CONNECT_TIMEOUT',
   headers: 'UND_ERR_HEADERS_TIMEOUT',
@@ -204,14 +203,11 @@ const timeoutCodes = {
 } as const;
 
 /** One connection, and the handler of the one request that is on it. It opens when it is needed. */
-class Connection implements Dispatcher.DispatchHandlers {
+class Connection implements Http1Handler {
   readonly tls: ClientTlsOptions | undefined;
   readonly #origin: string;
-  readonly #client: Client;
-  /**
-   * Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. One for each socket:
-   * a socket holds on to its signal for good.
-   */
+  readonly #http: Http1Connection;
+  /** Destroys the socket, also one that still connects. One for each socket: a socket holds on to its signal for good. */
   #cut = new AbortController();
   #socket: Socket | null = null;
   #waitsFor: keyof typeof timeoutCodes = 'connection';
@@ -235,27 +231,15 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.tls = tls;
     this.#origin = origin;
     const dial = options.dial ?? dialDirectly();
-    this.#client = new Client(origin, {
-      connect: (target, callback) => {
-        if (!this.#cut.signal.aborted) this.#cut = new AbortController();
-        dial(target, tls, this.#cut.signal).then(
-          (socket) => {
-            this.#socket = socket;
-            callback(null, socket);
-          },
-          (error: Error) => callback(error, null),
-        );
-      },
-      keepAliveTimeout: keepAliveMs,
-      // The one deadline of an exchange is in its place: undici's timers are half a second coarse, and a peer
-      // that drips bytes puts them off.
-      headersTimeout: 0,
-      bodyTimeout: 0,
+    this.#http = new Http1Connection(origin, keepAliveMs, async (target) => {
+      if (!this.#cut.signal.aborted) this.#cut = new AbortController();
+      this.#socket = await dial(target, tls, this.#cut.signal);
+      return this.#socket;
     });
   }
 
   /** Sends `request` and answers once, at the latest after `remoteTimeoutMs` or when `signal` aborts. */
-  exchange(request: Dispatcher.DispatchOptions, signal: AbortSignal): Promise<Outcome> {
+  exchange(request: Http1Request, signal: AbortSignal): Promise<Outcome> {
     this.#waitsFor = 'connection';
     this.#complete = false;
     this.#retryAfter = undefined;
@@ -271,7 +255,7 @@ class Connection implements Dispatcher.DispatchHandlers {
         this.#deadline = setTimeout(this.#expire, this.#options.remoteTimeoutMs);
       else this.#deadline.refresh();
       this.#listenTo(signal);
-      this.#client.dispatch(request, this);
+      this.#http.send(request, this);
     });
   }
 
@@ -303,6 +287,7 @@ class Connection implements Dispatcher.DispatchHandlers {
   close(): void {
     clearTimeout(this.#deadline);
     this.#listenTo(undefined);
+    this.#http.forget();
     this.#cut.abort();
   }
 
@@ -310,24 +295,21 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#waitsFor = 'headers';
   }
 
-  /** Comes for an interim answer (103) as well, which the final one then overwrites. */
-  onHeaders(status: number, headers: Buffer[]): boolean {
+  onHeaders(answer: IncomingMessage): void {
     this.#waitsFor = 'body';
-    this.#status = status;
-    // A header that was sent twice comes as a list.
-    if (!this.#refused) return true;
-    const parsed = util.parseHeaders(headers);
-    this.#retryAfter = [parsed['retry-after']].flat()[0];
-    if (status < 400) this.#redirect = [parsed.location].flat()[0];
-    return true;
+    this.#status = answer.statusCode!;
+    if (!this.#refused) return;
+    // A header that was sent twice is a list.
+    const headers = answer.headersDistinct;
+    this.#retryAfter = headers['retry-after']?.[0];
+    if (this.#status < 400) this.#redirect = headers.location?.[0];
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(chunk: Buffer): void {
     this.#bytesRead += chunk.length;
     const room = wordsBytes - this.#words.length;
     if (this.#refused && room > 0) this.#words = Buffer.concat([this.#words, chunk.subarray(0, room)]);
     if (this.#bytesRead > drainBytes) this.#end(this.#response());
-    return true;
   }
 
   onComplete(): void {
@@ -346,7 +328,7 @@ class Connection implements Dispatcher.DispatchHandlers {
     return this.#status >= 300;
   }
 
-  /** undici calls `onConnect` just before it writes: up to then not a byte of the request has left. */
+  /** Up to `onConnect` not a byte of the request has left. */
   get #maybeDelivered(): boolean {
     return this.#waitsFor !== 'connection';
   }

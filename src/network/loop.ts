@@ -28,6 +28,11 @@ export interface LoopSettings extends DecisionSettings {
   readonly maxMetadataPerSend: number;
   /** How long a row may wait for a fuller request, ms. */
   readonly batchSendDeadlineMs: number;
+  /**
+   * From when on that is counted: `row`, the first that waits, unless it is said; or `request`, the beginning of the one
+   * before. Then what comes after a pause leaves at once, and there are as few requests.
+   */
+  readonly deadlineFrom?: 'row' | 'request';
   /** While nothing gets through, one loop tries at least so often, ms; 0 is as the backoff says. */
   readonly probeMs: number;
   /** Rows older than this are not sent, ms; 0 is no limit. */
@@ -152,6 +157,7 @@ export class Loop {
     this.#host = host;
     this.#emitter = emitter;
     this.#refusals = new Refusals(host.settings.splitRefused);
+    if (host.settings.deadlineFrom === 'request') this.#collectingSince = Number.NEGATIVE_INFINITY;
   }
 
   /** True while a request keeps failing. */
@@ -286,12 +292,13 @@ export class Loop {
   }
 
   #begin(rows: number): void {
+    const { settings } = this.#host;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     this.#inFlight = rows;
     this.#fitting = 0;
     this.#cut = false;
-    this.#collectingSince = 0;
+    this.#collectingSince = settings.deadlineFrom === 'request' ? this.#host.now() : 0;
     // In a turn of its own: a delivery that ends without a request begins the next one before it returns.
     this.#running = Promise.resolve().then(() => this.#deliver());
   }

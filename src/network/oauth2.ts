@@ -1,5 +1,4 @@
 import type { Socket } from 'node:net';
-import { Client } from 'undici';
 import type { OAuth2Config } from '../config/oauth2.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { basicAuthorization } from './authorization.ts';
@@ -95,6 +94,8 @@ export class OAuth2Tokens {
     const cutNow = (): void => cut.abort();
     for (const source of [signal, timeout]) source.addEventListener('abort', cutNow, { once: true });
     if (signal.aborted) cutNow();
+    // Not before it is needed: most endpoints have no tokens, and it takes its time and memory to load.
+    const { Client } = await import('undici');
     const client = new Client(this.#url.origin, {
       connect: (target, callback) => {
         this.#open(target, tls, cut.signal, callback);

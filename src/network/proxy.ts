@@ -28,7 +28,7 @@ const mostHeadBytes = 16_384;
 /** Connections that lead to a target through `proxy`: to the proxy itself for `http:`, by a tunnel for `https:`. */
 export function dialThrough(proxy: ProxyConfig, dialProxy: Dial = dialDirectly()): Dial {
   const { hostname, host, protocol, port } = new URL(proxy.address.href);
-  const near: DialTarget = { hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol, port };
+  const near: DialTarget = { hostname: hostname.replace(/^\[|\]$/g, ''), protocol, port };
   return async (target, tls, signal) => {
     const socket = await dialProxy(near, tls, signal);
     if (target.protocol !== 'https:') return socket;

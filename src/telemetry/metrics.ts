@@ -1,7 +1,8 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import { requestLimitKeys } from '../protocol/limits.ts';
 import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../serialization/rows.ts';
 import { durationBuckets, type EndpointStats, type HistogramReading } from './endpoint-stats.ts';
+import { registerProcessMetrics } from './process-metrics.ts';
 import {
   type AuthRefusal,
   authRefusals,
@@ -114,7 +115,7 @@ export class Metrics {
     };
     this.registry = registry;
     const registers = [this.registry];
-    collectDefaultMetrics({ register: this.registry });
+    registerProcessMetrics(this.registry);
     new Gauge({
       name: 'spillway_build_info',
       help: 'The version that runs; always 1.',

@@ -296,6 +296,16 @@ describe('endpoints', () => {
     );
   });
 
+  it('fill requests by half of what a loop holds, unless it is said', () => {
+    const most = (queue: string): number =>
+      parseEndpoint(`url: http://a/\nqueue_config: {${queue}}`).queueConfig.maxSamplesPerSend;
+    assert.equal(most(''), 5000);
+    assert.equal(most('capacity: 2500'), 1250);
+    assert.equal(most('capacity: 1'), 1);
+    assert.equal(most('capacity: 1000000'), 10_000);
+    assert.equal(most('max_samples_per_send: 2000'), 2000);
+  });
+
   it('keep a SQLite file under the data directory unless its path is absolute', () => {
     const files = ['a/b.db', '/c.db'].map((file) => parseEndpoint(`url: sqlite:${file}`).url);
     assert.deepEqual(files, [

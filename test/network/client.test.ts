@@ -340,6 +340,32 @@ test('a connection that the peer closes after an answer is replaced', async (t) 
   assert.equal(connections.length, 2);
 });
 
+test('an answer that nobody has asked for is not the answer to the next request', async (t) => {
+  const replies = [noContent, 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n'];
+  const connections: Socket[] = [];
+  const address = await replying(t, (socket) => {
+    connections.push(socket);
+    socket.write(replies.shift()!);
+  });
+  const writer = destination(t, address);
+  assert.deepEqual(await writer.post(body, 0, never), response(204));
+  const [first] = connections;
+  first!.write(noContent);
+  await closed(first!);
+  assert.deepEqual(await writer.post(body, 0, never), response(503));
+});
+
+test('a connection is not used again for as long as its receiver keeps it, to the end', async (t) => {
+  const connections = new Set<Socket>();
+  const address = await answering(t, ({ socket }, res) => {
+    connections.add(socket);
+    res.writeHead(204, { 'Keep-Alive': 'timeout=2' }).end();
+  });
+  const writer = destination(t, address);
+  for (let i = 0; i < 3; i++) assert.deepEqual(await writer.post(body, 0, never), response(204));
+  assert.equal(connections.size, 3);
+});
+
 const broken: [name: string, reply: (socket: Socket) => void, code: string][] = [
   ['a reset before an answer', (socket) => socket.resetAndDestroy(), 'ECONNRESET'],
   ['an end before an answer', (socket) => socket.end(), 'UND_ERR_SOCKET'],
