@@ -11,7 +11,8 @@ import { packageVersion } from './runtime/version.ts';
 /**
  * The command line. Each command is loaded when it is called: a start waits for nothing that it does not use.
  *
- * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong.
+ * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong. Of `check-config` and
+ * `config convert` a wrong configuration is the finding, and not what keeps them from working: 1.
  */
 async function main(args: string[]): Promise<number> {
   if (asksForHelp(args)) {
@@ -36,9 +37,17 @@ async function main(args: string[]): Promise<number> {
       return run({ config: values.config, listen: values.listen, dataDir: values['data-dir'] });
     }
     case 'check-config': {
-      const { checkConfig } = await import('./cli/config.ts');
-      checkConfig(one(rest, 'a configuration file'));
-      return 0;
+      const { checkConfig } = await import('./cli/check-config.ts');
+      return checkConfig(
+        one(rest, 'a configuration file'),
+        {
+          json: values.json === true,
+          strict: values.strict === true,
+          syntaxOnly: values['syntax-only'] === true,
+        },
+        (text) => process.stdout.write(text),
+        (text) => process.stderr.write(text),
+      );
     }
     case 'config': {
       none(rest);
@@ -101,6 +110,8 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        strict: { type: 'boolean' },
+        'syntax-only': { type: 'boolean' },
         version: { type: 'boolean' },
       },
     });
@@ -114,7 +125,7 @@ type Flags = ReturnType<typeof parse>['values'];
 /** The options that each command takes: one that it would not look at is a mistake. */
 const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   run: ['config', 'listen', 'data-dir'],
-  'check-config': [],
+  'check-config': ['json', 'strict', 'syntax-only'],
   config: ['defaults', 'write-docs'],
   recent: ['config', 'data-dir', 'url', 'http-config-file'],
   inspect: ['v2'],

@@ -28,9 +28,16 @@ const commands: Readonly<Record<CommandName, Help>> = {
     ],
   },
   'check-config': {
-    call: ['spillway check-config FILE'],
-    does: ['Check a configuration file, and the files that it names.'],
-    options: [],
+    call: ['spillway check-config FILE [--strict] [--json] [--syntax-only]'],
+    does: [
+      'Check a configuration file, and the files that it names: that they can be read, and that',
+      'keys belong to their certificates. Exit codes: 0 valid, 1 not, 2 wrong command line.',
+    ],
+    options: [
+      '--strict            warnings fail, too: keys without effect, credentials in clear, ...',
+      '--json              for programs: valid, errors and warnings, each with line and column',
+      '--syntax-only       do not look at the files that it names: they may be elsewhere',
+    ],
   },
   config: {
     call: ['spillway config --defaults'],
