@@ -50,11 +50,25 @@ async function main(args: string[]): Promise<number> {
       );
     }
     case 'config': {
+      const [action, ...args] = rest;
+      if (action === 'convert') {
+        const { convert } = await import('./cli/convert.ts');
+        const { vmagent = false, output, exact = false } = values;
+        return convert(
+          args,
+          { vmagent, output, exact },
+          (text) => process.stdout.write(text),
+          (text) => process.stderr.write(text),
+        );
+      }
+      for (const flag of ['vmagent', 'output', 'exact'] as const) {
+        if (values[flag] !== undefined) throw new UsageError(`--${flag} is for spillway config convert`);
+      }
       none(rest);
       const { printDefaults, writeDocs } = await import('./cli/config.ts');
       if (values['write-docs']) writeDocs();
       else if (values.defaults) printDefaults();
-      else throw new UsageError('spillway config needs --defaults');
+      else throw new UsageError('spillway config needs --defaults, or convert');
       return 0;
     }
     case 'recent': {
@@ -111,6 +125,9 @@ function parse(args: string[]) {
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
         strict: { type: 'boolean' },
+        vmagent: { type: 'boolean' },
+        output: { type: 'string', short: 'o' },
+        exact: { type: 'boolean' },
         'syntax-only': { type: 'boolean' },
         version: { type: 'boolean' },
       },
@@ -126,7 +143,7 @@ type Flags = ReturnType<typeof parse>['values'];
 const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   run: ['config', 'listen', 'data-dir'],
   'check-config': ['json', 'strict', 'syntax-only'],
-  config: ['defaults', 'write-docs'],
+  config: ['defaults', 'write-docs', 'vmagent', 'output', 'exact'],
   recent: ['config', 'data-dir', 'url', 'http-config-file'],
   inspect: ['v2'],
   'hash-password': [],

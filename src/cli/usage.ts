@@ -40,9 +40,20 @@ const commands: Readonly<Record<CommandName, Help>> = {
     ],
   },
   config: {
-    call: ['spillway config --defaults'],
-    does: ['Print every setting with its default.'],
-    options: [],
+    call: [
+      'spillway config --defaults',
+      'spillway config convert PROMETHEUS.YML [--output FILE] [--exact]',
+      'spillway config convert --vmagent [--output FILE] -- -remoteWrite.url=...',
+    ],
+    does: [
+      'Print every setting with its default; or make a configuration from the `remote_write` and',
+      'external labels of Prometheus, or from a command line of vmagent, and say what is not in it.',
+    ],
+    options: [
+      '--output FILE       in place of standard output; relative paths are right for where it is',
+      '--exact             give up data where Prometheus does: 429 and other 4xx',
+      '--vmagent           what comes behind -- are the flags of vmagent, as it was started',
+    ],
   },
   recent: {
     call: [

@@ -52,6 +52,8 @@ class Reader {
   readonly #document: Document.Parsed;
   readonly #problems: Problems;
   readonly #baseDir: string;
+  /** The maps whose merges are being followed. */
+  readonly #merging = new Set<unknown>();
 
   constructor(document: Document.Parsed, problems: Problems, baseDir: string) {
     this.#document = document;
@@ -180,13 +182,31 @@ class Reader {
     return undefined;
   }
 
-  /** The content by key. Problems with a value are reported at its key too: one place for each path. */
+  /**
+   * The content by key, with that of merged maps (`<<`, as Prometheus reads it) where it has no key of its own. Problems
+   * with a value are reported at its key too: one place for each path.
+   */
   #entries(map: YAMLMap | undefined, path: string): ReadonlyMap<string, Content> {
+    const items = map?.items ?? [];
     const entries = new Map<string, Content>();
-    for (const { key, value } of map?.items ?? []) {
+    for (const { value } of items.filter(({ key }) => isMerge(key)).toReversed()) {
+      for (const source of this.#mergedMaps(value, join(path, 'merge'))) {
+        if (this.#merging.has(source)) {
+          this.#problems.add(join(path, 'merge'), 'a section that merges itself');
+          continue;
+        }
+        this.#merging.add(source);
+        for (const [name, content] of this.#entries(source, path)) entries.set(name, content);
+        this.#merging.delete(source);
+      }
+    }
+    const own = new Set<string>();
+    for (const { key, value } of items) {
+      if (isMerge(key)) continue;
       const name = isScalar(key) ? textOf(key) : '';
       const keyPath = join(path, name);
-      const before = entries.has(name) ? this.#problems.where(keyPath) : undefined;
+      const before = own.has(name) ? this.#problems.where(keyPath) : undefined;
+      own.add(name);
       this.#problems.place(keyPath, start(key));
       if (before !== undefined) {
         this.#problems.add(keyPath, `given before at ${before}`);
@@ -197,6 +217,19 @@ class Reader {
     return entries;
   }
 
+  /** The maps behind a `<<`: one or a list of them, of which the first wins and comes last. */
+  #mergedMaps(value: unknown, path: string): readonly YAMLMap[] {
+    this.#problems.place(path, start(value));
+    const target = this.#follow(value, path);
+    const sources = isSeq(target) ? target.items.map((item) => this.#follow(item, path)) : [target];
+    return sources.toReversed().flatMap((source) => {
+      if (isMap(source)) return [source];
+      if (source !== undefined)
+        this.#problems.add(path, `expected a section to merge, got ${kindOf(source)}`);
+      return [];
+    });
+  }
+
   #follow(node: unknown, path: string): Content {
     const target = isAlias(node) ? node.resolve(this.#document) : node;
     if (target === undefined) {
@@ -205,6 +238,11 @@ class Reader {
     }
     return isMap(target) || isSeq(target) || (isScalar(target) && !isNull(target)) ? target : null;
   }
+}
+
+/** The key of a merge; in quotes it is a key like others. */
+function isMerge(key: unknown): boolean {
+  return isScalar(key) && key.type === 'PLAIN' && key.value === '<<';
 }
 
 /** Without a value, in one of the ways of YAML. */
