@@ -87,7 +87,8 @@ export async function reportOfText(
 /** Those that are there for the agent to read; the data directory it makes for itself. */
 function checkFiles({ settings, problems }: ParsedConfig): void {
   for (const { path, file } of namedFiles(options, settings)) {
-    if (path === 'data_dir') continue;
+    // Where nothing is written, a default names what somebody else may bring.
+    if (path === 'data_dir' || !problems.isWritten(path)) continue;
     try {
       accessSync(file, constants.R_OK);
       if (!statSync(file).isFile() && !statSync(file).isFIFO()) problems.add(path, `${file} is not a file`);

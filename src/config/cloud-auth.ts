@@ -22,6 +22,13 @@ export interface AzureAdConfig {
   readonly way:
     | { readonly kind: 'managed_identity'; readonly clientId: string | undefined }
     | {
+        readonly kind: 'workload_identity';
+        readonly clientId: string;
+        readonly tenantId: string;
+        /** What Kubernetes has signed. */
+        readonly assertion: Secret;
+      }
+    | {
         readonly kind: 'oauth';
         readonly clientId: string;
         readonly clientSecret: Secret;
@@ -75,13 +82,19 @@ export function azureAdOf(
   path: string,
   problems: Problems,
 ): AzureAdConfig | undefined {
-  const { cloud, scope = scopes[cloud], managedIdentity, oauth, sdk } = settings;
-  const given = (['managed_identity', 'oauth', 'sdk'] as const).filter((key) =>
+  const { cloud, scope = scopes[cloud], managedIdentity, workloadIdentity, oauth, sdk } = settings;
+  const given = (['managed_identity', 'workload_identity', 'oauth', 'sdk'] as const).filter((key) =>
     problems.isWritten(`${path}.${key}`),
   );
   for (const other of given.slice(1)) problems.excludes(`${path}.${other}`, `${path}.${given[0]!}`);
   if (managedIdentity !== undefined) {
     return { cloud, scope, way: { kind: 'managed_identity', clientId: managedIdentity.clientId } };
+  }
+  if (workloadIdentity !== undefined) {
+    const { clientId, tenantId, tokenFilePath } = workloadIdentity;
+    if (clientId === undefined || tenantId === undefined) return undefined; // reported
+    const assertion = new Secret({ file: tokenFilePath });
+    return { cloud, scope, way: { kind: 'workload_identity', clientId, tenantId, assertion } };
   }
   if (oauth !== undefined) {
     const { clientId, clientSecret, tenantId } = oauth;
@@ -89,6 +102,6 @@ export function azureAdOf(
     return { cloud, scope, way: { kind: 'oauth', clientId, clientSecret, tenantId } };
   }
   if (sdk !== undefined) return { cloud, scope, way: { kind: 'sdk', tenantId: sdk.tenantId } };
-  problems.addAcross([path], 'expected one of `managed_identity`, `oauth` and `sdk`');
+  problems.addAcross([path], 'expected one of `managed_identity`, `workload_identity`, `oauth` and `sdk`');
   return undefined;
 }

@@ -87,8 +87,7 @@ export const cloudOptions = {
     type: 'section',
     optional: true,
     about:
-      'A token of Microsoft Entra ID (Azure AD) for Azure Monitor: one of `managed_identity`, `oauth` and `sdk`. Excludes the other ways to authenticate.',
-    unsupported: ['workload_identity'],
+      'A token of Microsoft Entra ID (Azure AD) for Azure Monitor: one of `managed_identity`, `workload_identity`, `oauth` and `sdk`. Excludes the other ways to authenticate.',
     options: {
       cloud: {
         type: 'enum',
@@ -115,6 +114,36 @@ export const cloudOptions = {
             example: '00000000-0000-0000-0000-000000000000',
             why: 'Unset: the identity that the system assigned.',
             about: 'Which identity, where there are several.',
+          },
+        },
+      },
+      workload_identity: {
+        type: 'section',
+        optional: true,
+        about:
+          'The identity that Kubernetes vouches for, by a token that it puts into the pod (Microsoft Entra Workload ID).',
+        options: {
+          client_id: {
+            type: 'string',
+            default: null,
+            example: '00000000-0000-0000-0000-000000000000',
+            required: true,
+            about: 'The application, or the managed identity.',
+          },
+          tenant_id: {
+            type: 'string',
+            pattern: '^[0-9a-zA-Z.-]+$',
+            allowed: 'letters, digits, `.` and `-`',
+            default: null,
+            example: '00000000-0000-0000-0000-000000000000',
+            required: true,
+            about: 'Its tenant.',
+          },
+          token_file_path: {
+            type: 'path',
+            default: '/var/run/secrets/azure/tokens/azure-identity-token',
+            why: 'Where the webhook of Azure puts it, and the default of Prometheus.',
+            about: 'The file with the token of Kubernetes, read again when it changes.',
           },
         },
       },

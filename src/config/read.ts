@@ -272,6 +272,9 @@ function join(path: string, key: string): string {
 
 function unknownKey(key: string, { options: known, unsupported }: Keys): string {
   if (unsupported?.includes(key)) {
+    if (key.endsWith('_ref')) {
+      return `names a secret in a secret manager, of which Spillway has none: give \`${key.replace(/_ref$/, '_file')}\``;
+    }
     return 'Prometheus knows this key, but this version of Spillway does not support it yet';
   }
   const names = Object.keys(known);

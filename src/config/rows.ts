@@ -30,7 +30,7 @@ type Scalar<D extends string | number | boolean> = Described &
   );
 
 export type TextRow = Scalar<string> & {
-  readonly type: 'string' | 'secret' | 'path' | 'url' | 'http-url' | 'address';
+  readonly type: 'string' | 'secret' | 'path' | 'url' | 'http-url' | 'proxy-url' | 'address';
   /** Strings only: a regular expression, and in words what it lets through. */
   readonly pattern?: string;
   readonly allowed?: string;
@@ -136,6 +136,7 @@ type ScalarTypes = {
   secret: Secret;
   url: EndpointAddress;
   'http-url': HttpAddress;
+  'proxy-url': HttpAddress;
   address: ListenAddress;
   boolean: boolean;
   integer: number;

@@ -21,7 +21,7 @@ interface IdentityPackage {
 }
 
 /**
- * Tokens of Microsoft Entra ID. An application and a managed identity take one request, which is made here; for
+ * Tokens of Microsoft Entra ID. An application, a workload and a managed identity take one request, which is made here; for
  * everything else there is the SDK. The places are those of the cloud, unless the environment names others, by the
  * variables that Azure's own libraries read.
  */
@@ -33,13 +33,16 @@ export function azureTokens(
 ): (signal: AbortSignal) => Promise<Token> {
   const authority = (process.env.AZURE_AUTHORITY_HOST ?? authorities[cloud]).replace(/\/$/, '');
   switch (way.kind) {
-    case 'oauth': {
-      const { clientId, clientSecret, tenantId } = way;
+    case 'oauth':
+    case 'workload_identity': {
+      const { clientId, tenantId } = way;
       const href = `${authority}/${tenantId}/oauth2/v2.0/token`;
       const tokens = new OAuth2Tokens(
         {
           clientId,
-          clientSecret,
+          ...(way.kind === 'oauth'
+            ? { clientSecret: way.clientSecret }
+            : { clientSecret: undefined, clientAssertion: way.assertion }),
           tokenUrl: { kind: 'http', href, userinfo: undefined },
           scopes: [scope],
           endpointParams: {},
