@@ -105,4 +105,18 @@ test('merges and booleans are those of Prometheus: own keys win, and yes is true
   assert.deepEqual(us!.queueConfig, { ...eu!.queueConfig, maxShards: 10 });
   assert.equal(eu!.queueConfig.capacity, 15_000);
   assert.deepEqual([eu!.metadataConfig.send, us!.metadataConfig.send], [true, false]);
+  const list = `remote_write:
+  - url: http://a/
+    queue_config:
+      <<: [{max_shards: 3, capacity: 9000}, {max_shards: 4, min_shards: 2}]
+      capacity: 8000
+`;
+  const { maxShards, minShards, capacity } = parseConfig(list, origin).remoteWrite[0]!.queueConfig;
+  assert.deepEqual([maxShards, minShards, capacity], [3, 2, 8000]);
+  const target = { folder: undefined, env: {} };
+  const { text } = convertPrometheus(list, { ...origin, exact: false }, target);
+  assert.deepEqual(
+    parseConfig(text, origin).remoteWrite[0]!.queueConfig,
+    parseConfig(list, origin).remoteWrite[0]!.queueConfig,
+  );
 });
