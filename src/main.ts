@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readConfig } from './cli/config-text.ts';
 import { UsageError } from './cli/errors.ts';
-import { asksForHelp, commandOf, helpHint, helpText } from './cli/usage.ts';
+import { asksForHelp, commandOf, commandWords, helpHint, helpText } from './cli/usage.ts';
 import { type Config, parseConfig } from './config/load.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageVersion } from './runtime/version.ts';
@@ -95,6 +95,11 @@ async function main(args: string[]): Promise<number> {
       process.stdout.write(`${await hashPassword(process.stdin, process.stderr)}\n`);
       return 0;
     }
+    case 'completion': {
+      const { completionScript } = await import('./cli/completion.ts');
+      process.stdout.write(completionScript(one(rest, 'a shell'), commandWords()));
+      return 0;
+    }
     case 'queue': {
       const { queueCommand } = await import('./cli/queue.ts');
       return queueCommand(
@@ -147,6 +152,7 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   recent: ['config', 'data-dir', 'url', 'http-config-file'],
   inspect: ['v2'],
   'hash-password': [],
+  completion: [],
   queue: ['config', 'data-dir', 'json', 'dry-run'],
 };
 
