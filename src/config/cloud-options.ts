@@ -90,11 +90,32 @@ export const cloudOptions = {
       'A token of Microsoft Entra ID (Azure AD) for Azure Monitor: one of `managed_identity`, `workload_identity`, `oauth` and `sdk`. Excludes the other ways to authenticate.',
     options: {
       cloud: {
-        type: 'enum',
-        values: ['AzurePublic', 'AzureGovernment', 'AzureChina'],
-        default: 'AzurePublic',
-        why: 'The default of Prometheus.',
-        about: 'The cloud in which the endpoint is.',
+        type: 'section',
+        optional: true,
+        shorthand: 'name',
+        about:
+          'The cloud in which the endpoint is: its name alone, or a section, which `AzureCustom` needs. Unset, it is `AzurePublic`.',
+        options: {
+          name: {
+            type: 'enum',
+            values: ['AzurePublic', 'AzureGovernment', 'AzureChina', 'AzureCustom'],
+            default: 'AzurePublic',
+            why: 'The default of Prometheus.',
+            about: 'The name of the cloud.',
+          },
+          aad_endpoint: {
+            type: 'http-url',
+            default: null,
+            example: 'https://login.cloud.example/',
+            about: 'Where tokens are had in `AzureCustom`.',
+          },
+          token_audience: {
+            type: 'string',
+            default: null,
+            example: 'https://monitor.cloud.example/.default',
+            about: 'What the token is to be good for in `AzureCustom`.',
+          },
+        },
       },
       scope: {
         type: 'string',

@@ -21,6 +21,7 @@ import {
   type Row,
   type ScalarRow,
   type Section,
+  type SectionRow,
   type Settings,
   type TextsRow,
 } from './rows.ts';
@@ -68,6 +69,9 @@ class Reader {
   #read(row: Row, content: Content, path: string): unknown {
     switch (row.type) {
       case 'section':
+        if (row.shorthand !== undefined && isScalar(content)) {
+          return this.#readShorthand(row, row.shorthand, content, path);
+        }
         return row.optional && !content ? undefined : this.#readKeys(row, content, path);
       case 'list':
         return this.#readList(row, content, path);
@@ -113,6 +117,15 @@ class Reader {
       settings[propertyName(key, row)] = this.#read(row, entries.get(key), keyPath);
     }
     return settings;
+  }
+
+  /** A section of which one key is written, without its name. */
+  #readShorthand(row: SectionRow, shorthand: string, content: Scalar, path: string): unknown {
+    const settings = Object.entries(row.options).map(([key, inner]) => [
+      propertyName(key, inner),
+      key === shorthand ? this.#read(inner, content, path) : this.#read(inner, undefined, join(path, key)),
+    ]);
+    return Object.fromEntries(settings);
   }
 
   #readMap(row: MapRow, content: Content, path: string): Readonly<Record<string, string>> {

@@ -94,6 +94,8 @@ export type SectionRow = Described &
     readonly type: 'section';
     /** Unset unless it is written; otherwise the defaults of its keys hold. */
     readonly optional?: true;
+    /** The key that a text in place of the section stands for. */
+    readonly shorthand?: string;
   };
 
 /** A list of sections, one at least unless it is optional. */

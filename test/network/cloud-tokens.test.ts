@@ -85,6 +85,21 @@ test('azuread: an application', async (t) => {
   });
 });
 
+test('azuread: a cloud of ones own says where tokens are had and for what, whatever the environment', async (t) => {
+  const { origin, asked } = await tokens(t, { access_token: 'abc', expires_in: 3600 });
+  environment(t, { AZURE_AUTHORITY_HOST: 'http://127.0.0.1:1' });
+  const cloud = {
+    name: 'AzureCustom',
+    aad_endpoint: `${origin}/aad/`,
+    token_audience: 'https://own/.default',
+  };
+  const oauth = { client_id: 'app', client_secret: 's3cret', tenant_id: 'tenant-1' };
+  const { sink } = await post(t, { azuread: { cloud, oauth } });
+  assert.deepEqual(sent(sink), ['Bearer abc']);
+  assert.equal(asked[0]!.url, '/aad/tenant-1/oauth2/v2.0/token');
+  assert.equal(asked[0]!.params.scope, 'https://own/.default');
+});
+
 test('azuread: a workload, by the token that Kubernetes has put into its file', async (t) => {
   const { origin, asked } = await tokens(t, { access_token: 'abc', expires_in: 3600 });
   environment(t, { AZURE_AUTHORITY_HOST: origin });
