@@ -233,7 +233,7 @@ test('one signal serves all loops, without a warning and without a trace', async
   assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
-test('the body of a success is ignored (RW1-S-06)', async (t) => {
+test('the body of a success is ignored (RW1-S-06, RW2-S-09)', async (t) => {
   const connections = new Set<Socket>();
   const address = await answering(t, ({ socket }, res) => {
     connections.add(socket);
@@ -245,7 +245,7 @@ test('the body of a success is ignored (RW1-S-06)', async (t) => {
   assert.equal(connections.size, 1);
 });
 
-test('of a refusal 1024 bytes are kept, the rest is read past (RW1-S-14)', async (t) => {
+test('of a refusal 1024 bytes are kept, the rest is read past (RW1-S-14, RW2-S-10)', async (t) => {
   const connections = new Set<Socket>();
   const address = await answering(t, ({ socket }, res) => {
     connections.add(socket);

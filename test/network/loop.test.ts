@@ -237,7 +237,7 @@ test('the deadline comes by itself, without a further wake', async (t) => {
 
 for (const { what, queue, requests } of [
   {
-    what: 'metadata from the rest',
+    what: 'metadata from the rest (INT-10)',
     queue: [...rows(0, 2), ...rows(2, 4, { kind: METADATA, payload: metadataPayload('m') }), ...rows(4, 5)],
     requests: [2, 0, 1],
   },
