@@ -5,11 +5,14 @@ import { stringify } from 'yaml';
 import type { Label } from '../../src/protocol/schema.ts';
 import { Child } from './child.ts';
 import { freePort } from './ports.ts';
-import { find } from './programs.ts';
+import { find, type Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
+import type { Samples } from './samples.ts';
 import { tempDir } from './temp.ts';
 
 export interface PrometheusConfig {
+  /** Which of those that are there; Debian's by default. */
+  readonly program?: Extract<Program, `prometheus${string}`>;
   /** What to scrape, five times a second: job name -> URL of the page. */
   readonly scrape?: Record<string, string>;
   /** Where to write. */
@@ -21,9 +24,6 @@ export interface PrometheusConfig {
   readonly externalLabels?: Record<string, string>;
 }
 
-/** The raw samples of a series, oldest first. Values are text as the API prints them: exact, `NaN` included. */
-export type Samples = readonly { readonly at: bigint; readonly value: string }[];
-
 /** A real Prometheus with a database of its own: it can scrape, write, receive, and be asked. */
 export class Prometheus {
   readonly url: string;
@@ -31,10 +31,12 @@ export class Prometheus {
   readonly writeUrl: string;
   readonly #t: TestContext;
   readonly #folder: string;
+  readonly #program: Program;
   #child: Child | undefined;
 
-  private constructor(t: TestContext, url: string, folder: string) {
+  private constructor(t: TestContext, url: string, folder: string, program: Program) {
     this.#t = t;
+    this.#program = program;
     this.url = url;
     this.writeUrl = `${url}/api/v1/write`;
     this.#folder = folder;
@@ -44,7 +46,12 @@ export class Prometheus {
   static async start(t: TestContext, config: PrometheusConfig = {}): Promise<Prometheus> {
     const folder = await tempDir(t, 'prometheus');
     await writeFile(join(folder, 'prometheus.yml'), stringify(configFile(config)));
-    const prometheus = new Prometheus(t, `http://127.0.0.1:${await freePort()}`, folder);
+    const prometheus = new Prometheus(
+      t,
+      `http://127.0.0.1:${await freePort()}`,
+      folder,
+      config.program ?? 'prometheus',
+    );
     await prometheus.start();
     return prometheus;
   }
@@ -53,8 +60,8 @@ export class Prometheus {
   async start(): Promise<void> {
     const child = Child.spawn(
       this.#t,
-      'prometheus',
-      find('prometheus')!,
+      this.#program,
+      find(this.#program)!,
       [
         '--config.file=prometheus.yml',
         '--storage.tsdb.path=data',
