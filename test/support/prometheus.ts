@@ -4,6 +4,7 @@ import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
 import type { Label } from '../../src/protocol/schema.ts';
 import { Child } from './child.ts';
+import { poll } from './deadline.ts';
 import { freePort } from './ports.ts';
 import { find, type Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
@@ -79,24 +80,47 @@ export class Prometheus {
     await this.#child?.kill('SIGTERM');
   }
 
+  /** What `expression` is now: the value of each series. */
+  async values(expression: string): Promise<number[]> {
+    const result = await this.#query<{ value: [number, string] }>(expression);
+    return result.map(({ value }) => (value[1] === '+Inf' ? Number.POSITIVE_INFINITY : Number(value[1])));
+  }
+
+  /** Waits until `expression` is as `reached` wants it. */
+  async eventually(expression: string, reached: (values: number[]) => boolean): Promise<number[]> {
+    let last: number[] = [];
+    return await poll(
+      () => `${expression} is ${last.join(' ')}`,
+      async () => {
+        last = await this.values(expression);
+        return reached(last) ? last : undefined;
+      },
+    );
+  }
+
   /** Everything stored for `selector` in the last hour, by series; each series is named with `more` labels. */
   async samples(selector: string, more: Record<string, string> = {}): Promise<Map<string, Samples>> {
-    const body = new URLSearchParams({ query: `${selector}[1h]` });
-    const response = await fetch(`${this.url}/api/v1/query`, { method: 'POST', body });
-    const answer = (await response.json()) as Answer;
-    if (answer.status !== 'success') throw new Error(`${selector}: ${answer.error}`);
+    const result = await this.#query<{ metric: Record<string, string>; values: [number, string][] }>(
+      `${selector}[1h]`,
+    );
     return new Map(
-      answer.data.result.map(({ metric, values }) => [
+      result.map(({ metric, values }) => [
         seriesKey(labelsOf({ ...metric, ...more })),
         values.map(([seconds, value]) => ({ at: BigInt(Math.round(seconds * 1000)), value })),
       ]),
     );
   }
+
+  async #query<T>(query: string): Promise<T[]> {
+    const body = new URLSearchParams({ query });
+    const response = await fetch(`${this.url}/api/v1/query`, { method: 'POST', body });
+    const answer = (await response.json()) as Answer<T>;
+    if (answer.status !== 'success') throw new Error(`${query}: ${answer.error}`);
+    return answer.data.result;
+  }
 }
 
-type Answer =
-  | { status: 'success'; data: { result: { metric: Record<string, string>; values: [number, string][] }[] } }
-  | { status: 'error'; error: string };
+type Answer<T> = { status: 'success'; data: { result: T[] } } | { status: 'error'; error: string };
 
 function labelsOf(metric: Record<string, string>): Label[] {
   return Object.entries(metric).map(([name, value]) => ({ name, value }));
