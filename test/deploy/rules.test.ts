@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { projectDir } from '../support/paths.ts';
+import { find, needs } from '../support/programs.ts';
+import { type Panel, shippedDashboard, shippedRules } from './rules.ts';
+
+const folder = join(projectDir, 'deploy/prometheus');
+
+describe('the alerts that are shipped', () => {
+  it('fire where they should and not in health', needs('promtool'), () => {
+    const { status, stdout, stderr } = spawnSync(
+      find('promtool')!,
+      ['test', 'rules', 'spillway-alerts.test.yml'],
+      {
+        cwd: folder,
+        encoding: 'utf8',
+      },
+    );
+    assert.equal(status, 0, stdout + stderr);
+  });
+
+  it('have a test each', () => {
+    const tests = readFileSync(join(folder, 'spillway-alerts.test.yml'), 'utf8');
+    for (const { alert } of shippedRules())
+      assert.ok(tests.includes(`ALERTS{alertname="${alert}",alertstate="firing"}`), alert);
+  });
+
+  it('say what is the matter, if data is safe, and what to do', () => {
+    for (const { alert, labels, annotations } of shippedRules()) {
+      assert.match(labels.severity ?? '', /^(critical|warning)$/, alert);
+      assert.match(annotations.summary ?? '', /\$labels\.instance/, alert);
+      assert.match(annotations.description ?? '', /^Meaning.*: .* Is data safe: .* Do: .*[.)]$/s, alert);
+    }
+  });
+});
+
+describe('the dashboard that is shipped', () => {
+  const panels = shippedDashboard().panels;
+
+  it('has panels that say what they show, under ids of their own', () => {
+    assert.equal(new Set(panels.map(({ id }) => id)).size, panels.length);
+    for (const { type, title, description, targets } of panels) {
+      if (type === 'row') continue;
+      assert.match(description ?? '', /^[A-Z0-9].*\.$/, title);
+      assert.ok(targets !== undefined && targets.length > 0, title);
+    }
+  });
+
+  it('has panels that do not lie on each other', () => {
+    const overlap = (a: Panel, b: Panel): boolean =>
+      a.gridPos.x < b.gridPos.x + b.gridPos.w &&
+      b.gridPos.x < a.gridPos.x + a.gridPos.w &&
+      a.gridPos.y < b.gridPos.y + b.gridPos.h &&
+      b.gridPos.y < a.gridPos.y + a.gridPos.h;
+    for (const [i, a] of panels.entries()) {
+      assert.ok(a.gridPos.x + a.gridPos.w <= 24, a.title);
+      for (const b of panels.slice(i + 1)) assert.ok(!overlap(a, b), `${a.title} and ${b.title}`);
+    }
+  });
+});
