@@ -3,6 +3,7 @@ import { describe, it, type TestContext } from 'node:test';
 import { Agent, remote } from '../support/agent.ts';
 import { poll } from '../support/deadline.ts';
 import { Exporter } from '../support/exporter.ts';
+import { type Pair, pairs } from '../support/pairs.ts';
 import { needs, versionOf } from '../support/programs.ts';
 import { Prometheus } from '../support/prometheus.ts';
 import type { Samples, Store } from '../support/samples.ts';
@@ -13,24 +14,6 @@ import { VictoriaMetrics, Vmagent } from '../support/victoria-metrics.ts';
  * directly, and through Spillway to another of the same make, which is away for a while. In the end both have the
  * same, whatever this receiver makes of stale markers, infinities and digits.
  */
-
-type Message = 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request';
-
-interface Pair {
-  readonly sender: 'prometheus' | 'prometheus-3' | 'vmagent' | 'vmagent-debian';
-  readonly receiver: 'prometheus' | 'prometheus-3' | 'victoria-metrics' | 'victoria-metrics-debian';
-  /** What a Prometheus is told to send; it takes the key since 2.54. */
-  readonly message?: Message;
-}
-
-const pairs: readonly Pair[] = [
-  { sender: 'prometheus', receiver: 'victoria-metrics' },
-  { sender: 'prometheus-3', receiver: 'prometheus-3', message: 'prometheus.WriteRequest' },
-  { sender: 'prometheus-3', receiver: 'victoria-metrics-debian' },
-  { sender: 'vmagent', receiver: 'victoria-metrics' },
-  { sender: 'vmagent', receiver: 'prometheus-3' },
-  { sender: 'vmagent-debian', receiver: 'prometheus' },
-];
 
 // Most of their time they wait for scrapes.
 describe('what is written through Spillway is what is written directly', { concurrency: 3 }, () => {
