@@ -3,9 +3,15 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { registerDeadLetterMetrics } from '../../src/telemetry/dead-letter-metrics.ts';
+import { Metrics } from '../../src/telemetry/metrics.ts';
+import { endpointReasonNames } from '../../src/telemetry/reasons.ts';
 import { projectDir } from '../support/paths.ts';
 import { find, needs } from '../support/programs.ts';
 import { type Panel, shippedDashboard, shippedRules } from './rules.ts';
+
+/** Registered where a configuration can be reloaded. */
+const comesWithReload: ReadonlySet<string> = new Set(['spillway_config_last_reload_successful']);
 
 const folder = join(projectDir, 'deploy/prometheus');
 
@@ -26,6 +32,28 @@ describe('the alerts that are shipped', () => {
     const tests = readFileSync(join(folder, 'spillway-alerts.test.yml'), 'utf8');
     for (const { alert } of shippedRules())
       assert.ok(tests.includes(`ALERTS{alertname="${alert}",alertstate="firing"}`), alert);
+  });
+
+  it('ask for metrics and reasons that there are', async () => {
+    const metrics = new Metrics(
+      '1',
+      () => undefined,
+      () => [],
+    );
+    metrics.watchDoors({ failing: false, config: { tls: undefined } });
+    registerDeadLetterMetrics(metrics.registry, () => []);
+    const page = await metrics.registry.metrics();
+    const known = new Set([...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!));
+    for (const { alert, expr } of shippedRules()) {
+      for (const [name] of expr.matchAll(/\b(spillway|process)_\w+/g))
+        assert.ok(
+          known.has(name) || known.has(name.replace(/_sum$/, '')) || comesWithReload.has(name),
+          alert,
+        );
+      for (const [, reasons] of expr.matchAll(/reason!?[=~]+"([^"]*)"/g))
+        for (const reason of reasons!.split('|'))
+          assert.ok((endpointReasonNames as readonly string[]).includes(reason), `${alert}: ${reason}`);
+    }
   });
 
   it('say what is the matter, if data is safe, and what to do', () => {

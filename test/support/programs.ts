@@ -35,7 +35,7 @@ export function find(program: Program): string | undefined {
 
 /** Options for a test that needs all of `names`: skipped, with the reason, where one is missing. */
 export function needs(...names: readonly Program[]): { skip: string | false } {
-  const missing = names.filter((name) => find(name) === undefined);
+  const missing = [...new Set(names)].filter((name) => find(name) === undefined);
   return { skip: missing.length > 0 && `${missing.join(', ')}: missing` };
 }
 
