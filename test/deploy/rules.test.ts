@@ -56,6 +56,16 @@ describe('the alerts that are shipped', () => {
     }
   });
 
+  it('are those that texts refer to', () => {
+    const shipped = new Set(shippedRules().map(({ alert }) => alert));
+    const rules = readFileSync(join(folder, 'spillway-alerts.yml'), 'utf8');
+    const pages = ['deploy/README.md', 'docs/compatibility.md'].map((path) =>
+      readFileSync(join(projectDir, path), 'utf8'),
+    );
+    for (const [name] of [rules, ...pages].join('\n').matchAll(/\bSpillway[A-Z]\w+/g))
+      assert.ok(shipped.has(name), name);
+  });
+
   it('say what is the matter, if data is safe, and what to do', () => {
     for (const { alert, labels, annotations } of shippedRules()) {
       assert.match(labels.severity ?? '', /^(critical|warning)$/, alert);
