@@ -19,7 +19,7 @@ import { VictoriaMetrics, Vmagent } from '../support/victoria-metrics.ts';
  */
 
 // Most of their time they wait for scrapes.
-describe('what is written through Spillway is what is written directly', { concurrency: 3 }, () => {
+describe('what is written through Spillway is what is written directly', { concurrency: 2 }, () => {
   for (const pair of pairs) it(nameOf(pair), needs(pair.sender, pair.receiver), (t) => compare(t, pair));
 });
 

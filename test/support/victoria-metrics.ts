@@ -48,6 +48,7 @@ export class VictoriaMetrics implements Store {
         '-storageDataPath=data',
         '-retentionPeriod=1d',
         '-storage.minFreeDiskSpaceBytes=1MB',
+        '-memory.allowedBytes=100MB',
       ],
       { cwd: this.#folder },
     );
