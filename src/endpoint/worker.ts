@@ -378,17 +378,18 @@ class EndpointWorker {
     const delivered = this.#stats.deliveredRows;
     const sent = delivered - this.#last.delivered;
     if (sent > 0) this.#secondsPerSample = busy / sent;
-    const desired = this.#manager.desired({
+    const { needed, allowed } = this.#manager.desired({
       arrivedPerSecond: (committed - this.#last.committed) / seconds,
       deliveredPerSecond: sent / seconds,
       secondsPerSample: this.#secondsPerSample,
       backlogSamples,
     });
     this.#last = { committed, delivered, atMs: now };
-    this.#stats.set('shardsDesired', desired);
-    if (desired === this.#manager.wanted || this.#manager.moving) return;
-    this.#log('info', 'the number of loops changes', { from: this.#manager.wanted, to: desired });
-    this.#manager.resize(desired, (s) => this.#feeder.letGo(s));
+    // Beyond `max_shards` as well: the stock alert compares the two.
+    this.#stats.set('shardsDesired', needed);
+    if (allowed === this.#manager.wanted || this.#manager.moving) return;
+    this.#log('info', 'the number of loops changes', { from: this.#manager.wanted, to: allowed });
+    this.#manager.resize(allowed, (s) => this.#feeder.letGo(s));
     this.#feeder.pump();
   }
 

@@ -2,7 +2,7 @@ import type { Emitter } from '../protocol/emit-v1.ts';
 import { Scratch } from '../protocol/snappy.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import { desiredShards } from './autoshard.ts';
+import { clampShards, neededShards } from './autoshard.ts';
 import type { DeadLetters } from './dead-letter.ts';
 import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
@@ -129,22 +129,22 @@ export class Manager implements LoopHost {
     this.#settleMoves();
   }
 
-  /** What the present load asks for, between `min_shards` and `max_shards`. */
+  /** The loops that the present load asks for, and how many of them there may be: `min_shards` to `max_shards`. */
   desired(load: {
     arrivedPerSecond: number;
     deliveredPerSecond: number;
     secondsPerSample: number;
     backlogSamples: number;
-  }): number {
-    const { minShards, maxShards } = this.#options;
+  }): { readonly needed: number; readonly allowed: number } {
+    const range = { min: this.#options.minShards, max: this.#options.maxShards };
     const failing = this.loops.filter((loop) => loop.failing).length;
-    return desiredShards({
+    const needed = neededShards({
       ...load,
+      ...range,
       current: this.#wanted,
-      min: minShards,
-      max: maxShards,
       failing: 2 * failing >= this.loops.length,
     });
+    return { needed, allowed: clampShards(needed, range) };
   }
 
   /** Sends nothing more; resolves when all requests that are under way have had their answer. */

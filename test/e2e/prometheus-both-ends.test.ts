@@ -5,8 +5,9 @@ import { Agent, remote } from '../support/agent.ts';
 import { poll } from '../support/deadline.ts';
 import { Exporter } from '../support/exporter.ts';
 import { needs } from '../support/programs.ts';
-import { Prometheus, type Samples } from '../support/prometheus.ts';
+import { Prometheus } from '../support/prometheus.ts';
 import { Random } from '../support/random.ts';
+import type { Samples } from '../support/samples.ts';
 
 interface Road {
   readonly sender: Prometheus;
