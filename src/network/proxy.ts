@@ -41,7 +41,6 @@ function dialSocks({ address }: ProxyConfig, dialProxy: Dial): Dial {
   const host = `${hostname}:${port || 1080}`;
   const near: DialTarget = {
     hostname: hostname.replace(/^\[|\]$/g, ''),
-    host,
     protocol: 'http:', // without TLS
     port: port || '1080',
   };
