@@ -250,4 +250,6 @@ export class RowBatch {
  */
 export interface Payload {
   readonly bytes: Uint8Array;
+  /** Of metadata: the tenant that it leaves under, a number of its dictionary's `tenants`. */
+  readonly tenant?: number;
 }
