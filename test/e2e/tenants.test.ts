@@ -40,7 +40,7 @@ for (const kernel of ['wasm', 'typescript'] as const) {
     const agent = await start(t, sink, { tenant: {} }, { kernel });
     const loads = loadsOf(t, agent);
     const all = [...loads.values()];
-    for (let life = 0; life < (kernel === 'wasm' ? 3 : 2); life++) {
+    for (let life = 0; life < 2; life++) {
       const isDown = life === 1;
       if (isDown) await sink.stop();
       const running = Promise.all(all.map((load) => load.run()));
