@@ -9,6 +9,7 @@ import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
 import { type ProxyConfig, type ProxySettings, proxyOf } from './proxy.ts';
 import { checkRelabelRules } from './relabel.ts';
+import { type TenantConfig, tenantOf } from './tenants.ts';
 
 /** Where an endpoint writes. `text` is the URL to show, without userinfo. */
 export type EndpointUrl =
@@ -37,6 +38,7 @@ export type EndpointConfig = Omit<
   | 'followRedirects'
   | 'enableHttp2'
   | 'httpHeaders'
+  | 'tenant'
   | 'tlsConfig'
   | 'queueConfig'
   | 'ttlMs'
@@ -51,6 +53,8 @@ export type EndpointConfig = Omit<
   readonly proxy: ProxyConfig | undefined;
   /** Headers beside `headers`. */
   readonly httpHeaders: readonly HttpHeader[];
+  /** Without it nothing is said about tenants. */
+  readonly tenant: TenantConfig | undefined;
   readonly queueConfig: QueueConfig;
   /** 0 means no limit. */
   readonly ttlMs: number;
@@ -87,7 +91,8 @@ function endpointOf(
   const { name, url, queueConfig, ttlMs, replies, ...more } = settings;
   const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
   const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
-  const { followRedirects, enableHttp2, sigv4, azuread, googleIam, httpHeaders: named, ...rest } = direct;
+  const { followRedirects, enableHttp2, sigv4, azuread, googleIam, ...headed } = direct;
+  const { httpHeaders: named, tenant: _, ...rest } = headed;
   const { sampleAgeLimitMs } = queueConfig;
   const queue = queueOf(queueConfig);
   checkQueue(queue, `${path}.queue_config`, problems);
@@ -96,6 +101,7 @@ function endpointOf(
   checkRelabelRules(settings.writeRelabelConfigs, `${path}.write_relabel_configs`, problems);
   const tls = clientTlsOf(tlsConfig, `${path}.tls_config`, problems);
   const httpHeaders = httpHeadersOf(named, `${path}.http_headers`, problems);
+  const tenant = tenantOf(settings, path, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
   const proxy = url.kind === 'http' ? proxyOf(settings, url.href, `${path}.`, problems) : undefined;
@@ -106,6 +112,7 @@ function endpointOf(
     tls,
     proxy,
     httpHeaders,
+    tenant,
     ...rest,
     queueConfig: queue,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,

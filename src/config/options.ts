@@ -3,10 +3,12 @@
  * --defaults` prints and `docs/configuration.md` all derive from it; after a change here `npm run docs` writes
  * the last two again. `rows.ts` says what a row can hold.
  */
+import { tenantRule } from '../protocol/tenant-id.ts';
 import { cloudOptions } from './cloud-options.ts';
 import { httpOptions } from './http-options.ts';
 import { relabelOptions } from './relabel-options.ts';
 import type { Settings } from './rows.ts';
+import { TENANT, tenantOptions } from './tenant-options.ts';
 
 export const options = {
   listen: {
@@ -196,6 +198,25 @@ export const options = {
         why: 'Forty Prometheus servers with 50 shards each; an open connection takes some 30 KiB.',
         about:
           'The most connections that are open at one time. Over it the one that has waited longest without a request is closed, or the new one when all have made some.',
+      },
+      tenant_header: {
+        type: 'string',
+        default: null,
+        example: 'X-Scope-OrgID',
+        pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        allowed: 'the name of a header',
+        why: 'Unset: a header can be forged, so that it is of use only where senders are trusted, or behind a proxy that sets it.',
+        about:
+          'The request header that says whose the series and metadata of a request are; without this key it is ignored. The same labels of two tenants are two series. A request with a tenant that cannot be one is refused with a 400. See [tenants.md](tenants.md).',
+      },
+      default_tenant: {
+        type: 'string',
+        default: null,
+        example: 'anonymous',
+        pattern: TENANT as string,
+        allowed: tenantRule as string,
+        why: 'Unset: such a request has no tenant.',
+        about: 'The tenant of requests that do not say one.',
       },
       per_sender: {
         type: 'section',
@@ -406,8 +427,9 @@ export const options = {
         type: 'map',
         entries: 'header',
         about:
-          'Headers that are added to each request, for example `X-Scope-OrgID`. The headers of the protocol cannot be replaced.',
+          'Headers that are added to each request, for example `X-Scope-OrgID` where all is of one tenant. The headers of the protocol cannot be replaced.',
       },
+      tenant: tenantOptions as typeof tenantOptions,
       basic_auth: httpOptions.basic_auth as typeof httpOptions.basic_auth,
       authorization: httpOptions.authorization as typeof httpOptions.authorization,
       oauth2: httpOptions.oauth2 as typeof httpOptions.oauth2,

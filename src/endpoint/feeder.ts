@@ -25,7 +25,12 @@ export interface FeederOptions {
   /** Rows behind `start` that the processes before had settled already. */
   readonly settledAhead: number;
   readonly ttlMs: number;
-  readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
+  readonly metadata: {
+    readonly send: boolean;
+    readonly sendIntervalMs: number;
+    /** Tenants are taken from labels, and metadata has none. */
+    readonly needsTenant?: boolean;
+  };
   /** Fewer samples than this are handed out one by one; 64 by default. */
   readonly shortRun?: number;
   readonly watermark: () => ReadLimit;
@@ -562,7 +567,12 @@ export class Feeder {
     const bytes = encodeMetadata(rows, i, context.dictionary);
     const family = context.dictionary.string(rows.metadataFamily[i]!);
     if (bytes === undefined || family === undefined) return 'damaged';
-    return this.#metadata.passes(family, bytes, reader.head.at) ? { bytes } : 'metadata_unchanged';
+    const tenant = context.dictionary.metadataTenant(rows.metadataTenant[i]!);
+    const name = context.dictionary.tenants.names[tenant]!;
+    // To a receiver of many tenants it would be a request of none, which may be refused again and again.
+    if (name === '' && this.#options.metadata.needsTenant) return 'metadata_no_tenant';
+    const passes = this.#metadata.passes(family, bytes, reader.head.at, name);
+    return passes ? { bytes, tenant } : 'metadata_unchanged';
   }
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */

@@ -3,6 +3,7 @@ import type { SegmentEnd } from '../filequeue/segment-file.ts';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
 import type { Codec } from '../serialization/codec.ts';
 import type { LabelColumns } from '../serialization/label-columns.ts';
+import type { TenantChoice } from '../serialization/leaving-tenants.ts';
 import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';
 
@@ -39,13 +40,14 @@ export class SegmentContext {
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
     columns: LabelColumns | undefined,
+    tenants: TenantChoice | undefined,
   ) {
     this.segment = segment;
     this.file = file;
     this.codec = header?.codec;
     this.previous = header?.previous;
     this.mark = mark;
-    this.dictionary = new SegmentDictionary(rewrite, columns);
+    this.dictionary = new SegmentDictionary(rewrite, columns, tenants);
     this.#onIdle = onIdle;
   }
 
@@ -60,10 +62,11 @@ export class SegmentContext {
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
     columns?: LabelColumns,
+    tenants?: TenantChoice,
   ): SegmentContext {
     const file = openSegment(files, dir, segment);
     try {
-      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle, columns);
+      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle, columns, tenants);
     } catch (error) {
       file.close();
       throw error;

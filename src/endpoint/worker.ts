@@ -31,6 +31,7 @@ import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { RelabelSeries } from './relabel-series.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
+import { EndpointTenants } from './tenants.ts';
 import { SegmentStore } from './wal-reader.ts';
 
 /**
@@ -102,7 +103,8 @@ class EndpointWorker {
     if (progress !== undefined) this.#stats.load(progress.counts, progress.returned);
     this.#stats.add('returnedRows', start.returned);
     this.#stats.addLost('damaged', 0, start.missing);
-    this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
+    const tenants = endpoint.tenant && new EndpointTenants(endpoint.tenant, rewrite?.routing ?? 0);
+    this.#block = new ProgressBlock(progress?.sequence ?? 0, tenants?.routing ?? rewrite?.routing);
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
     this.#table = new ShardTable(this.#block, progress, start.start, queue.minShards);
@@ -125,6 +127,7 @@ class EndpointWorker {
         batchSendDeadlineMs: queue.batchSendDeadlineMs ?? ADAPTIVE_DEADLINE_MS,
         deadlineFrom: queue.batchSendDeadlineMs === undefined ? 'request' : 'row',
         ttlMs,
+        tenants: tenants !== undefined,
         minBackoffMs: queue.minBackoffMs,
         maxBackoffMs: queue.maxBackoffMs,
         probeMs: queue.probeIntervalMs,
@@ -151,7 +154,7 @@ class EndpointWorker {
       nodeFileSystem,
       dir,
       (segment, onIdle) =>
-        SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns()),
+        SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns(), tenants),
       () => createBlocks(config.kernel),
     );
     this.#feeder = new Feeder({
@@ -163,7 +166,7 @@ class EndpointWorker {
       furthest: progress?.furthest ?? start.start,
       settledAhead: start.settledAhead,
       ttlMs,
-      metadata: metadataConfig,
+      metadata: { ...metadataConfig, needsTenant: (endpoint.tenant?.fromLabels.length ?? 0) > 0 },
       watermark: () => {
         // Asked for first, so that a commit between here and falling asleep wakes this thread again.
         this.#watermark.sleep();
@@ -396,12 +399,14 @@ class EndpointWorker {
   #failed(loop: Loop, failure: LoopFailure): void {
     const { action, cause, words } = failure;
     const as = action === 'reject' ? failure.reason : '';
-    const before = this.#repetition.tell(`${action} ${as} ${cause} ${words.slice(0, 80)}`);
+    const of = 'tenant' in failure ? ` ${failure.tenant}` : '';
+    const before = this.#repetition.tell(`${action} ${as} ${cause} ${words.slice(0, 80)}${of}`);
     if (before === undefined) return;
     const facts: LogFacts = {
       loop: loop.index,
       cause,
       said: words,
+      ...('tenant' in failure ? { tenant: failure.tenant || '(none)' } : {}),
       ...(before > 0 ? { repeated: before } : {}),
     };
     if (action === 'reject') {

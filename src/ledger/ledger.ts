@@ -34,6 +34,7 @@ const migrations: readonly string[] = [
      -- The first start without it.
      since_ms INTEGER NOT NULL
    ) STRICT;`,
+  `ALTER TABLE dead_letter_series ADD COLUMN tenant TEXT NOT NULL DEFAULT ''`,
 ];
 
 /** What could be kept of a damaged ledger: `positions` when only dead letters are damaged. */

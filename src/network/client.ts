@@ -21,6 +21,8 @@ export interface HttpDestinationOptions {
    * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
    */
   readonly authorization: (signal: AbortSignal) => Promise<string | undefined> | string | undefined;
+  /** The header that says whose the rows of a request are, where that is to be said (RLY-11). */
+  readonly tenantHeader?: string | undefined;
   /** Headers that sign a body together with the headers given; names and values in turn. As `authorization`. */
   readonly sign?: (
     body: Uint8Array,
@@ -116,11 +118,11 @@ export class HttpDestination implements Destination {
     this.#headers = headers.flat();
   }
 
-  async post(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  async post(body: Uint8Array, attempt: number, signal: AbortSignal, tenant = ''): Promise<Outcome> {
     if (this.#closed !== undefined) return notSent;
     this.#calls += 1;
     try {
-      return await this.#send(body, attempt, signal);
+      return await this.#send(body, attempt, signal, tenant);
     } finally {
       this.#calls -= 1;
       if (this.#calls === 0) this.#lastCallEnded();
@@ -142,19 +144,21 @@ export class HttpDestination implements Destination {
   }
 
   /** Sends the request; again, once, when it was refused for a token that may just have been withdrawn. */
-  async #send(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const first = await this.#sendOnce(body, attempt, signal);
+  async #send(body: Uint8Array, attempt: number, signal: AbortSignal, tenant: string): Promise<Outcome> {
+    const first = await this.#sendOnce(body, attempt, signal, tenant);
     const { outcome, authorization } = first;
     if (outcome.kind !== 'response' || outcome.status !== 401 || authorization === undefined) return outcome;
     if (!this.#options.renew?.(authorization)) return outcome;
-    return (await this.#sendOnce(body, attempt, signal)).outcome;
+    return (await this.#sendOnce(body, attempt, signal, tenant)).outcome;
   }
 
-  async #sendOnce(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Sent> {
+  async #sendOnce(body: Uint8Array, attempt: number, signal: AbortSignal, tenant: string): Promise<Sent> {
     // All calls may share a signal: beyond ten listeners node would suspect a leak.
     setMaxListeners(0, signal);
     const headers = [...this.#headers];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
+    const { tenantHeader } = this.#options;
+    if (tenantHeader !== undefined && tenant !== '') headers.push(tenantHeader, tenant);
     let tls: ClientTlsOptions | undefined;
     let authorization: string | undefined;
     try {

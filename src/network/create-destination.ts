@@ -31,6 +31,7 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
     explain: (code, said) => tlsWords(code, said, peerOf(url.href, endpoint.tls)),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
     ...(endpoint.httpHeaders.length === 0 ? {} : { moreHeaders: () => linesOf(endpoint.httpHeaders) }),
+    tenantHeader: endpoint.tenant?.header,
     dial: proxy === undefined ? direct : dialThrough(proxy, direct),
     ...(forward === undefined ? {} : { forward }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,

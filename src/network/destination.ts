@@ -6,8 +6,11 @@
  * or a network does: that is an `Outcome`.
  */
 export interface Destination {
-  /** Sends `body`, a snappy block of a `prometheus.WriteRequest`. `attempt` counts from 0 for these rows. */
-  post(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Sends `body`, a snappy block of a `prometheus.WriteRequest`. `attempt` counts from 0 for these rows; all of them are
+   * of `tenant`, or of none.
+   */
+  post(body: Uint8Array, attempt: number, signal: AbortSignal, tenant?: string): Promise<Outcome>;
   /** Releases sockets and files; idempotent. Calls under way finish first. */
   close(): Promise<void>;
 }

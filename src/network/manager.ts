@@ -10,6 +10,7 @@ import { SHARDS } from './progress.ts';
 import type { RateLimit } from './rate-limit.ts';
 import type { RowTally } from './row-tally.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
+import { OldestRows } from './tenant-turns.ts';
 
 export interface ManagerOptions {
   readonly settings: LoopSettings;
@@ -56,6 +57,7 @@ export class Manager implements LoopHost {
   #moving = 0;
   #flushing = false;
   #retired: Promise<void>[] = [];
+  readonly #oldest: OldestRows = new OldestRows();
 
   constructor(options: ManagerOptions) {
     this.settings = options.settings;
@@ -177,8 +179,9 @@ export class Manager implements LoopHost {
     this.#options.onProgress();
   }
 
-  settled(loop: Loop, from: number, _rows: number, tally: RowTally): void {
-    this.#table.settled(loop.queue.contextAt(from).segment, tally);
+  settled(loop: Loop, from: number, rows: number, tally: RowTally): void {
+    const oldest = this.settings.tenants === true ? this.#oldest.find(loop.queue, from, rows) : undefined;
+    this.#table.settled(loop.queue.contextAt(from).segment, tally, oldest);
     if (this.moving) this.#settleMoves();
     this.#options.onProgress();
   }

@@ -28,13 +28,21 @@ export interface ResendHost<Letter extends DeadLetter> {
   refused(letter: Letter, refusal: Refusal): Promise<void>;
 }
 
+/** Letters that wait for others of their tenant, at most. */
+const MOST_QUEUED = 50_000;
+
+function isRows(key: string): boolean {
+  return key.startsWith('rows ');
+}
+
 /** Why sending again came to an end before all was sent. `cause` is short and stable, as in decisions.ts. */
 export interface ResendStop extends Refusal {
   readonly action: 'retry' | 'hold' | 'refused';
 }
 
 /**
- * Sends dead letters again, in the order in which they are given, in full requests; metadata in its own (INT-10).
+ * Sends dead letters again, in the order in which they are given, in full requests; metadata in its own (INT-10), and
+ * so is what is of each tenant.
  *
  * A request that is refused is cut in two, and so on down to the letters that are at fault: at most two requests a
  * letter. An answer that says nothing about the letters (an endpoint that is down, busy, or does not let us in) ends
@@ -43,8 +51,9 @@ export interface ResendStop extends Refusal {
  */
 export class Resender<Letter extends DeadLetter> {
   readonly #host: ResendHost<Letter>;
-  readonly #rows: Letter[] = [];
-  readonly #metadata: Letter[] = [];
+  /** By kind and tenant: a request has neither of two. In the order of their first letters. */
+  readonly #queues: Map<string, Letter[]> = new Map();
+  #queued = 0;
   #refusals = 0;
   /** Set once: nothing is sent any more. */
   stopped: ResendStop | undefined;
@@ -56,24 +65,33 @@ export class Resender<Letter extends DeadLetter> {
   /** Queues a letter, and sends when there is enough for a request. */
   async add(letter: Letter): Promise<void> {
     const metadata = letter.kind === METADATA;
-    const queue = metadata ? this.#metadata : this.#rows;
+    const key = `${metadata ? 'metadata' : 'rows'} ${letter.tenant}`;
+    const queue = this.#queues.get(key) ?? [];
+    this.#queues.set(key, queue);
     queue.push(letter);
+    this.#queued++;
     const { maxSamplesPerSend, maxMetadataPerSend } = this.#host;
-    if (queue.length >= (metadata ? maxMetadataPerSend : maxSamplesPerSend))
-      await this.#send(queue.splice(0));
+    if (queue.length >= (metadata ? maxMetadataPerSend : maxSamplesPerSend)) {
+      this.#queues.delete(key);
+      this.#queued -= queue.length;
+      await this.#send(queue);
+    } else if (this.#queued >= MOST_QUEUED) await this.finish();
   }
 
   /** Sends what is queued. */
   async finish(): Promise<void> {
-    await this.#send(this.#metadata.splice(0));
-    await this.#send(this.#rows.splice(0));
+    const keys = [...this.#queues.keys()].sort((a, b) => Number(isRows(a)) - Number(isRows(b)));
+    const queues = keys.map((key) => this.#queues.get(key)!);
+    this.#queues.clear();
+    this.#queued = 0;
+    for (const queue of queues) await this.#send(queue);
   }
 
   async #send(letters: readonly Letter[]): Promise<void> {
     if (letters.length === 0 || this.stopped !== undefined) return;
     const { destination, settings, now } = this.#host;
     const body = compress(lettersMessage(letters));
-    const outcome = await destination.post(body, 0, new AbortController().signal);
+    const outcome = await destination.post(body, 0, new AbortController().signal, letters[0]!.tenant);
     if (outcome.kind === 'aborted') throw new Error('nobody has aborted the request');
     const decision = decide(outcome, { attempt: 0, resent: false }, settings, 0, now());
     const { words } = outcome;

@@ -38,6 +38,7 @@ receiver:
   {max_request_bytes: 1MiB, max_decoded_bytes: 2MB, max_in_flight_bytes: 3000000, max_series_per_request: 1000,
    max_rows_per_request: 2000, max_labels_per_series: 30, max_label_name_bytes: 1KiB, max_label_value_bytes: 2KiB,
    request_timeout: 5s, header_timeout: 1s, body_idle_timeout: 2s, idle_timeout: 1m, max_connections: 100,
+   tenant_header: X-Tenant, default_tenant: none-of_them,
    per_sender: {samples_per_second: 500, burst: 3s, in_flight_bytes: 2500000, header: X-Scope-OrgID}}
 wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictionary_bytes: 1MiB, codec: none,
   max_bytes: 5MiB, min_free_bytes: 1KiB, max_age: 1d, when_full: drop_oldest}
@@ -50,6 +51,7 @@ remote_write:
     remote_timeout: 1s
     wire_compression: small
     headers: {X-Scope-OrgID: team, X-Number: 1, X-Empty: ""}
+    tenant: {header: THANOS-TENANT, from_labels: [team, ns], keep_label: true, default: a}
     tls_config: {ca_file: ca.crt, cert_file: /a.crt, key_file: /a.key, server_name: m, insecure_skip_verify: true}
     queue_config:
       capacity: 100
@@ -110,6 +112,8 @@ remote_write:
         bodyIdleTimeoutMs: 2000,
         idleTimeoutMs: 60_000,
         maxConnections: 100,
+        tenantHeader: 'X-Tenant',
+        defaultTenant: 'none-of_them',
         perSender: {
           samplesPerSecond: 500,
           burstMs: 3000,
@@ -160,6 +164,7 @@ remote_write:
           remoteTimeoutMs: 1000,
           wireCompression: 'small',
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
+          tenant: { header: 'THANOS-TENANT', fromLabels: ['team', 'ns'], keepLabel: true, default: 'a' },
           tls: {
             ca: { file: '/etc/spillway/ca.crt' },
             cert: { file: '/a.crt' },
@@ -202,6 +207,7 @@ remote_write:
           remoteTimeoutMs: 30_000,
           wireCompression: 'fast',
           headers: {},
+          tenant: undefined,
           tls: undefined,
           queueConfig: defaults.queueConfig,
           rateLimit: { samples: undefined, bytes: undefined },
