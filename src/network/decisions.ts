@@ -59,13 +59,17 @@ export interface DecisionSettings extends BackoffSettings {
 /** Why an endpoint is tried again: a stable label for metrics and logs. */
 export type RetryCause = 'network' | 'timeout' | '5xx' | '429' | '408';
 
-/** Why an endpoint is held: a stable label for metrics and logs. `refused`: it refuses whatever it is sent. */
+/**
+ * Why an endpoint is held: a stable label for metrics and logs. `refused`: it refuses whatever it is sent. `unread`: it
+ * answers 2.0 requests with a 2xx and no count, as receivers of 1.0 do that find nothing in them.
+ */
 export type HoldCause =
   | '401'
   | '403'
   | '404'
   | '407'
   | '415'
+  | 'unread'
   | '3xx'
   | 'dns'
   | 'tls'
@@ -185,14 +189,15 @@ export function decide(
   if (taken && sent.version !== '2.0') return settle;
   // Without a header it is a 1.0 receiver: as a 415 (RW2-S-12).
   const unread = taken && answer.written === undefined;
-  const wait = taken && !unread ? undefined : waitForStatus(unread ? 415 : status, settings);
+  const wait = unread ? waitForUnread(settings) : taken ? undefined : waitForStatus(status, settings);
   if (wait === undefined) {
     if (sent.version === '2.0' && answer.written !== undefined) {
       const decision = byCounts(taken, words, sent, answer.written);
       if (decision !== undefined) return decision;
     }
-    if (taken)
-      return { action: 'reject', fault: 'unclear', reason: 'rejected', words: nothingWritten(status) };
+    if (taken) {
+      return { action: 'reject', fault: 'unclear', reason: 'rejected', words: notTaken(status, unread) };
+    }
     const old = duplicateWords.test(words);
     return {
       action: 'reject',
@@ -224,8 +229,11 @@ function byCounts(
   return { action: 'settle', missing, reason: resent && old ? 'duplicate' : 'not_written', words };
 }
 
-function nothingWritten(status: number): string {
-  return `answered ${status}, and that nothing of the request was written`;
+/** In place of the words of a receiver that says 2xx. */
+function notTaken(status: number, unread: boolean): string {
+  return unread
+    ? `answered ${status} and no count of what was written: it does not read remote write 2.0`
+    : `answered ${status}, and that nothing of the request was written`;
 }
 
 type Wait =
@@ -239,6 +247,11 @@ function waitForCode(code: string): Wait {
   if (dnsCode.test(code)) return { action: 'hold', cause: 'dns' };
   if (tlsCode.test(code)) return { action: 'hold', cause: 'tls' };
   return { action: 'retry', cause: timeoutCode.test(code) ? 'timeout' : 'network' };
+}
+
+/** As a 415, under a name of its own. */
+function waitForUnread(settings: DecisionSettings): Wait | undefined {
+  return settings.holdOn4xx ? { action: 'hold', cause: 'unread' } : undefined;
 }
 
 /** Undefined when the request must not be sent again. */

@@ -45,7 +45,7 @@ export interface Next {
 }
 
 /** After a fallback 1.0 is kept for so long. */
-export const STAY_MS = 60 * 60_000;
+export const STAY_MS: number = 60 * 60_000;
 
 /** A probe that has had no word for so many attempts is taken back: 1.0 is known to work. */
 const MOST_PROBE_ATTEMPTS = 3;
