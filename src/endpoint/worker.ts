@@ -60,7 +60,8 @@ const dropMessages: readonly [EndpointReason, string][] = [
 const whereKept: Partial<Record<EndpointReason, string>> = {
   rejected: 'they are kept, see `spillway dead-letters list`',
   duplicate: 'they may have been delivered before, by a request of unknown outcome',
-  not_written: 'it wrote the others of their requests, and does not say which these are',
+  not_written:
+    'it wrote the others of their requests, and does not say which these are. Its words and counts are kept, see `spillway dead-letters list`',
 };
 const RESHARD_TICKS = 10;
 /** Families that are told to main at once: some hundred kilobytes. */

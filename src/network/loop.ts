@@ -17,6 +17,7 @@ import {
 } from './decisions.ts';
 import type { Destination, Outcome } from './destination.ts';
 import { lettersOf } from './letters.ts';
+import { partialLetter } from './partial-letter.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { Refusals, type Verdict } from './refusals.ts';
 import { RequestVersion, type SpeaksV2 } from './request-version.ts';
@@ -342,7 +343,7 @@ export class Loop {
         if (missingRows(decision) < live)
           this.#refusals.taken(live === 1 ? queue.seriesKey(queue.firstLive(rows)) : 0);
         if (decision.missing === undefined) this.#remember(rows, version);
-        else this.#lacks(decision, answer.cause);
+        else await this.#lacks(decision, answer.cause);
         if (version === '1.0') host.stats.add('startsDropped', startsAmong(queue, rows));
         taken = true;
         break;
@@ -557,11 +558,14 @@ export class Loop {
   }
 
   /** Rows of the request were not written, by its answer: counted when it is settled (RLY-12). */
-  #lacks(missing: Missing, cause: string): void {
+  async #lacks(missing: Missing, cause: string): Promise<void> {
+    const host = this.#host;
     this.#missing = missing;
     const { reason, words } = missing;
-    const lost = missingRows(missing);
-    this.#host.failed(this, { action: 'reject', cause, words, rows: lost, reason });
+    const letter =
+      reason === 'duplicate' ? undefined : partialLetter(this.queue, missing.missing, this.#tally);
+    if (letter !== undefined) await host.kept({ reason, cause, words, atMs: host.now(), letters: [letter] });
+    host.failed(this, { action: 'reject', cause, words, rows: missingRows(missing), reason });
   }
 
   /** Marks the live ones of the first rows as lost, after they were kept where people find them. */

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { MetadataCache } from '../../src/endpoint/metadata-cache.ts';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
 import { HttpDestination } from '../../src/network/client.ts';
+import { partialWriteOf } from '../../src/network/partial-letter.ts';
 import { Negotiation, STAY_MS, type VersionSetting } from '../../src/network/version.ts';
 import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
 import { fillWith, noon, put, putEach, row, usingQueue } from '../filequeue/queue.ts';
@@ -166,6 +167,11 @@ test('RLY-12: rows that a receiver did not write of a request are counted by kin
   assert.equal(delivery.stats.lost('not_written', SAMPLE), 5);
   assert.equal(all.sink.arrivals.count, 45);
   assert.equal(all.sink.requests.length, 5, 'nothing is sent again');
+  assert.equal(delivery.letters.length, 5);
+  for (const { reason, cause, words, letters: kept } of delivery.letters) {
+    assert.deepEqual([reason, cause, words, kept.length], ['not_written', '400', 'bad label set', 1]);
+    assert.deepEqual(partialWriteOf(kept[0]!), { sent: { samples: 10 }, notWritten: { samples: 1 } });
+  }
   assert.ok(
     delivery.failures.every(
       (f) => f.action === 'reject' && f.reason === 'not_written' && f.words === 'bad label set',
