@@ -131,7 +131,7 @@ class EndpointWorker {
           this.#versionChanged(ms),
         ),
         emitter: createEmitterV2(config.kernel, onKernelFailure, endpoint.wireCompression),
-        cache: new MetadataCache(start.metadata),
+        cache: new MetadataCache(metadataConfig.send ? start.metadata : []),
       };
     }
     const v2 = this.#v2;

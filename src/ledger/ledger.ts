@@ -222,12 +222,12 @@ function check(database: BetterSqlite3.Database, what: readonly string[]): void 
   }
 }
 
-/** All tables but those of the dead letters. */
+/** All tables but those of the dead letters, and of metadata, which senders tell again. */
 function positionTables(database: BetterSqlite3.Database, schema = 'main'): string[] {
   const tables = database
     .prepare<[], { name: string }>(
       `SELECT name FROM ${schema}.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-         AND name NOT LIKE 'dead\\_letter%' ESCAPE '\\'`,
+         AND name NOT LIKE 'dead\\_letter%' ESCAPE '\\' AND name <> 'metric_metadata'`,
     )
     .all();
   return tables.map(({ name }) => name);

@@ -3,10 +3,14 @@ import { EXEMPLAR, HISTOGRAM, METADATA } from '../serialization/rows.ts';
 import { LIVE, lostFor, type RowQueue } from './row-queue.ts';
 import type { WireVersion } from './version.ts';
 
+const customBuckets = lostFor('custom_buckets');
+const exemplarAlone = lostFor('exemplar_alone');
+const withSeries = lostFor('metadata_with_series');
+
 /**
  * Marks those of the first `rows` rows to be left out that a request of `version` cannot carry, each for the reason
- * that it is counted under; true when there were new ones. Metadata goes by the version of requests as a rule: what
- * goes with the series need not be sent apart.
+ * that it is counted under; what another version could not carry is back. True when something changed. Metadata
+ * goes by the version of requests as a rule: what goes with the series need not be sent apart.
  *
  * Not at the reader, where it would be looked at once: the version may change while rows are queued.
  */
@@ -19,22 +23,21 @@ export function leaveOutUncarried(
   const { head, mask, kind, skip, payload } = queue;
   // Of samples alone, there is nothing that either could not carry.
   if (payload.length === 0) return false;
-  let found = false;
-  const leaveOut = (at: number, reason: Parameters<typeof lostFor>[0]): void => {
-    skip[at] = lostFor(reason);
-    found = true;
-  };
+  const before: number[] = [];
   for (let i = head; i < head + rows; i++) {
     const at = i & mask;
+    before.push(skip[at]!);
+    // Without its buckets at hand it was given up at the reader, for an endpoint that is sent 1.0 alone.
+    const isCustom = payload[at]?.customBuckets === true;
+    if (skip[at] === exemplarAlone || (isCustom && skip[at] === customBuckets)) skip[at] = LIVE;
     if (skip[at] !== LIVE) continue;
-    if (kind[at] === METADATA && standing === '2.0') leaveOut(at, 'metadata_with_series');
-    else if (kind[at] === HISTOGRAM && version === '1.0' && payload[at]?.customBuckets === true)
-      leaveOut(at, 'custom_buckets');
+    if (kind[at] === METADATA && standing === '2.0') skip[at] = withSeries;
+    else if (kind[at] === HISTOGRAM && version === '1.0' && isCustom) skip[at] = customBuckets;
   }
   if (version === '2.0') {
-    for (const i of loneExemplars(queue, head, rows)) leaveOut((head + i) & mask, 'exemplar_alone');
+    for (const i of loneExemplars(queue, head, rows)) skip[(head + i) & mask] = exemplarAlone;
   }
-  return found;
+  return before.some((mark, i) => mark !== skip[(head + i) & mask]);
 }
 
 /** Whether the row at index `at` can be all of a request of `version`. */

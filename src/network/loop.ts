@@ -219,6 +219,7 @@ export class Loop {
     this.#timer = undefined;
     this.#pause?.abort();
     await this.#running;
+    this.#version.end();
   }
 
   /** Cuts the request under way and forgets what is queued; resolves when nothing is running. Idempotent. */

@@ -279,6 +279,29 @@ test('RW2-S-23, RW2-S-29: exemplars go with a row of their series; alone, they a
   );
 });
 
+test('RLY-04: an exemplar that 2.0 could not carry goes after all when 1.0 is fallen back to', async (t) => {
+  const all = await rig(t, 'auto');
+  all.sink.knows = '1.0, and answers 204';
+  await put(all.queue, {
+    timeseries: [...(withExemplar('b', 0).timeseries ?? []), series({ __name__: 'a' }, [first, 1])],
+  });
+  const delivery = all.start({ loops: 1 });
+  await delivery.done();
+  assertDelivered(all, delivery, 2);
+  assert.equal(delivery.stats.delivered(EXEMPLAR), 1);
+});
+
+test('section 6: a probe that a stopped loop had out does not keep others from probing', async (t) => {
+  const all = await rig(t, 'auto', noon - STAY_MS);
+  all.sink.script = () => ({ instead: 'hang' });
+  await put(all.queue, row('a', first));
+  const delivery = all.start({ loops: 1 });
+  await all.sink.waitFor('the probe', () => all.sink.requests.length > 0);
+  assert.equal(all.sink.requests[0]!.version, '2.0');
+  await delivery.stop();
+  assert.equal(all.negotiation.begin(noon).why, 'up');
+});
+
 test('exemplars and native histograms are counted, each under its reason, where they are switched off', async (t) => {
   for (const setting of ['1.0', '2.0'] as const) {
     const all = await rig(t, setting);
