@@ -7,6 +7,7 @@ import type { EmitterV2, MetadataOf } from './emitter-v2.ts';
 import { ExemplarRefs } from './exemplar-refs.ts';
 import { RequestSymbols } from './request-symbols.ts';
 import { Scratch, SnappyCompressor } from './snappy.ts';
+import { DenseCompressor } from './snappy-dense.ts';
 import { FAMILY_WORDS, SLOT_WORDS } from './symbol-columns.ts';
 import { SymbolTable } from './symbol-table.ts';
 import { putVarint64, varintSize64 } from './varint64.ts';
@@ -28,7 +29,7 @@ import { putVarint64, varintSize64 } from './varint64.ts';
  */
 export class PlainEmitterV2 implements EmitterV2 {
   readonly #tableOf: (dictionary: SegmentDictionary) => SymbolTable;
-  readonly #compressor: SnappyCompressor = new SnappyCompressor();
+  readonly #compressor: SnappyCompressor | DenseCompressor;
   readonly #plain: Scratch = new Scratch();
   readonly #symbols: RequestSymbols = new RequestSymbols();
   readonly #exemplarRefs: ExemplarRefs = new ExemplarRefs();
@@ -38,7 +39,11 @@ export class PlainEmitterV2 implements EmitterV2 {
   #groups: Uint32Array = new Uint32Array(2048);
 
   /** `tableOf` keeps a table for each dictionary for as long as there is the dictionary. */
-  constructor(tableOf: (dictionary: SegmentDictionary) => SymbolTable = symbolTables()) {
+  constructor(
+    compression: 'fast' | 'small' = 'fast',
+    tableOf: (dictionary: SegmentDictionary) => SymbolTable = symbolTables(),
+  ) {
+    this.#compressor = compression === 'small' ? new DenseCompressor() : new SnappyCompressor();
     this.#tableOf = tableOf;
   }
 
@@ -63,7 +68,7 @@ export class PlainEmitterV2 implements EmitterV2 {
     plain.ensure(rawBytes + SLACK);
     const at = this.#symbols.write(plain.bytes, 0);
     this.#write(rows, first, count, dictionary, table, at);
-    const end = this.#compressor.compress(plain.bytes, plain.view, rawBytes, out, 0);
+    const end = this.#compressor.compress(plain.bytes, plain.view, rawBytes, out);
     return { bytes: out.bytes.subarray(0, end), rawBytes };
   }
 

@@ -25,7 +25,7 @@ export class SymbolTable {
   #strings = 1;
   #families = 0;
   /** Number of the request under way. */
-  #request = 0;
+  #request: number;
   /** Open addressing: string plus one, 0 for an empty place. At most half full. */
   #places: Uint32Array = new Uint32Array(256);
   #hashes: Uint32Array = new Uint32Array(128);
@@ -37,9 +37,15 @@ export class SymbolTable {
   #lastOf: (SeriesMetadata | undefined)[] = [];
   #lastFamily: Uint32Array = new Uint32Array(0);
 
-  constructor(dictionary: SegmentDictionary, columns: SymbolColumns = new HeapSymbolColumns()) {
+  /** Requests are numbered from `lastRequest` on; `columns` are empty. */
+  constructor(
+    dictionary: SegmentDictionary,
+    columns: SymbolColumns = new HeapSymbolColumns(),
+    lastRequest: number = 0,
+  ) {
     this.#dictionary = dictionary;
     this.columns = columns;
+    this.#request = lastRequest;
     columns.reserveStrings(64);
     this.#view = viewOf(dictionary.columns.labels.bytes);
   }
@@ -66,11 +72,6 @@ export class SymbolTable {
       this.#request = 0;
     }
     return ++this.#request;
-  }
-
-  /** For tests: goes on behind request `number`. */
-  skipTo(number: number): void {
-    this.#request = number;
   }
 
   /** The family of this metadata of `series`, plus one; 0 for none. May add a slot to the dictionary. */
@@ -207,8 +208,8 @@ export class SymbolTable {
   }
 }
 
-/** Numbers of requests are below 2^27. */
-const LAST_REQUEST = 2 ** 27 - 1;
+/** The highest number of a request; then marks are cleared, and numbers start anew. */
+export const LAST_REQUEST: number = 2 ** 27 - 1;
 
 /** Guards the tables of this process against strings that are chosen to collide. */
 const seed: number = randomBytes(4).readUInt32LE(0);
