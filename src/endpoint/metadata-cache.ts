@@ -8,6 +8,9 @@ export interface FamilyMetadata extends SeriesMetadata {
 /** Families that are remembered; beyond it the one that was told of the longest ago goes. */
 export const MOST_FAMILIES = 50_000;
 
+/** Metadata that is kept to give the same object again when senders do not agree on a family, and take turns. */
+const MOST_INTERNED = 10_000;
+
 /**
  * The last metadata of each metric family, from whatever rows bring it: by family, as 1.0 senders send it once a
  * minute, or with a series, as 2.0 senders do. Remote write 2.0 wants it with every series (RW2-S-28, RLY-07).
@@ -18,6 +21,7 @@ export class MetadataCache {
   /** By the bytes of the name, as latin1. The one told of the longest ago comes first. */
   readonly #families = new Map<string, SeriesMetadata>();
   readonly #unsaved = new Set<string>();
+  readonly #interned = new Map<string, SeriesMetadata>();
   readonly #most: number;
   /** Counts the changes: what was looked up before the last one may be another now. */
   generation = 0;
@@ -44,8 +48,7 @@ export class MetadataCache {
     if (before !== undefined) this.#families.delete(family);
     const same =
       before !== undefined && before.type === type && equal(before.help, help) && equal(before.unit, unit);
-    // Copies: the texts are views of a segment's dictionary, which would stay in memory with them.
-    const metadata = same ? before : { type, help: help.slice(), unit: unit.slice() };
+    const metadata = same ? before : this.#intern(type, help, unit);
     this.#families.set(family, metadata);
     if (same) return metadata;
     this.generation++;
@@ -54,6 +57,18 @@ export class MetadataCache {
       const oldest = this.#families.keys().next().value!;
       this.#families.delete(oldest);
       this.#unsaved.delete(oldest);
+    }
+    return metadata;
+  }
+
+  #intern(type: number, help: Uint8Array, unit: Uint8Array): SeriesMetadata {
+    const key = `${type} ${unit.length} ${nameOf(unit)}${nameOf(help)}`;
+    let metadata = this.#interned.get(key);
+    if (metadata === undefined) {
+      // Copies: the texts are views of a segment's dictionary, which would stay in memory with them.
+      metadata = { type, help: help.slice(), unit: unit.slice() };
+      if (this.#interned.size >= MOST_INTERNED) this.#interned.clear();
+      this.#interned.set(key, metadata);
     }
     return metadata;
   }

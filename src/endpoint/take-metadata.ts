@@ -44,12 +44,12 @@ export class MetadataTaker {
     const help = dictionary.string(rows.metadataHelp[i]!);
     const unit = dictionary.string(rows.metadataUnit[i]!);
     const series = rows.metadataSeries[i]! - 1;
-    const family = series < 0 ? dictionary.string(rows.metadataFamily[i]!) : undefined;
+    const family = dictionary.string(rows.metadataFamily[i]!);
     let name = family === undefined ? undefined : nameOf(family);
     if (series >= 0) {
       if (dictionary.isDropped(series)) return 'dropped_by_relabel';
-      const metric = dictionary.has(series) ? seriesName(dictionary, series) : undefined;
-      name = metric === undefined ? undefined : familyName(metric, type);
+      if (name === '' && dictionary.has(series))
+        name = familyName(seriesName(dictionary, series) ?? '', type);
     }
     if (name === undefined || help === undefined || unit === undefined) return 'damaged';
     if (this.#v2 !== undefined) {
@@ -57,7 +57,7 @@ export class MetadataTaker {
       if (series >= 0) context.metadata?.set(series, metadata);
       if (this.#v2.version() === '2.0') return 'metadata_with_series';
     }
-    const familyBytes = family ?? Buffer.from(name, 'latin1');
+    const familyBytes = Buffer.from(name, 'latin1');
     const bytes = encodeMetadata(type, familyBytes, help, unit);
     return this.#filter.passes(familyBytes, bytes, atMs) ? { bytes } : 'metadata_unchanged';
   }

@@ -19,8 +19,8 @@ const stripped: readonly (readonly [suffix: string, ...types: number[]])[] = [
   ['_total', COUNTER],
   ['_created', COUNTER, HISTOGRAM, SUMMARY],
   ['_bucket', HISTOGRAM, GAUGE_HISTOGRAM],
-  ['_sum', HISTOGRAM, SUMMARY],
-  ['_count', HISTOGRAM, SUMMARY],
+  ['_sum', HISTOGRAM, GAUGE_HISTOGRAM, SUMMARY],
+  ['_count', HISTOGRAM, GAUGE_HISTOGRAM, SUMMARY],
   ['_gsum', GAUGE_HISTOGRAM],
   ['_gcount', GAUGE_HISTOGRAM],
   ['_info', INFO],
@@ -72,6 +72,15 @@ test('the same metadata is the same object and no change; other metadata is one'
     assert.notEqual(cache.put('a', type, text(help), text(unit)), one);
     assert.ok(cache.generation > before);
   }
+});
+
+test('senders that do not agree on a family get one object each, however often they take turns', () => {
+  const cache = new MetadataCache();
+  const one = cache.put('a', COUNTER, text('One.'), none);
+  const two = cache.put('a', COUNTER, text('Two.'), none);
+  assert.equal(cache.put('a', COUNTER, text('One.'), none), one);
+  assert.equal(cache.put('b', COUNTER, text('Two.'), none), two);
+  assert.notEqual(cache.put('a', COUNTER, none, text('One.')), one, 'that is a unit');
 });
 
 test('what it keeps is its own: the texts come as views of memory that changes', () => {
