@@ -53,6 +53,7 @@ export async function resendLetters(
       holdOn4xx: true,
       splitRefused: true,
     },
+    version: endpoint.messageVersion,
     maxSamplesPerSend: queueConfig.maxSamplesPerSend,
     maxMetadataPerSend: metadataConfig.maxSamplesPerSend,
     mostRefusals: keepGoing ? Number.POSITIVE_INFINITY : MOST_REFUSALS,
