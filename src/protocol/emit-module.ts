@@ -40,8 +40,10 @@ export interface EmitExports {
     families: number,
     seriesSlots: number,
     seriesAt: number,
+    seriesBytes: number,
   ): void;
-  measureV2(
+  roomV2(rows: number, count: number, started: boolean, series: number): number;
+  writeV2(
     rows: number,
     count: number,
     started: boolean,
@@ -51,8 +53,11 @@ export interface EmitExports {
     families: number,
     request: number,
     order: number,
+    area: number,
+    areaEnd: number,
   ): number;
-  writeV2(rows: number, count: number, started: boolean, plain: number, rawBytes: number): void;
+  symbolsV2(): number;
+  writeSymbolsV2(start: number, end: number): void;
   compressDense(plain: number, rawBytes: number, room: number, out: number, outEnd: number): number;
   compressV2(plain: number, rawBytes: number, table: number, out: number, outEnd: number): number;
 }

@@ -59,7 +59,7 @@ export class PlainEmitterV2 implements EmitterV2 {
     this.#families.take(rows, first, count, metadataOf, table);
     this.#attached = attachExemplars(rows, first, count);
     this.#exemplarRefs.clear();
-    const request = this.#symbols.begin(table, dictionary.columns.labels.bytes);
+    const request = this.#symbols.begin(table);
     const seriesBytes = this.#measure(rows, first, count, dictionary, table, request);
     if (seriesBytes === 0) return { bytes: Uint8Array.of(0), rawBytes: 0 };
     const rawBytes = this.#symbols.bytes + seriesBytes;

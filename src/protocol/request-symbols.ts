@@ -23,11 +23,12 @@ export class RequestSymbols {
   readonly #extras: Uint8Array[] = [];
   readonly #code: DataView = new DataView(new ArrayBuffer(32));
 
-  /** Begins a request, of series of this dictionary; `arena` is its labels. Returns the number of the request. */
-  begin(table: SymbolTable, arena: Uint8Array): number {
+  /** Begins a request, of series of the dictionary of this table. Returns the number of the request. */
+  begin(table: SymbolTable): number {
     this.#table = table;
-    this.#arena = arena;
     this.#request = table.begin();
+    // Not before: slots that are new may take the table, and the memory that it shares with the labels, elsewhere.
+    this.#arena = table.labels;
     this.#count = 1;
     this.bytes = 2;
     if (this.#extras.length > 0) {

@@ -6,6 +6,8 @@ const MAX_OFFSET = 65535;
 const LONGEST = 64;
 const SHORT = 11;
 const SHORT_REACH = 2048;
+/** Behind the first byte of a match that is longer, what it leaves is taken, and no other is looked for. */
+const LONG = 8;
 /** Positions that are looked at together. */
 const BLOCK = 1 << 13;
 /** Of `#choice`: the copy pays even while a literal is open. */
@@ -78,7 +80,10 @@ export class DenseCompressor {
         const candidate = table[slot]! - 1;
         table[slot] = ip + 1;
         const offset = ip - candidate;
-        if (candidate >= 0 && offset <= MAX_OFFSET && view.getInt32(candidate, true) === word) {
+        if (last > LONG) {
+          match = last - 1;
+          offsets[ip - start] = lastOffset;
+        } else if (candidate >= 0 && offset <= MAX_OFFSET && view.getInt32(candidate, true) === word) {
           const most = Math.min(LONGEST, end - ip);
           // Behind the first byte of a match stands the rest of it.
           match = offset === lastOffset && last > 4 ? last - 1 : 4;

@@ -50,6 +50,11 @@ export class SymbolTable {
     this.#view = viewOf(dictionary.columns.labels.bytes);
   }
 
+  /** Where the bytes of all strings stand; not for longer than until the dictionary or the table grows. */
+  get labels(): Uint8Array {
+    return this.#dictionary.columns.labels.bytes;
+  }
+
   get strings(): number {
     return this.#strings;
   }

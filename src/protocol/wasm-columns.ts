@@ -201,6 +201,7 @@ export class WasmColumns implements LabelColumns {
       ...this.#symbols.addresses,
       this.#seriesSlots.at,
       this.#seriesAt.at,
+      this.#seriesBytes.at,
     );
   }
 }

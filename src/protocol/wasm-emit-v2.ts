@@ -20,7 +20,11 @@ export interface RequestV2 {
 }
 
 /** Bytes of a row in the memory but for its start time: see assembly/emit-v2.ts. */
-const ROW = 8 + 8 + 4 + 4 + 4 + 4 + 1 + 1;
+const ROW = 8 + 8 + 4 + 4 + 1 + 1;
+/** Bytes before the rows that are left to the symbols. Where they do not do, which takes thousands of strings, the rows move. */
+const GAP = 1 << 18;
+/** Messages are shorter. */
+const LONGEST = 0x7fffffff;
 /** Bytes behind the message that may be written and read. */
 const SLACK = 64;
 /** What the compressors need to work in: assembly/compress.ts, assembly/dense.ts. */
@@ -29,7 +33,7 @@ const ROOM = { fast: 65536, small: 65536 + 12 * 8192 + 8 * 64 } as const;
 /**
  * The body of a 2.0 request, made behind the last block of the memory:
  *
- *     rows | strings of its symbols | message, slack | room of the compressor | body
+ *     rows | strings of its symbols | gap, symbols | all TimeSeries, slack | room of the compressor | body
  *
  * Undefined when it is not for the module: a row is no sample, or the message is of gigabytes. Throws what WebAssembly
  * throws when the module stops itself, which is a bug, and `RangeError` when there is no memory.
@@ -43,23 +47,35 @@ export function emitV2Within(
   const started = hasStarts(from, request.first, count);
   const rows = align(memory.top);
   const order = align(rows + (started ? ROW + 8 : ROW) * count);
-  const plain = align(order + 4 * strings);
-  if (plain > MEMORY_LIMIT) return undefined;
-  memory.ensure(plain);
+  const gap = align(order + 4 * strings);
+  if (gap > MEMORY_LIMIT) return undefined;
+  memory.ensure(gap);
   copyRows(memory, request, rows, started);
-  const rawBytes = module.measureV2(rows, count, started, series, slots, strings, families, number, order);
-  if (rawBytes < 0) return undefined;
-  if (rawBytes === 0) return { bytes: Uint8Array.of(0), rawBytes };
+  const area = gap + GAP;
+  const areaEnd = area + module.roomV2(rows, count, started, series);
+  if (areaEnd > MEMORY_LIMIT) return undefined;
+  memory.ensure(areaEnd);
+  const end =
+    module.writeV2(rows, count, started, series, slots, strings, families, number, order, area, areaEnd) >>>
+    0;
+  if (end === 0) return undefined;
+  if (end === area) return { bytes: Uint8Array.of(0), rawBytes: 0 };
+  const symbols = module.symbolsV2();
+  const rawBytes = symbols + end - area;
+  const plain = symbols > GAP ? gap : area - symbols;
+  if (rawBytes >= LONGEST || plain + rawBytes + SLACK > MEMORY_LIMIT) return undefined;
+  memory.ensure(plain + rawBytes + SLACK);
+  if (symbols > GAP) memory.bytes.copyWithin(plain + symbols, area, end);
+  module.writeSymbolsV2(plain, plain + symbols);
   const { compression } = request;
   const room = align(plain + rawBytes + SLACK);
   const out = room + ROOM[compression];
   const outEnd = out + rawBytes + Math.ceil(rawBytes / 6) + 128;
   if (outEnd > MEMORY_LIMIT) return undefined;
   memory.ensure(outEnd);
-  module.writeV2(rows, count, started, plain, rawBytes);
   const compress = compression === 'small' ? module.compressDense : module.compressV2;
-  const end = compress(plain, rawBytes, room, out, outEnd) >>> 0;
-  return { bytes: memory.bytes.subarray(out, end), rawBytes };
+  const bodyEnd = compress(plain, rawBytes, room, out, outEnd) >>> 0;
+  return { bytes: memory.bytes.subarray(out, bodyEnd), rawBytes };
 }
 
 /** True when a row has a start time. */
@@ -89,7 +105,7 @@ function copyRows({ words, bytes }: MemoryBlocks, request: RequestV2, rows: numb
   if (started) put(from.start!, 2);
   put(from.series, 1);
   words.set(request.familyOf.subarray(0, count), at);
-  const skips = 4 * (at + 3 * count);
+  const skips = 4 * (at + count);
   const kinds = skips + count;
   bytes.set(from.skip.subarray(start, start + head), skips);
   bytes.set(from.kind.subarray(start, start + head), kinds);

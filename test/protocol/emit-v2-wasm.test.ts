@@ -129,7 +129,7 @@ describe('both emitters of 2.0', () => {
           }
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 60 },
     );
   });
 

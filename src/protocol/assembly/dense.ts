@@ -9,6 +9,7 @@ import { putVarint } from './writer';
 const HASH_SHIFT: u32 = 32 - 14;
 const MAX_OFFSET: u32 = 65535;
 const LONGEST: u32 = 64;
+const LONG: u32 = 8;
 const SHORT: u32 = 11;
 const SHORT_REACH: u32 = 2048;
 const BLOCK: u32 = 1 << 13;
@@ -63,8 +64,12 @@ function findMatches(src: usize, start: u32, end: u32, length: u32, room: usize)
       const candidate = load<u32>(entry) - 1;
       store<u32>(entry, ip + 1);
       const offset = ip - candidate;
-      // Of an empty entry the difference is above all positions.
-      if (candidate < ip && offset <= MAX_OFFSET && load<u32>(src + candidate) == word) {
+      if (last > LONG) {
+        match = last - 1;
+        store<u16>(to, <u16>lastOffset);
+      } else if (
+        // Of an empty entry it is above all positions.
+        candidate < ip && offset <= MAX_OFFSET && load<u32>(src + candidate) == word) {
         const most = min(LONGEST, end - ip);
         match = sameLength(src + ip, src + candidate, offset == lastOffset && last > 4 ? last - 1 : 4, most);
         if (match > most) match = 0;

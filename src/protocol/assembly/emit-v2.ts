@@ -6,27 +6,26 @@
  * labels; ../symbol-table.ts has filled in what they say of the dictionary, and here is noted what they say of a request.
  *
  *     rows of a request, `count` each:
- *     time u64 | value u64 | start time u64 | series u32 | family + 1 u32 | length of its refs u32 | of its TimeSeries u32 |
- *     skip u8 | kind u8                                       (start times are there only when one of them is not 0)
+ *     time u64 | value u64 | start time u64 | series u32 | family + 1 u32 | skip u8 | kind u8
+ *                                                             (start times are there only when one of them is not 0)
  *
- * No write goes outside of the message, the lengths, the list of symbols and the marks of known records: each is held
- * against its end, and a failure ends in a trap.
+ * Where TypeScript measures first and then writes, all of it is done at once here: a length is written in the one byte
+ * that it takes nearly always, and what is behind it moves when it takes more; and the symbols, of which nobody knows how
+ * many they are before all rows are written, go before the rows, from behind.
+ *
+ * No write goes outside of the message, the list of symbols and the marks of known records: each is held against its
+ * end, and a failure ends in a trap.
  */
 
 import { compressBlock } from './compress';
 import { putVarint, varintSize } from './writer';
-
-/** What `measureV2` returns for rows that are not for this module. */
-const NOT_HERE: f64 = -1;
-/** Messages are shorter. */
-const LONGEST: u64 = 0x7fffffff;
 
 const SLOT: usize = 20;
 const STRING: usize = 16;
 const FAMILY: usize = 40;
 /** Refs are below 2^28: two of them fit eight bytes. */
 const MOST_SYMBOLS: u32 = 1 << 28;
-/** What a head, or the field of a sample, or that of a family takes at most, and how far beyond its end it may scribble. */
+/** The field of a sample or of a family, or the head of a TimeSeries with what it moves by, takes less. */
 const FIELD: usize = 64;
 
 let labels: usize = 0;
@@ -35,6 +34,7 @@ let strings: usize = 0;
 let families: usize = 0;
 let seriesSlots: usize = 0;
 let seriesAt: usize = 0;
+let seriesBytes: usize = 0;
 let slotCount: u32 = 0;
 let stringCount: u32 = 0;
 
@@ -57,6 +57,7 @@ export function placeV2(
   familiesAt: usize,
   slotsOfSeries: usize,
   seriesStarts: usize,
+  seriesLengths: usize,
 ): void {
   labels = labelBytes;
   slotRecords = slotRecordsAt;
@@ -64,14 +65,26 @@ export function placeV2(
   families = familiesAt;
   seriesSlots = slotsOfSeries;
   seriesAt = seriesStarts;
+  seriesBytes = seriesLengths;
+}
+
+/** At least the bytes of all `TimeSeries` of these rows, and of what is scribbled over behind them. */
+export function roomV2(rows: usize, count: u32, started: bool, seriesCount: u32): f64 {
+  const ids = rows + ((<usize>count) << 4) + (started ? (<usize>count) << 3 : 0);
+  // Two refs take at most eight bytes, and the label that they stand for at least seven.
+  let total: u64 = FIELD;
+  for (let i: u32 = 0; i < count; i++) {
+    const id = load<u32>(ids + ((<usize>i) << 2));
+    if (id < seriesCount) total += (<u64>load<u32>(seriesBytes + ((<usize>id) << 2)) * 8) / 7 + 3 * FIELD;
+  }
+  return <f64>total;
 }
 
 /**
- * The length of the message of these rows, 0 when there is nothing to send; the lengths of each `TimeSeries` are left at
- * its first row, and the strings of the symbols at `orderAt`, which has room for `strings` words. `NOT_HERE` when a row
- * is no sample, or of no series, or when the message is too long.
+ * Writes all `TimeSeries` of these rows at `area` and before `areaEnd`, and returns their end; 0 when one is no sample, or
+ * of no series. The strings of the symbols are left at `orderAt`, which has room for `strings` words.
  */
-export function measureV2(
+export function writeV2(
   rows: usize,
   count: u32,
   started: bool,
@@ -81,7 +94,9 @@ export function measureV2(
   familyCount: u32,
   number: u32,
   orderAt: usize,
-): f64 {
+  area: usize,
+  areaEnd: usize,
+): usize {
   slotCount = slotsInAll;
   stringCount = stringsInAll;
   request = number;
@@ -93,60 +108,9 @@ export function measureV2(
   const starts = values + ((<usize>count) << 3);
   const ids = starts + (started ? (<usize>count) << 3 : 0);
   const familyOf = ids + ((<usize>count) << 2);
-  const refLengths = familyOf + ((<usize>count) << 2);
-  const groups = refLengths + ((<usize>count) << 2);
-  const skips = groups + ((<usize>count) << 2);
+  const skips = familyOf + ((<usize>count) << 2);
   const kinds = skips + count;
-  let total: u64 = 0;
-  let i: u32 = 0;
-  while (i < count) {
-    const start = i;
-    i++;
-    if (load<u8>(skips + start) != 0) continue;
-    const id = load<u32>(ids + ((<usize>start) << 2));
-    const family = load<u32>(familyOf + ((<usize>start) << 2));
-    if (id >= seriesCount || load<u8>(kinds + start) != 0 || family > familyCount) return NOT_HERE;
-    let refs: u32 = 0;
-    const end = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2), 4)) << 2);
-    for (let k = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2))) << 2); k < end; k += 4) {
-      const slot = load<u32>(k);
-      if (slot >= slotCount) unreachable();
-      const record = slotRecords + <usize>slot * SLOT;
-      let mark = load<u32>(record, 8);
-      if (mark >>> 4 != number) mark = useSlot(record);
-      refs += mark & 15;
-    }
-    let size: u64 = 1 + varintSize(refs) + refs + sampleBytes(times, values, starts, started, start);
-    while (i < count) {
-      if (load<u8>(skips + i) == 0) {
-        if (load<u32>(ids + ((<usize>i) << 2)) != id || load<u8>(kinds + i) != 0) break;
-        size += sampleBytes(times, values, starts, started, i);
-      }
-      i++;
-    }
-    if (family > 0) size += useFamily(families + <usize>(family - 1) * FAMILY);
-    if (size >= LONGEST) return NOT_HERE;
-    store<u32>(refLengths + ((<usize>start) << 2), refs);
-    store<u32>(groups + ((<usize>start) << 2), <u32>size);
-    total += 1 + varintSize(<u32>size) + size;
-  }
-  if (total == 0) return 0;
-  total += symbolBytes;
-  return total >= LONGEST ? NOT_HERE : <f64>total;
-}
-
-/** Writes the message of these rows, which `measureV2` has seen, at `plain`, with `FIELD` bytes of room behind it. */
-export function writeV2(rows: usize, count: u32, started: bool, plain: usize, rawBytes: u32): void {
-  const times = rows;
-  const values = times + ((<usize>count) << 3);
-  const starts = values + ((<usize>count) << 3);
-  const ids = starts + (started ? (<usize>count) << 3 : 0);
-  const familyOf = ids + ((<usize>count) << 2);
-  const refLengths = familyOf + ((<usize>count) << 2);
-  const groups = refLengths + ((<usize>count) << 2);
-  const skips = groups + ((<usize>count) << 2);
-  const end = plain + rawBytes;
-  let to = writeSymbols(plain, end);
+  let to = area;
   let stampTime: u64 = 0;
   let stampLength: u32 = 0;
   let i: u32 = 0;
@@ -155,29 +119,38 @@ export function writeV2(rows: usize, count: u32, started: bool, plain: usize, ra
     i++;
     if (load<u8>(skips + start) != 0) continue;
     const id = load<u32>(ids + ((<usize>start) << 2));
-    if (to > end) unreachable();
-    store<u8>(to, 0x2a);
-    to = putVarint(to + 1, load<u32>(groups + ((<usize>start) << 2)));
-    store<u8>(to, 0x0a);
-    const refs = load<u32>(refLengths + ((<usize>start) << 2));
-    to = putVarint(to + 1, refs);
-    if (to + refs > end) unreachable();
+    const family = load<u32>(familyOf + ((<usize>start) << 2));
+    if (id >= seriesCount || load<u8>(kinds + start) != 0 || family > familyCount) return 0;
+    let k = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2))) << 2);
     const last = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2), 4)) << 2);
-    for (let k = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2))) << 2); k < last; k += 4) {
-      const record = slotRecords + <usize>load<u32>(k) * SLOT;
+    if (to + ((last - k) << 1) + FIELD > areaEnd) unreachable();
+
+    // 2a <len> 0a <len> refs
+    const head = to;
+    store<u8>(to, 0x2a);
+    store<u8>(to, 0x0a, 2);
+    to += 4;
+    for (; k < last; k += 4) {
+      const slot = load<u32>(k);
+      if (slot >= slotCount) unreachable();
+      const record = slotRecords + <usize>slot * SLOT;
+      let mark = load<u32>(record, 8);
+      if (mark >>> 4 != number) mark = useSlot(record);
       store<u64>(to, load<u64>(record, 12));
-      to += load<u32>(record, 8) & 15;
+      to += mark & 15;
     }
+    to = putLength(head + 3, to);
+
     let row = start;
     for (;;) {
-      if (to > end) unreachable();
+      if (to + FIELD > areaEnd) unreachable();
       const time = load<u64>(times + ((<usize>row) << 3));
       if (time != stampTime || stampLength == 0) {
         stampTime = time;
         stampLength = <u32>(putVarint64(stamp, 0x10, time) - stamp);
       }
       const value = load<u64>(values + ((<usize>row) << 3));
-      const head = to;
+      const field = to;
       store<u8>(to, 0x12);
       to += 2;
       store<u8>(to, 0x09);
@@ -189,20 +162,53 @@ export function writeV2(rows: usize, count: u32, started: bool, plain: usize, ra
         const since = load<u64>(starts + ((<usize>row) << 3));
         if (since != 0) to = putVarint64(to, 0x18, since);
       }
-      store<u8>(head, <u8>(to - head - 2), 1);
+      store<u8>(field, <u8>(to - field - 2), 1);
       while (i < count && load<u8>(skips + i) != 0) i++;
       if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id) break;
+      if (load<u8>(kinds + i) != 0) return 0;
       row = i;
       i++;
     }
-    const family = load<u32>(familyOf + ((<usize>start) << 2));
+
     if (family > 0) {
-      if (to > end) unreachable();
+      if (to + FIELD > areaEnd) unreachable();
       const record = families + <usize>(family - 1) * FAMILY;
+      const length = useFamily(record);
       v128.store(to, v128.load(record, 16));
       store<u64>(to, load<u64>(record, 32), 16);
-      to += load<u32>(record, 12);
+      to += length;
     }
+    if (to + FIELD > areaEnd) unreachable();
+    to = putLength(head + 1, to);
+  }
+  return to;
+}
+
+/** Bytes of the symbols of the rows that `writeV2` has written. */
+export function symbolsV2(): f64 {
+  return <f64>symbolBytes;
+}
+
+/** Writes them at `start`; their end is `end`. */
+export function writeSymbolsV2(start: usize, end: usize): void {
+  let to = start;
+  if (to + 2 > end) unreachable();
+  store<u16>(to, 0x0022);
+  to += 2;
+  for (let i: u32 = 1; i < symbols; i++) {
+    const record = strings + <usize>load<u32>(order + ((<usize>i) << 2)) * STRING;
+    const from = labels + load<u32>(record);
+    const length = load<u32>(record, 4);
+    const body = to + 1 + varintSize(length);
+    if (body + length > end) unreachable();
+    store<u8>(to, 0x22);
+    putVarint(to + 1, length);
+    to = body + length;
+    // Behind the last symbols there are rows, which must not be scribbled over.
+    if (length <= 32 && body + 32 <= end) {
+      v128.store(body, v128.load(from));
+      v128.store(body, v128.load(from, 16), 16);
+    } else memory.copy(body, from, length);
   }
   if (to != end) unreachable();
 }
@@ -215,26 +221,19 @@ export function compressV2(plain: usize, rawBytes: u32, table: usize, out: usize
   return compressBlock(plain, rawBytes, table, putVarint(out, rawBytes), outEnd);
 }
 
-/** Writes the fields of all symbols; returns their end. */
-function writeSymbols(plain: usize, end: usize): usize {
-  let to = plain;
-  if (to + 2 > end) unreachable();
-  store<u16>(to, 0x0022);
-  to += 2;
-  for (let i: u32 = 1; i < symbols; i++) {
-    const record = strings + <usize>load<u32>(order + ((<usize>i) << 2)) * STRING;
-    const from = labels + load<u32>(record);
-    const length = load<u32>(record, 4);
-    if (to + 6 + max<u32>(length, 32) > end + FIELD) unreachable();
-    store<u8>(to, 0x22);
-    to = putVarint(to + 1, length);
-    if (length <= 32) {
-      v128.store(to, v128.load(from));
-      v128.store(to, v128.load(from, 16), 16);
-    } else memory.copy(to, from, length);
-    to += length;
+/** Writes the length of what ends at `end`, in the byte at `at` or, with what is behind it moved, in more; returns its end. */
+// @ts-ignore: decorator
+@inline
+function putLength(at: usize, end: usize): usize {
+  const length = <u32>(end - at - 1);
+  if (length < 0x80) {
+    store<u8>(at, <u8>length);
+    return end;
   }
-  return to;
+  const more = varintSize(length) - 1;
+  memory.copy(at + 1 + more, at + 1, length);
+  putVarint(at, length);
+  return end + more;
 }
 
 /** Makes the refs of a slot that is new in this request; returns its mark. */
@@ -303,18 +302,4 @@ function putVarint64(start: usize, tag: u8, value: u64): usize {
   for (; rest >= 0x80; rest >>>= 7) store<u8>(to++, (<u32>rest & 0x7f) | 0x80);
   store<u8>(to++, <u32>rest);
   return to;
-}
-
-/** Bytes of the field of a sample. */
-// @ts-ignore: decorator
-@inline
-function sampleBytes(times: usize, values: usize, starts: usize, started: bool, row: u32): u32 {
-  const time = load<u64>(times + ((<usize>row) << 3));
-  const zero = load<u64>(values + ((<usize>row) << 3)) == 0;
-  let size: u32 = (zero ? 3 : 12) + (70 - <u32>clz(time | 1)) / 7;
-  if (started) {
-    const since = load<u64>(starts + ((<usize>row) << 3));
-    if (since != 0) size += 1 + (70 - <u32>clz(since | 1)) / 7;
-  }
-  return size;
 }

@@ -40,7 +40,7 @@ import {
 } from './writer';
 
 export { compressDense } from './dense';
-export { compressV2, measureV2, placeV2, writeV2 } from './emit-v2';
+export { compressV2, placeV2, roomV2, symbolsV2, writeSymbolsV2, writeV2 } from './emit-v2';
 
 /** Series with more labels are not compared with the one before as a whole. */
 const COMPARED: u32 = 64;
