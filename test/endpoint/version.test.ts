@@ -426,3 +426,69 @@ test('RLY-08: rows of unknown outcome come again in their version with the same 
   assert.equal(two!.version, '2.0');
   assert.equal(delivery.stats.get('resentRows'), 10);
 });
+
+test('RW2-S-09, RW2-S-10: the body of a success is not looked at, whatever it says', async (t) => {
+  const all = await rig(t, '2.0');
+  all.sink.script = () => ({ status: 200, body: 'error: out of order sample' });
+  await fill(all.queue, 1);
+  const delivery = all.start();
+  await delivery.done();
+  assertDelivered(all, delivery, 10);
+});
+
+test('INT-11: exemplars that a receiver did not keep are counted; no letter is written for them', async (t) => {
+  const all = await rig(t, '2.0');
+  all.sink.script = () => ({ status: 204, written: { samples: 1 } });
+  await put(all.queue, withExemplar('a', 1));
+  const delivery = all.start();
+  await delivery.done();
+  assert.equal(delivery.stats.lost('not_written', EXEMPLAR), 1);
+  assert.equal(delivery.stats.delivered(SAMPLE), 1);
+  assert.deepEqual(delivery.letters, []);
+  assert.equal(all.sink.requests.length, 1);
+});
+
+test('RW2-S-16, RLY-09: by the letter, nothing that was refused is sent again, in parts or whole', async (t) => {
+  const strict = { retryOn408: false, holdOn4xx: false, splitRefused: false };
+  for (const answer of [
+    { status: 400, written: false },
+    { status: 422, written: {} },
+    { status: 404, written: false },
+    { status: 204, written: {}, store: false },
+    { status: 204, written: false, store: false },
+  ] as const) {
+    const all = await rig(t, '2.0');
+    all.sink.script = () => answer;
+    await fill(all.queue, 1);
+    const delivery = all.start({ loops: 1, settings: strict });
+    await delivery.done();
+    assert.equal(all.sink.requests.length, 1);
+    assert.equal(delivery.stats.lost('rejected', SAMPLE), 10);
+    assert.equal(delivery.deliveredNow, 0);
+  }
+});
+
+test('RW2-S-17: by the letter, auto falls back all the same', async (t) => {
+  const strict = { retryOn408: false, holdOn4xx: false, splitRefused: false };
+  const all = await rig(t, 'auto');
+  all.sink.knows = '1.0, and answers 415';
+  await fill(all.queue, 2);
+  const delivery = all.start({ loops: 1, settings: strict });
+  await delivery.done();
+  assertDelivered(all, delivery, 20);
+});
+
+test('INT-14, RLY-13: rows of unknown outcome that are refused for their age are duplicates, no loss', async (t) => {
+  const all = await rig(t, '2.0');
+  const answers: Answer[] = [
+    { instead: 'reset', store: true },
+    { status: 400, body: 'out of order sample', store: false, written: { samples: 1 } },
+  ];
+  all.sink.script = () => answers.shift() ?? {};
+  await fill(all.queue, 1);
+  const delivery = all.start({ loops: 1 });
+  await delivery.done();
+  assert.equal(delivery.stats.lost('duplicate', SAMPLE), 9);
+  assert.equal(delivery.stats.delivered(SAMPLE), 1);
+  assert.deepEqual(delivery.letters, []);
+});
