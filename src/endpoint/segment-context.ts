@@ -1,11 +1,14 @@
 import { identify, openSegment, type SegmentIdentity } from '../filequeue/identify.ts';
 import type { SegmentEnd } from '../filequeue/segment-file.ts';
+import type { MetadataOf } from '../protocol/emitter-v2.ts';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
 import type { Codec } from '../serialization/codec.ts';
 import type { LabelColumns } from '../serialization/label-columns.ts';
 import type { TenantChoice } from '../serialization/leaving-tenants.ts';
 import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';
+import type { MetadataCache } from './metadata-cache.ts';
+import { SegmentMetadata } from './series-metadata.ts';
 
 /**
  * One segment as an endpoint has it open: its file, its dictionary so far, and where its frames begin.
@@ -17,6 +20,8 @@ import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-
 export class SegmentContext {
   readonly segment: number;
   readonly dictionary: SegmentDictionary;
+  /** For endpoints that may be sent remote write 2.0. */
+  readonly metadata: SegmentMetadata | undefined;
   readonly file: ReadableFile;
   /** Undefined when the header is damaged. */
   readonly codec: Codec | undefined;
@@ -41,6 +46,7 @@ export class SegmentContext {
     onIdle: (context: SegmentContext) => void,
     columns: LabelColumns | undefined,
     tenants: TenantChoice | undefined,
+    metadata: MetadataCache | undefined,
   ) {
     this.segment = segment;
     this.file = file;
@@ -48,6 +54,7 @@ export class SegmentContext {
     this.previous = header?.previous;
     this.mark = mark;
     this.dictionary = new SegmentDictionary(rewrite, columns, tenants);
+    this.metadata = metadata && new SegmentMetadata(this.dictionary, metadata);
     this.#onIdle = onIdle;
   }
 
@@ -63,14 +70,20 @@ export class SegmentContext {
     onIdle: (context: SegmentContext) => void,
     columns?: LabelColumns,
     tenants?: TenantChoice,
+    metadata?: MetadataCache,
   ): SegmentContext {
     const file = openSegment(files, dir, segment);
     try {
-      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle, columns, tenants);
+      const header = identify(file, segment);
+      return new SegmentContext(segment, file, header, rewrite, onIdle, columns, tenants, metadata);
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  get metadataOf(): MetadataOf | undefined {
+    return this.metadata?.of;
   }
 
   /** Counts `n` more users of the dictionary. */

@@ -3,10 +3,12 @@ import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'n
 import type { Socket } from 'node:net';
 import { describeError } from '../runtime/errors.ts';
 import type { ClientTlsOptions } from './client-tls.ts';
-import type { Destination, Outcome } from './destination.ts';
+import type { Destination, Outcome, RequestTraits } from './destination.ts';
 import { type Dial, dialDirectly } from './dial.ts';
 import { Http1Connection, type Http1Handler, type Http1Request } from './http1.ts';
 import type { ForwardProxy } from './proxy.ts';
+import type { WireVersion } from './version.ts';
+import { type Written, writtenOf } from './written.ts';
 
 /** What `HttpDestination` needs to know of an endpoint. */
 export interface HttpDestinationOptions {
@@ -57,8 +59,19 @@ const wordsBytes = 1024;
 /** How much of an answer is read so that the connection can be used again; beyond it a new one costs less. */
 const drainBytes = 65_536;
 
+/** The types of the two messages: byte by byte, since receivers take one with a blank for another (RW2-S-05, INT-03). */
+const contentTypes = {
+  '1.0': 'application/x-protobuf',
+  '2.0': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+} as const;
+
+/** RW2-S-07. */
+const versionHeaders = { '1.0': '0.1.0', '2.0': '2.0.0' } as const;
+
 /** What a signature covers beside the host: what nobody on the way may change. */
-const signedHeaders = { 'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf' } as const;
+function signedHeaders(version: WireVersion): Readonly<Record<string, string>> {
+  return { 'Content-Encoding': 'snappy', 'Content-Type': contentTypes[version] };
+}
 
 const noBytes = Buffer.alloc(0);
 
@@ -90,8 +103,8 @@ export class HttpDestination implements Destination {
   readonly #options: HttpDestinationOptions;
   readonly #origin: string;
   readonly #path: string;
-  /** Names and values in turn: what the user wants, then RW1-S-02. */
-  readonly #headers: readonly string[];
+  /** By version, names and values in turn: what the user wants, then RW1-S-02 or RW2-S-03. */
+  readonly #headers: Readonly<Record<WireVersion, readonly string[]>>;
   /** Open or not; the one used last is at the end. */
   readonly #idle: Connection[] = [];
   #calls = 0;
@@ -105,24 +118,19 @@ export class HttpDestination implements Destination {
     this.#origin = url.origin;
     url.hash = '';
     this.#path = options.forward === undefined ? url.pathname + url.search : url.href;
-    const headers = Object.entries({
-      ...options.headers,
-      ...signedHeaders,
-      'User-Agent': options.userAgent,
-      'X-Prometheus-Remote-Write-Version': '0.1.0',
-    });
-    for (const [name, value] of headers) {
-      validateHeaderName(name);
-      validateHeaderValue(name, value);
-    }
-    this.#headers = headers.flat();
+    this.#headers = { '1.0': headersOf(options, '1.0'), '2.0': headersOf(options, '2.0') };
   }
 
-  async post(body: Uint8Array, attempt: number, signal: AbortSignal, tenant = ''): Promise<Outcome> {
+  async post(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    traits: RequestTraits = {},
+  ): Promise<Outcome> {
     if (this.#closed !== undefined) return notSent;
     this.#calls += 1;
     try {
-      return await this.#send(body, attempt, signal, tenant);
+      return await this.#send(body, attempt, signal, traits);
     } finally {
       this.#calls -= 1;
       if (this.#calls === 0) this.#lastCallEnded();
@@ -144,18 +152,28 @@ export class HttpDestination implements Destination {
   }
 
   /** Sends the request; again, once, when it was refused for a token that may just have been withdrawn. */
-  async #send(body: Uint8Array, attempt: number, signal: AbortSignal, tenant: string): Promise<Outcome> {
-    const first = await this.#sendOnce(body, attempt, signal, tenant);
+  async #send(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    traits: RequestTraits,
+  ): Promise<Outcome> {
+    const first = await this.#sendOnce(body, attempt, signal, traits);
     const { outcome, authorization } = first;
     if (outcome.kind !== 'response' || outcome.status !== 401 || authorization === undefined) return outcome;
     if (!this.#options.renew?.(authorization)) return outcome;
-    return (await this.#sendOnce(body, attempt, signal, tenant)).outcome;
+    return (await this.#sendOnce(body, attempt, signal, traits)).outcome;
   }
 
-  async #sendOnce(body: Uint8Array, attempt: number, signal: AbortSignal, tenant: string): Promise<Sent> {
+  async #sendOnce(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    { version = '1.0', tenant = '' }: RequestTraits,
+  ): Promise<Sent> {
     // All calls may share a signal: beyond ten listeners node would suspect a leak.
     setMaxListeners(0, signal);
-    const headers = [...this.#headers];
+    const headers = [...this.#headers[version]];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
     const { tenantHeader } = this.#options;
     if (tenantHeader !== undefined && tenant !== '') headers.push(tenantHeader, tenant);
@@ -168,7 +186,7 @@ export class HttpDestination implements Destination {
         validateHeaderValue('Authorization', authorization);
         headers.push('Authorization', authorization);
       }
-      headers.push(...((await this.#options.sign?.(body, signedHeaders, signal)) ?? []));
+      headers.push(...((await this.#options.sign?.(body, signedHeaders(version), signal)) ?? []));
       const more = (await this.#options.moreHeaders?.()) ?? [];
       for (let i = 0; i < more.length; i += 2) validateHeaderValue(more[i]!, more[i + 1]!);
       headers.push(...more);
@@ -183,7 +201,7 @@ export class HttpDestination implements Destination {
 
     const connection = this.#take(tls);
     const request: Http1Request = { method: 'POST', path: this.#path, headers, body };
-    const outcome = await connection.exchange(request, signal);
+    const outcome = await connection.exchange(request, signal, version);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
     return { outcome, authorization };
@@ -197,6 +215,21 @@ export class HttpDestination implements Destination {
     }
     return new Connection(this.#origin, tls, this.#options);
   }
+}
+
+/** The headers of requests of one version. Throws a `TypeError` of node's for one that HTTP does not allow. */
+function headersOf(options: HttpDestinationOptions, version: WireVersion): string[] {
+  const headers = Object.entries({
+    ...options.headers,
+    ...signedHeaders(version),
+    'User-Agent': options.userAgent,
+    'X-Prometheus-Remote-Write-Version': versionHeaders[version],
+  });
+  for (const [name, value] of headers) {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  }
+  return headers.flat();
 }
 
 /** What an exchange waits for, and what it is called when that does not come in time: as undici does, whose names stay. */
@@ -219,6 +252,8 @@ class Connection implements Http1Handler {
   #status = 0;
   #retryAfter: string | undefined;
   #redirect: string | undefined;
+  #version: WireVersion = '1.0';
+  #written: Written | undefined;
   #words = noBytes;
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
@@ -243,7 +278,9 @@ class Connection implements Http1Handler {
   }
 
   /** Sends `request` and answers once, at the latest after `remoteTimeoutMs` or when `signal` aborts. */
-  exchange(request: Http1Request, signal: AbortSignal): Promise<Outcome> {
+  exchange(request: Http1Request, signal: AbortSignal, version: WireVersion): Promise<Outcome> {
+    this.#version = version;
+    this.#written = undefined;
     this.#waitsFor = 'connection';
     this.#complete = false;
     this.#retryAfter = undefined;
@@ -302,6 +339,8 @@ class Connection implements Http1Handler {
   onHeaders(answer: IncomingMessage): void {
     this.#waitsFor = 'body';
     this.#status = answer.statusCode!;
+    // Of a 1.0 request nothing is to be read into the counts (RW2-S-11).
+    if (this.#version === '2.0') this.#written = writtenOf(answer.headersDistinct);
     if (!this.#refused) return;
     // A header that was sent twice is a list.
     const headers = answer.headersDistinct;
@@ -346,6 +385,7 @@ class Connection implements Http1Handler {
       status: this.#status,
       retryAfter: this.#retryAfter,
       words: there === undefined ? words : `redirects to ${there}, which is not followed: ${words}`,
+      ...(this.#written === undefined ? {} : { written: this.#written }),
     };
   }
 

@@ -252,4 +252,6 @@ export interface Payload {
   readonly bytes: Uint8Array;
   /** Of metadata: the tenant that it leaves under, a number of its dictionary's `tenants`. */
   readonly tenant?: number;
+  /** A histogram with custom buckets, which 1.0 cannot carry (HIST-10). */
+  readonly customBuckets?: boolean;
 }
