@@ -76,7 +76,9 @@ export class Dictionary {
   /** Of the request at hand. They are looked at on a miss alone: what is in the tables was within them. */
   #limits: IngestLimits = noLimits;
 
-  readonly #gate: SeriesGate | undefined;
+  #gate: SeriesGate | undefined;
+  /** What `#gate` becomes when the dictionary is emptied: series that are known were decided by the one of before. */
+  nextGate: SeriesGate | undefined;
   /** With a gate: one bit a series that came in with the labels that it has. Only those may be predicted. */
   #asItCame: Uint32Array = new Uint32Array(0);
 
@@ -91,13 +93,14 @@ export class Dictionary {
    */
   constructor(seed: number, gate?: SeriesGate) {
     this.#seed = seed;
-    this.#gate = gate;
+    this.nextGate = gate;
     this.reset(seed);
   }
 
   /** Empties the dictionary for the next segment. Ids of before mean nothing from here on. */
   reset(seed: number): void {
     this.#seed = seed;
+    this.#gate = this.nextGate;
     this.generation++;
     this.stringCount = 0;
     this.pairCount = 0;
