@@ -10,12 +10,14 @@ import type { Settings } from './rows.ts';
 
 export const options = {
   listen: {
+    restart: true,
     type: 'address',
     default: '127.0.0.1:9201',
     why: 'Loopback, since letting other machines write is a decision; 9201 is where remote write adapters usually listen.',
     about: 'Where remote write, the metrics and the status page are served. Port 0 takes a free port.',
   },
   web_config_file: {
+    restart: true,
     type: 'path',
     default: null,
     example: './web.yaml',
@@ -24,6 +26,7 @@ export const options = {
       'TLS and authentication of the listener, in a file shaped as the web configuration file of Prometheus. It is read again when it, or a certificate, changes; see [security.md](security.md).',
   },
   data_dir: {
+    restart: true,
     type: 'path',
     default: './data',
     why: 'Next to the configuration that describes it.',
@@ -66,6 +69,7 @@ export const options = {
     about: 'The form of a log line.',
   },
   kernel: {
+    restart: true,
     type: 'enum',
     values: ['wasm', 'typescript'],
     default: 'wasm',
@@ -152,6 +156,7 @@ export const options = {
           'The longest label value. A series with a longer one is refused, the rest of the request is kept.',
       },
       request_timeout: {
+        restart: true,
         type: 'duration',
         default: '30s',
         min: '1ms',
@@ -161,6 +166,7 @@ export const options = {
           'How long a request may take to arrive. A later one gets a 503 with Retry-After, and its connection is closed.',
       },
       header_timeout: {
+        restart: true,
         type: 'duration',
         default: '10s',
         min: '1ms',
@@ -179,6 +185,7 @@ export const options = {
           'How long the body of a request may stand still. Then the sender gets a 503 with Retry-After, and its connection is closed.',
       },
       idle_timeout: {
+        restart: true,
         type: 'duration',
         default: '2m',
         min: '1ms',
@@ -188,6 +195,7 @@ export const options = {
           'A connection on which nothing moves for this long is closed, also one whose other side is gone without a word.',
       },
       max_connections: {
+        restart: true,
         type: 'integer',
         unit: 'connections',
         default: 2000,
@@ -284,6 +292,7 @@ export const options = {
         about: 'The memory that the dictionary of one segment takes.',
       },
       codec: {
+        restart: true,
         type: 'enum',
         values: ['snappy', 'brotli', 'none'],
         default: 'snappy',

@@ -1,3 +1,4 @@
+import type { SegmentRange } from '../filequeue/file-queue.ts';
 import { copyAside, moveAside } from '../filequeue/quarantine.ts';
 import { SegmentScanner } from '../filequeue/scanner.ts';
 import {
@@ -38,17 +39,26 @@ export class SegmentStore {
   readonly newBlocks: () => SnappyBlocks;
   readonly #openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext;
   readonly #open = new Map<number, SegmentContext>();
+  readonly #gaps: readonly SegmentRange[];
 
+  /** `gaps` are not for this endpoint: readers pass over them. By ascending ids. */
   constructor(
     files: FileSystem,
     dir: string,
     openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext,
     newBlocks: () => SnappyBlocks = () => new PlainBlocks(),
+    gaps: readonly SegmentRange[] = [],
   ) {
+    this.#gaps = gaps;
     this.newBlocks = newBlocks;
     this.files = files;
     this.dir = dir;
     this.#openContext = openContext;
+  }
+
+  /** The first segment from `segment` on that is in no gap. */
+  behindGaps(segment: number): number {
+    return this.#gaps.reduce((id, { from, to }) => (id >= from && id < to ? to : id), segment);
   }
 
   /** The context of a segment, held once for the caller. */
@@ -134,8 +144,8 @@ export class WalReader {
     this.#store = store;
     this.#opener = new BodyOpener(store.newBlocks());
     this.#onDamage = onDamage;
-    this.#segment = from.segment;
-    this.#row = from.row;
+    this.#segment = store.behindGaps(from.segment);
+    this.#row = this.#segment === from.segment ? from.row : 0;
   }
 
   /** Everything before this has been handed out. */
@@ -235,6 +245,7 @@ export class WalReader {
     this.#missingFrom = undefined;
     if (from === undefined || previous === undefined || previous.segment < from.segment) return;
     const { segment } = previous;
+    if (this.#store.behindGaps(segment) !== segment) return;
     const row = segment === from.segment ? from.row : 0;
     const rows = previous.rows - row;
     if (rows <= 0) return;
@@ -244,7 +255,7 @@ export class WalReader {
   #leaveSegment(next: number): void {
     this.close();
     this.#scanner = undefined;
-    this.#segment = next;
+    this.#segment = this.#store.behindGaps(next);
     this.#row = 0;
   }
 

@@ -97,11 +97,7 @@ export async function verifyDirectory(files: FileSystem, dir: string): Promise<V
   const released = readReleased(files, dir);
   const missing = [...ends.values()].filter(
     ({ segment, rows }) =>
-      rows > 0 &&
-      segment > oldest &&
-      segment >= released &&
-      !present.has(segment) &&
-      !strays.has(segment),
+      rows > 0 && segment > oldest && segment >= released && !present.has(segment) && !strays.has(segment),
   );
   const whole = missing.length === 0 && list.every(({ verdict }) => verdict === 'whole');
   return { files: list, missing, whole };

@@ -38,7 +38,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
   });
   const { logger, lines } = logLines();
   const routes = statusRoutes({
-    config,
+    config: () => config,
     version: '1.2.3',
     registry: new Registry(),
     ready: () => served.state,
