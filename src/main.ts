@@ -80,6 +80,14 @@ async function main(args: string[]): Promise<number> {
         (text) => process.stdout.write(text),
       );
     }
+    case 'endpoint': {
+      const { endpointCommand } = await import('./cli/endpoint.ts');
+      return endpointCommand(
+        rest,
+        { config: configOf(values), url: values.url, httpConfig: values['http-config-file'] },
+        (text) => process.stdout.write(text),
+      );
+    }
     default:
       throw new UsageError(`there is no command ${command}`);
   }
@@ -120,6 +128,7 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   inspect: ['v2'],
   'hash-password': [],
   queue: ['config', 'data-dir', 'json', 'dry-run'],
+  endpoint: ['config', 'url', 'http-config-file'],
 };
 
 function checkFlags(command: string, flags: Flags): void {
