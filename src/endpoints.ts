@@ -262,6 +262,7 @@ export class Endpoints {
         ledger.leave(endpoint.name, end, now());
         this.#park(endpoint.name);
         this.#list = this.#list.filter((other) => other !== endpoint);
+        this.#tellKept(endpoint.name);
       } catch (error) {
         this.#fails(endpoint.name, 'the endpoint could not be removed and goes on as before', error, failed);
         await endpoint.resume();
@@ -297,6 +298,17 @@ export class Endpoints {
       }
     }
     await Promise.all(started);
+  }
+
+  #tellKept(name: string): void {
+    const parked = this.parked.find((one) => one.name === name);
+    if (parked === undefined) return;
+    this.#options.logger.log(
+      'warn',
+      'rows waited for an endpoint that was removed: they are kept until it is back under this name, or until ' +
+        '`spillway endpoint forget NAME`',
+      { endpoint: name, waiting_rows: parked.waitingRows, kept_bytes: parked.bytes },
+    );
   }
 
   #fails(name: string, message: string, error: unknown, failed: Map<string, unknown>): void {

@@ -225,12 +225,11 @@ export class Endpoint implements KeptEndpoint {
     if (progress !== undefined) {
       return { progress, block: blocks[decoded.indexOf(progress)], start: lowest(progress) };
     }
-    const { watermark, released } = queue;
-    // What is below is there for endpoints that are not configured, and has gaps.
-    const oldestId = queue.segments.find(({ id }) => id >= released)?.id ?? watermark.segment;
-    const oldest = { segment: oldestId, row: 0 };
+    const { watermark, oldest } = queue;
     const start =
-      this.config.startAt === 'now' ? { segment: watermark.segment, row: watermark.rows } : oldest;
+      this.config.startAt === 'now'
+        ? { segment: watermark.segment, row: watermark.rows }
+        : { segment: oldest, row: 0 };
     return { progress: undefined, block: undefined, start };
   }
 

@@ -176,12 +176,7 @@ export class WalReader {
   /** Moves on to the next frame. False when nothing more is durable; then call again after the next commit. */
   async advance(watermark: ReadLimit): Promise<boolean> {
     for (;;) {
-      if (
-        this.#segment > watermark.segment ||
-        (this.#segment === watermark.segment && watermark.offset === 0)
-      ) {
-        return false;
-      }
+      if (!this.#isDurable(watermark)) return false;
       if (this.#context === undefined && !(await this.#openSegment(watermark))) return false;
       if (this.#segment < watermark.segment) this.#end ??= await this.#completeEnd();
       const limit = this.#end ?? watermark.offset;
@@ -203,6 +198,12 @@ export class WalReader {
     this.#context = undefined;
   }
 
+  /** Something of the segment may be read. */
+  #isDurable(watermark: ReadLimit): boolean {
+    const { segment, offset } = watermark;
+    return this.#segment < segment || (this.#segment === segment && offset > 0);
+  }
+
   async #openSegment(watermark: ReadLimit): Promise<boolean> {
     try {
       this.#context = this.#store.acquire(this.#segment);
@@ -214,7 +215,7 @@ export class WalReader {
         return this.#segment <= watermark.segment && watermark.offset > 0 && this.#openSegment(watermark);
       }
       this.#leaveSegment(next);
-      return this.#openSegment(watermark);
+      return this.#isDurable(watermark) && this.#openSegment(watermark);
     }
     this.#reportMissing(this.#context.previous);
     const from = this.#context.offsetBefore(this.#row);

@@ -56,7 +56,10 @@ export class FileQueue {
   #endedBytes: number;
   #full: Full | undefined;
   #closing: Promise<void> | undefined;
+  /** What is not there below this id is not missing: it was released beside segments that stayed. */
   #released: number;
+  /** Up to here segments have been asked to go, by this process. */
+  #releasing = 0;
   readonly #onTrouble: (trouble: LogTrouble) => void;
 
   private constructor(options: FileQueueOptions, lock: { release(): void }, recovered: RecoveredDirectory) {
@@ -221,6 +224,7 @@ export class FileQueue {
    * Behind an island one more stays: its header says where the last segment of the island ends (segment-log.ts).
    */
   async release(segment: number, kept: readonly SegmentRange[] = []): Promise<number[]> {
+    this.#releasing = Math.max(this.#releasing, Math.min(segment, this.#watermark.segment));
     const counts = new Array<number>(KINDS).fill(0);
     const isKept = (id: number): boolean => kept.some(({ from, to }) => id >= from && id < to);
     const leaving = this.#segments.filter(({ id }, i) => {
@@ -242,9 +246,10 @@ export class FileQueue {
     return counts;
   }
 
-  /** What is not there below this id is not missing: it was released beside segments that stayed. */
-  get released(): number {
-    return this.#released;
+  /** Where the oldest data begins that a new reader may start at: what is older is going, or is an island. */
+  get oldest(): number {
+    const from = Math.max(this.#released, this.#releasing);
+    return this.segments.find(({ id }) => id >= from)?.id ?? this.#watermark.segment;
   }
 
   /** Before anything goes, so that whoever finds the gap knows it for one. Never throws: a full disk needs the room. */

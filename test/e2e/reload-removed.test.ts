@@ -182,3 +182,32 @@ test('at a cap a removed endpoint gives way: the receiver goes on, and what was 
   assert.deepEqual(down.arrivals.inversions, []);
   assert.equal(await agent.terminate(), 0);
 });
+
+test('an endpoint to which nothing is due is removed and back: it gets all that comes from then on', async (t) => {
+  const up = await Sink.start(t);
+  const other = await Sink.start(t);
+  const remotes = [remote(up.url, { name: 'up' }), remote(other.url, { name: 'other' })];
+  const both = { wal: { segment_series: 200 }, remote_write: remotes };
+  const agent = await Agent.start(t, both);
+  const load = new Load(t, agent.url);
+  await load.send(10);
+  await other.waitForRows(load.acknowledged);
+  await agent.configure({ ...both, remote_write: remotes.slice(0, 1) });
+  await agent.reload();
+  const before = load.acknowledged;
+  await load.send(10);
+  const away = without(load.acknowledged, before);
+  await up.waitForRows(load.acknowledged);
+  await agent.metricUntil('spillway_wal_segments', {}, (segments) => segments <= 1);
+  await agent.configure(both);
+  // Nothing is there to be read for a while: neither place nor rows may be passed over.
+  await agent.reload();
+  await load.send(10);
+  const expected = without(load.acknowledged, away);
+  await other.waitForRows(expected);
+  await agent.metricUntil('spillway_endpoint_backlog_rows', { endpoint: 'other' }, (rows) => rows === 0);
+  assertNoLoss({ acknowledged: expected, refused: away, unknown: [] }, other.arrivals);
+  assert.equal(await agent.metric('spillway_endpoint_dropped_rows_total', { endpoint: 'other' }), 0);
+  await agent.metricUntil('spillway_endpoint_unaccounted_rows', {}, (rows) => rows === 0);
+  assert.equal(await agent.terminate(), 0);
+});
