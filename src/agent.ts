@@ -1,18 +1,17 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Appender } from './appender/appender.ts';
-import { RelabelIncoming } from './appender/relabel-incoming.ts';
 import type { ListenAddress } from './config/addresses.ts';
 import type { Config } from './config/load.ts';
 import { type ReloadPlan, readForReload } from './config/reload-plan.ts';
 import { type ConfigText, Endpoints } from './endpoints.ts';
 import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
-import type { CommitFacts, RollLimits } from './filequeue/group-commit.ts';
-import { type Caps, Keeper } from './filequeue/keeper.ts';
+import type { CommitFacts } from './filequeue/group-commit.ts';
+import { Keeper } from './filequeue/keeper.ts';
 import { Reserve } from './filequeue/reserve.ts';
 import { tellAbsentEndpoints } from './ledger/absent-endpoints.ts';
-import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
+import { LetterWatch } from './ledger/letter-watch.ts';
 import { endpointNames, nextSegmentAfter, progressPath } from './network/progress.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createKernel, type IngestKernel } from './protocol/kernel.ts';
@@ -32,9 +31,10 @@ import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
 import { wait } from './runtime/wait.ts';
 import { kindNames } from './serialization/rows.ts';
+import { capsOf, gateOf, ingestLimits, rollLimits } from './settings.ts';
 import { controlRoutes } from './status/control-routes.ts';
 import { statusRoutes } from './status/routes.ts';
-import { type DeadLetterReading, registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
+import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
 import { Metrics, type ParkedReading, type QueueReading } from './telemetry/metrics.ts';
 
@@ -64,9 +64,6 @@ const ledgerDamage: Readonly<Record<LedgerRemains, string>> = {
   nothing:
     'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
 };
-
-/** How often dead letters are looked through for those over the limits. */
-const TRIM_EVERY_MS = 60_000;
 
 /** Numbers for people, of everything since the start. */
 export interface AgentSummary {
@@ -113,9 +110,9 @@ export class Agent {
   #queue: FileQueue | undefined;
   #keeper: Keeper | undefined;
   #ledger: Ledger | undefined;
-  #trimTimer: NodeJS.Timeout | undefined;
   #lock: { release(): void } | undefined;
   #endpoints: Endpoints | undefined;
+  readonly #letters: LetterWatch;
   readonly #reloads: Reloads;
   readonly #configText: ConfigText;
   #newestMs = Number.NEGATIVE_INFINITY;
@@ -155,7 +152,12 @@ export class Agent {
     });
     this.#metrics.watchReloads(() => this.#reloads.reading);
     this.#metrics.watchParked(() => this.#endpoints?.parkedReadings() ?? []);
-    registerDeadLetterMetrics(this.#metrics.registry, () => this.#readDeadLetters());
+    this.#letters = new LetterWatch(
+      () => this.#ledger?.deadLetters,
+      () => this.#config.remoteWrite.map(({ name }) => name),
+      logger,
+    );
+    registerDeadLetterMetrics(this.#metrics.registry, () => this.#letters.read());
     this.#doors =
       config.webConfigFile === undefined || options.listen === false
         ? undefined
@@ -189,7 +191,7 @@ export class Agent {
     const control = controlRoutes({
       reload: () => this.reload(),
       endpoints: () => this.#endpoints,
-      letters: (name) => this.#readDeadLetters().find(({ endpoint }) => endpoint === name)?.letters ?? 0,
+      letters: (name) => this.#letters.read().find(({ endpoint }) => endpoint === name)?.letters ?? 0,
       logger,
     });
     const routes = [
@@ -358,7 +360,7 @@ export class Agent {
         { maxRows, maxAgeMs },
       ),
     );
-    this.#trimTimer = setInterval(() => this.#trimLetters(), TRIM_EVERY_MS);
+    this.#letters.start();
     // The ledger may be new, or as old as its last sync, while all segments were delivered and are gone.
     const minNextId = Math.max(
       this.#ledger.minNextSegment,
@@ -418,7 +420,7 @@ export class Agent {
     tellAbsentEndpoints(
       this.#endpoints.parkedReadings(),
       left,
-      new Map(this.#readDeadLetters().map(({ endpoint, letters }) => [endpoint, letters])),
+      new Map(this.#letters.read().map(({ endpoint, letters }) => [endpoint, letters])),
       remoteWrite.map(({ name }) => name),
       this.logger,
     );
@@ -481,7 +483,7 @@ export class Agent {
     await step(() => this.#reloads.idle());
     await step(() => this.#releasing);
     await step(() => {
-      clearInterval(this.#trimTimer);
+      this.#letters.stop();
       this.#ledger?.close();
       this.#ledger = undefined;
     });
@@ -567,35 +569,6 @@ export class Agent {
       });
   }
 
-  #trimLetters(): void {
-    if (this.#ofLetters((letters) => letters.trim(Date.now())) !== undefined)
-      this.#repetition.over('letters');
-  }
-
-  /** Undefined when there is no ledger, or its dead letters cannot be used: that must not take other things along. */
-  #ofLetters<T>(use: (letters: DeadLetterStore) => T): T | undefined {
-    try {
-      return this.#ledger && use(this.#ledger.deadLetters);
-    } catch (error) {
-      if (this.#repetition.tell('letters') !== undefined) {
-        this.logger.log('error', 'the dead letters cannot be counted or brought under their limits', {
-          error: describeError(error),
-        });
-      }
-      return undefined;
-    }
-  }
-
-  #readDeadLetters(): readonly DeadLetterReading[] {
-    const known = this.#ofLetters((letters) => letters.totals());
-    if (known === undefined) return [];
-    const none = { letters: 0, resent: 0, purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
-    const fresh = this.#config.remoteWrite.filter(
-      ({ name }) => !known.some(({ endpoint }) => endpoint === name),
-    );
-    return [...known, ...fresh.map(({ name }) => ({ endpoint: name, ...none }))];
-  }
-
   #readQueue(): QueueReading | undefined {
     const queue = this.#queue;
     return (
@@ -639,39 +612,6 @@ export class Agent {
       onLimited: (limit) => this.#metrics.limitedRequests.inc({ limit }),
     });
   }
-}
-
-function ingestLimits({ receiver }: Config): IngestLimits {
-  return {
-    decodedBytes: receiver.maxDecodedBytes,
-    series: receiver.maxSeriesPerRequest,
-    rows: receiver.maxRowsPerRequest,
-    labels: receiver.maxLabelsPerSeries,
-    nameBytes: receiver.maxLabelNameBytes,
-    valueBytes: receiver.maxLabelValueBytes,
-  };
-}
-
-function rollLimits({ wal }: Config): RollLimits {
-  return {
-    bytes: wal.segmentBytes,
-    ageMs: wal.segmentAgeMs,
-    series: wal.segmentSeries,
-    dictionaryBytes: wal.segmentDictionaryBytes,
-  };
-}
-
-function gateOf({ relabelConfigs }: Config): RelabelIncoming | undefined {
-  return relabelConfigs.length > 0 ? new RelabelIncoming(relabelConfigs, randomInt(2 ** 32)) : undefined;
-}
-
-function capsOf({ wal }: Config): Caps {
-  return {
-    maxBytes: wal.maxBytes ?? Number.POSITIVE_INFINITY,
-    maxAgeMs: wal.maxAgeMs ?? Number.POSITIVE_INFINITY,
-    segmentBytes: wal.segmentBytes,
-    minFreeBytes: wal.minFreeBytes,
-  };
 }
 
 /** How long a start on a full disk waits before it looks again. */

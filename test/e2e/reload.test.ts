@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { mkdir, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { Agent, type AgentConfig, remote } from '../support/agent.ts';
 import { Load } from '../support/load.ts';
+import { Random } from '../support/random.ts';
 import { Sink } from '../support/sink.ts';
 import { assertNoLoss } from '../support/verdict.ts';
 
@@ -185,6 +188,40 @@ test('a storm of signals, while the file changes and data flows, loses nothing',
   assert.equal(sink.arrivals.duplicates, 0);
 });
 
+test('an endpoint that cannot be started is named, costs the others nothing, and starts with a later reload', async (t) => {
+  const [sink, added] = [await Sink.start(t), await Sink.start(t)];
+  const one = remote(sink.url, { name: 'one' });
+  const agent = await Agent.start(t, { remote_write: [one] });
+  const load = new Load(t, agent.url);
+  const inTheWay = join(agent.dataDir, 'endpoints', 'added.progress');
+  await mkdir(inTheWay);
+  await agent.configure({
+    remote_write: [
+      { ...one, headers: { 'X-New': 'yes' } },
+      remote(added.url, { name: 'added', start_at: 'now' }),
+    ],
+  });
+  const { status, outcome } = await agent.reload();
+  assert.equal(status, 500);
+  assert.deepEqual(outcome.changed, ['one']);
+  assert.match(JSON.stringify(outcome.failed), /^\[\{"endpoint":"added","error":".*EISDIR/);
+  assert.equal(await agent.metric('spillway_config_last_reload_successful'), 0);
+  await agent.line(
+    /level=error .*could not be started; the others go on; reload to try again" endpoint=added/,
+  );
+  await load.send(10);
+  await sink.waitForRows(load.acknowledged);
+  assert.equal(sink.requests.at(-1)!.headers['x-new'], 'yes');
+
+  await rmdir(inTheWay);
+  const again = await agent.reload();
+  assert.deepEqual([again.status, again.outcome], [200, { ...names, added: ['added'] }]);
+  const before = new Set(load.acknowledged);
+  await load.send(10);
+  await added.waitForRows(load.acknowledged.filter((row) => !before.has(row)));
+  assert.equal(await agent.terminate(), 0);
+});
+
 test('a signal to reload while the agent stops changes nothing', async (t) => {
   const sink = await Sink.start(t, () => ({ delayMs: 300 }));
   const agent = await Agent.start(t, { remote_write: [remote(sink.url, { name: 'one' })] });
@@ -196,4 +233,38 @@ test('a signal to reload while the agent stops changes nothing', async (t) => {
   assert.equal(await ended, 0);
   await agent.start();
   await sink.waitForRows(load.acknowledged);
+});
+
+test('a kill in the middle of a reload loses nothing', async (t) => {
+  const random = Random.of(t);
+  const [sink, extra] = [await Sink.start(t), await Sink.start(t)];
+  const config = (i: number): AgentConfig => ({
+    wal: { segment_series: 200 },
+    remote_write: [
+      remote(sink.url, { name: 'one', headers: { 'X-Turn': `${i}` } }),
+      ...(i % 2 === 0 ? [remote(extra.url, { name: 'extra' })] : []),
+    ],
+  });
+  const agent = await Agent.start(t, config(0));
+  const load = new Load(t, agent.url, { everyMs: 2 });
+  for (let i = 1; i <= 4; i++) {
+    const running = load.run();
+    await load.acknowledgedRequests(10);
+    await agent.configure(config(i));
+    agent.hangUp();
+    await load.acknowledgedRequests(random.int(1, 13));
+    await agent.kill9();
+    await running;
+    await agent.start();
+  }
+  await load.send(10);
+  await sink.waitForRows(load.acknowledged);
+  for (const endpoint of ['one', 'extra']) {
+    await agent.metricUntil('spillway_endpoint_backlog_rows', { endpoint }, (rows) => rows === 0);
+    assert.equal(await agent.metric('spillway_endpoint_dropped_rows_total', { endpoint }), 0, endpoint);
+  }
+  await agent.metricUntil('spillway_endpoint_unaccounted_rows', {}, (rows) => rows === 0);
+  assert.equal(await agent.terminate(), 0);
+  assertNoLoss(load, sink.arrivals);
+  assert.deepEqual(extra.arrivals.inversions, []);
 });
