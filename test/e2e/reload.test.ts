@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Agent, type AgentConfig, remote } from '../support/agent.ts';
 import { Load } from '../support/load.ts';
 import { Random } from '../support/random.ts';
@@ -142,21 +143,27 @@ test('an endpoint that is down is moved by a reload, and goes on elsewhere with 
 });
 
 test('a change of the labels that a series leaves with is a barrier: no row is lost, sent twice or passed by another', async (t) => {
-  const sink = await Sink.start(t);
+  let open = (): void => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const sink = await Sink.start(t, () => opened.then(() => ({})));
   const queue_config = { min_shards: 4, max_samples_per_send: 100 };
   const agent = await Agent.start(t, { remote_write: [remote(sink.url, { name: 'one', queue_config })] });
   const load = new Load(t, agent.url);
-  const running = load.run();
-  await load.acknowledgedRequests(50);
+  await load.send(50);
+  await sink.waitFor('each loop has a request under way', () => sink.requests.length === 4);
   // Labels stay as they are, but which shard a series is in does not.
   const write_relabel_configs = [{ regex: 'nothing', action: 'labeldrop' }];
   await agent.configure({
     remote_write: [remote(sink.url, { name: 'one', queue_config, write_relabel_configs })],
   });
-  assert.deepEqual((await agent.reload()).outcome.changed, ['one']);
-  await load.acknowledgedRequests(50);
-  load.stop();
-  await running;
+  const reloading = agent.reload();
+  // The thread is to be told before: were it later, less would be seen.
+  await sleep(200);
+  open();
+  assert.deepEqual((await reloading).outcome.changed, ['one']);
+  await load.send(50);
   await sink.waitForRows(load.acknowledged);
   assert.equal(await agent.terminate(), 0);
   assertNoLoss(load, sink.arrivals);
