@@ -159,9 +159,9 @@ export class Endpoints {
 
   /**
    * Lets go what is kept for an endpoint that is not configured, and where it stood. Returns how many rows that were.
-   * Throws `ForgetError`, and what ledger and file system throw.
+   * Rejects with `ForgetError`, and with what ledger and file system throw.
    */
-  forget(name: string): { readonly rows: number; readonly bytes: number } {
+  async forget(name: string): Promise<{ readonly rows: number; readonly bytes: number }> {
     const { ledger, dataDir, onReleased } = this.#options;
     if (this.#list.some((endpoint) => endpoint.name === name)) {
       throw new ForgetError('it is configured: take it out of the configuration and reload', {
@@ -172,9 +172,18 @@ export class Endpoints {
     if (parked === undefined && !ledger.endpoints().includes(name)) {
       throw new ForgetError('nothing is known of an endpoint of this name', { endpoint: name });
     }
+    await parked?.retire();
+    if (this.#list.some((endpoint) => endpoint.name === name)) {
+      throw new ForgetError('it has just come back', { endpoint: name });
+    }
     const gone = { rows: parked?.waitingRows ?? 0, bytes: parked?.bytes ?? 0 };
-    ledger.forget(name);
-    fs.rmSync(progressPath(dataDir, name), { force: true });
+    try {
+      ledger.forget(name);
+      fs.rmSync(progressPath(dataDir, name), { force: true });
+    } catch (error) {
+      parked?.goOn();
+      throw error;
+    }
     this.#parked = this.#parked.filter((endpoint) => endpoint !== parked);
     onReleased();
     return gone;
@@ -183,7 +192,10 @@ export class Endpoints {
   /** Delivers for at most `graceMs`, then stops all of them. Idempotent. */
   async stop(graceMs: number): Promise<void> {
     this.#ended = true;
-    await Promise.all(this.#list.map((endpoint) => endpoint.stop(graceMs)));
+    await Promise.all([
+      ...this.#list.map((endpoint) => endpoint.stop(graceMs)),
+      ...this.#parked.map((parked) => parked.retire()),
+    ]);
   }
 
   /** For the metrics. */
@@ -280,6 +292,8 @@ export class Endpoints {
     const { queue, ledger } = this.#options;
     const back = names.some((name) => awayOf(ledger.absences(name)) !== undefined);
     const first = back ? await queue.cut() : 0;
+    const returning = this.#parked.filter(({ name }) => names.includes(name));
+    await Promise.all(returning.map((parked) => parked.retire()));
     if (this.#ended) return;
     const started: Promise<void>[] = [];
     for (const name of names) {
@@ -291,9 +305,11 @@ export class Endpoints {
         );
         ledger.comeBack(name, first);
         this.#parked = this.#parked.filter((parked) => parked.name !== name);
-        started.push(endpoint.start());
+        // From here on it is there: a thread that cannot be started now is tried again.
+        started.push(endpoint.resume());
       } catch (error) {
         this.#list = this.#list.filter((endpoint) => endpoint.name !== name);
+        for (const parked of returning) if (parked.name === name) parked.goOn();
         this.#fails(name, 'the endpoint could not be started; the others go on', error, failed);
       }
     }

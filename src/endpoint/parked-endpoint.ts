@@ -55,7 +55,8 @@ export class ParkedEndpoint implements KeptEndpoint {
   readonly #options: ParkedOptions;
   readonly #repetition: Repetition;
   #progress: Progress;
-  #dropping = false;
+  #dropping: Promise<void> | undefined;
+  #retired = false;
 
   private constructor(options: ParkedOptions, progress: Progress, away: Absence) {
     this.#options = options;
@@ -113,9 +114,8 @@ export class ParkedEndpoint implements KeptEndpoint {
    * these rows were delivered nobody knows without reading them again.
    */
   dropBefore(segment: number, reason: EndpointReason): void {
-    if (this.#dropping) return;
-    this.#dropping = true;
-    void this.#drop(segment, reason)
+    if (this.#retired || this.#dropping !== undefined) return;
+    this.#dropping = this.#drop(segment, reason)
       .catch((error: unknown) => {
         this.#options.onSaveFailed(error);
         if (this.#repetition.tell('drop') === undefined) return;
@@ -126,8 +126,19 @@ export class ParkedEndpoint implements KeptEndpoint {
         );
       })
       .finally(() => {
-        this.#dropping = false;
+        this.#dropping = undefined;
       });
+  }
+
+  /** After `retire`: it stays, after all. */
+  goOn(): void {
+    this.#retired = false;
+  }
+
+  /** Nothing is given up any more; resolves when nothing is being written for it. Idempotent. */
+  async retire(): Promise<void> {
+    this.#retired = true;
+    await this.#dropping;
   }
 
   /** What could not be saved is given up anew by the next look at the caps. */

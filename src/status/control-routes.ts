@@ -8,8 +8,8 @@ import type { ParkedReading } from '../telemetry/metrics.ts';
 export interface ControlledEndpoints {
   readonly list: readonly { readonly name: string }[];
   parkedReadings(): readonly ParkedReading[];
-  /** Throws a `SpillwayError` when there is nothing to forget. */
-  forget(name: string): { readonly rows: number; readonly bytes: number };
+  /** Rejects with a `SpillwayError` when there is nothing to forget. */
+  forget(name: string): Promise<{ readonly rows: number; readonly bytes: number }>;
 }
 
 export interface ControlOptions {
@@ -54,7 +54,7 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
     ],
     [
       endpointsPath,
-      (request, response, { searchParams }) => {
+      async (request, response, { searchParams }) => {
         const { method } = request;
         if (method !== 'GET' && method !== 'HEAD' && method !== 'DELETE') {
           refuseMethod(request, response, 'GET, HEAD, DELETE');
@@ -71,7 +71,7 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
         }
         const name = searchParams.get('name') ?? '';
         try {
-          const gone = all.forget(name);
+          const gone = await all.forget(name);
           logger.log('info', 'what was kept for an endpoint that is not configured was let go, as asked', {
             endpoint: name,
             ...gone,
