@@ -1,18 +1,18 @@
 import { randomInt } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
 import { Appender } from './appender/appender.ts';
-import { RelabelIncoming } from './appender/relabel-incoming.ts';
 import type { ListenAddress } from './config/addresses.ts';
-import { type Config, parseConfig } from './config/load.ts';
-import { Endpoint } from './endpoint/endpoint.ts';
-import type { WorkerStart } from './endpoint/messages.ts';
+import type { Config } from './config/load.ts';
+import { type ReloadPlan, readForReload } from './config/reload-plan.ts';
+import { type ConfigText, Endpoints } from './endpoints.ts';
 import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
 import { Keeper } from './filequeue/keeper.ts';
 import { Reserve } from './filequeue/reserve.ts';
 import { tellAbsentEndpoints } from './ledger/absent-endpoints.ts';
-import type { DeadLetterStore } from './ledger/dead-letters.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
-import { nextSegmentAfter, progressPath } from './network/progress.ts';
+import { LetterWatch } from './ledger/letter-watch.ts';
+import { endpointNames, nextSegmentAfter, progressPath } from './network/progress.ts';
 import type { IngestReport } from './protocol/ingest-v1.ts';
 import { createKernel, type IngestKernel } from './protocol/kernel.ts';
 import type { IngestLimits } from './protocol/limits.ts';
@@ -23,25 +23,28 @@ import { exposureWarnings } from './receiver/exposure.ts';
 import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
+import { type ReloadOutcome, Reloads } from './reloads.ts';
 import { DirectoryUnusableError, lockDirectory } from './runtime/directory-lock.ts';
 import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
 import { wait } from './runtime/wait.ts';
-import { comparePositions } from './serialization/position.ts';
 import { kindNames } from './serialization/rows.ts';
+import { capsOf, gateOf, ingestLimits, rollLimits } from './settings.ts';
+import { controlRoutes } from './status/control-routes.ts';
 import { statusRoutes } from './status/routes.ts';
-import { type DeadLetterReading, registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
-import { createLogger, type Logger, Repetition } from './telemetry/log.ts';
-import { type EndpointReading, Metrics, type QueueReading } from './telemetry/metrics.ts';
+import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
+import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
+import { Metrics, type ParkedReading, type QueueReading } from './telemetry/metrics.ts';
 
-/** A configuration as text: YAML, what errors call it, and the absolute folder where relative paths start. */
-export type ConfigText = WorkerStart['config'];
+export type { ConfigText } from './endpoints.ts';
 
 export interface AgentOptions {
   /** As text, since each endpoint's thread reads it again: secrets are not cloned. */
   readonly config: ConfigText;
+  /** The configuration as it is now, for `reload`; throws `ConfigFileError`. Without it there is nothing to reload. */
+  readonly readConfig?: () => ConfigText;
   /** In place of the `listen` of the configuration; with false only the program itself appends. */
   readonly listen?: ListenAddress | false;
   /** In place of the `data_dir` of the configuration; absolute. */
@@ -62,9 +65,6 @@ const ledgerDamage: Readonly<Record<LedgerRemains, string>> = {
     'the ledger is damaged and was set aside; endpoints go on by their progress files, or at the oldest data',
 };
 
-/** How often dead letters are looked through for those over the limits. */
-const TRIM_EVERY_MS = 60_000;
-
 /** Numbers for people, of everything since the start. */
 export interface AgentSummary {
   readonly receivedRows: number;
@@ -77,6 +77,8 @@ export interface AgentSummary {
     readonly waitingRows: number;
     readonly failing: boolean;
   }[];
+  /** Endpoints that are not configured any more and that something is kept for. */
+  readonly removedEndpoints: readonly ParkedReading[];
 }
 
 /**
@@ -89,25 +91,29 @@ export interface AgentSummary {
  * Start: the listener opens first and answers 503, so that senders wait and keep their data; then ledger, queue,
  * endpoints; then it is ready. Stop: no more writes, what was taken is committed, endpoints deliver for
  * `shutdown_grace`, positions are saved; the listener closes last, so that metrics can be read to the end.
+ *
+ * Reload: what is checked and planned is put in force in the same order; a restart is needed for what is built into
+ * things that are open (options.ts says which keys these are).
  */
 export class Agent {
-  readonly config: Config;
   readonly logger: Logger;
+  #config: Config;
   readonly #options: AgentOptions;
   readonly #metrics: Metrics;
-  readonly #writes: WriteHandler;
+  #writes: WriteHandler;
   readonly #server: HttpServer;
   readonly #connections: Connections;
-  readonly #limits: IngestLimits;
+  #limits: IngestLimits;
   readonly #kernel: IngestKernel;
   readonly #repetition: Repetition = new Repetition(Date.now);
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #queue: FileQueue | undefined;
   #keeper: Keeper | undefined;
   #ledger: Ledger | undefined;
-  #trimTimer: NodeJS.Timeout | undefined;
   #lock: { release(): void } | undefined;
-  #endpoints: Endpoint[] = [];
+  #endpoints: Endpoints | undefined;
+  readonly #letters: LetterWatch;
+  readonly #reloads: Reloads;
   readonly #configText: ConfigText;
   #newestMs = Number.NEGATIVE_INFINITY;
   #receivedRows = 0;
@@ -122,21 +128,36 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#configText =
       options.dataDir === undefined ? options.config : { ...options.config, dataDir: options.dataDir };
-    const parsed = parseConfig(this.#configText.text, this.#configText);
-    const config = { ...parsed, listen: options.listen || parsed.listen };
+    this.#options = options;
+    const started = readForReload(this.#configText.text, this.#configText);
+    const config = this.#listening(started.config);
     const logger =
       options.logger ??
-      createLogger(config.logLevel, config.logFormat, Date.now, (line) => process.stderr.write(`${line}\n`));
-    this.#options = options;
-    this.config = config;
+      new ConfiguredLogger(config.logLevel, config.logFormat, (line) => process.stderr.write(`${line}\n`));
+    this.#config = config;
     this.logger = logger;
     const version = packageVersion();
     this.#metrics = new Metrics(
       version,
       () => this.#readQueue(),
-      () => this.#readEndpoints(),
+      () => this.#endpoints?.readings() ?? [],
     );
-    registerDeadLetterMetrics(this.#metrics.registry, () => this.#readDeadLetters());
+    this.#reloads = new Reloads({
+      started,
+      config: () => this.#config,
+      dataDir: config.dataDir,
+      apply: (plan, text) => this.#apply(plan, text),
+      logger,
+      now: Date.now,
+    });
+    this.#metrics.watchReloads(() => this.#reloads.reading);
+    this.#metrics.watchParked(() => this.#endpoints?.parkedReadings() ?? []);
+    this.#letters = new LetterWatch(
+      () => this.#ledger?.deadLetters,
+      () => this.#config.remoteWrite.map(({ name }) => name),
+      logger,
+    );
+    registerDeadLetterMetrics(this.#metrics.registry, () => this.#letters.read());
     this.#doors =
       config.webConfigFile === undefined || options.listen === false
         ? undefined
@@ -153,46 +174,33 @@ export class Agent {
         reason: describeError(error),
       });
     });
-    const { receiver } = config;
-    this.#limits = {
-      decodedBytes: receiver.maxDecodedBytes,
-      series: receiver.maxSeriesPerRequest,
-      rows: receiver.maxRowsPerRequest,
-      labels: receiver.maxLabelsPerSeries,
-      nameBytes: receiver.maxLabelNameBytes,
-      valueBytes: receiver.maxLabelValueBytes,
-    };
-    this.#writes = new WriteHandler({
-      maxRequestBytes: receiver.maxRequestBytes,
-      maxInFlightBytes: receiver.maxInFlightBytes,
-      bodyIdleMs: receiver.bodyIdleTimeoutMs,
-      limits: this.#limits,
-      perSender: receiver.perSender,
-      senderOf: (request) => senderOf(request, receiver.perSender.header, this.#doors?.userOf(request)),
-      tenants: { header: receiver.tenantHeader, default: receiver.defaultTenant },
-      appender: () => (this.#state === 'running' ? this.appender() : undefined),
-      logger,
-      now: Date.now,
-      onRequest: (status, bytes, seconds) => {
-        this.#metrics.requests.inc({ code: String(status) });
-        this.#metrics.requestBytes.inc(bytes);
-        this.#metrics.requestSeconds.observe(seconds);
-      },
-      onLimited: (limit) => this.#metrics.limitedRequests.inc({ limit }),
-    });
-    this.#connections = new Connections(receiver, logger, Date.now, (reason) =>
+    this.#limits = ingestLimits(config);
+    this.#writes = this.#newWrites();
+    this.#connections = new Connections(config.receiver, logger, Date.now, (reason) =>
       this.#metrics.closedConnections.inc({ reason }),
     );
     const write: RouteHandler = (request, response) => this.#writes.handle(request, response);
     const status = statusRoutes({
-      config,
+      config: () => this.#config,
       version,
       registry: this.#metrics.registry,
       ready: () => this.#notReady(),
       summary: () => this.summary(),
       deadLetters: () => this.#ledger?.deadLetters,
     });
-    this.#server = new HttpServer(new Map([['/api/v1/write', write], ['/api/v1/push', write], ...status]), {
+    const control = controlRoutes({
+      reload: () => this.reload(),
+      endpoints: () => this.#endpoints,
+      letters: (name) => this.#letters.read().find(({ endpoint }) => endpoint === name)?.letters ?? 0,
+      logger,
+    });
+    const routes = [
+      ['/api/v1/write', write] as const,
+      ['/api/v1/push', write] as const,
+      ...status,
+      ...control,
+    ];
+    this.#server = new HttpServer(new Map(routes), {
       connections: this.#connections,
       logger,
       doors: this.#doors,
@@ -214,15 +222,15 @@ export class Agent {
   async #start(): Promise<string | undefined> {
     this.#state = 'starting';
     try {
-      const url = this.#options.listen === false ? undefined : await this.#server.listen(this.config.listen);
+      const url = this.#options.listen === false ? undefined : await this.#server.listen(this.#config.listen);
       this.#warnOfExposure();
       await this.#open();
       this.#state = 'running';
       this.logger.log('info', url === undefined ? 'Spillway runs' : 'Spillway listens and takes writes', {
         ...(url === undefined ? {} : { url }),
         version: packageVersion(),
-        data_dir: this.config.dataDir,
-        endpoints: this.config.remoteWrite.map(({ name }) => name).join(', '),
+        data_dir: this.#config.dataDir,
+        endpoints: this.#config.remoteWrite.map(({ name }) => name).join(', '),
       });
       return url;
     } catch (error) {
@@ -249,28 +257,68 @@ export class Agent {
     });
   }
 
+  /** What is in force. */
+  get config(): Config {
+    return this.#config;
+  }
+
+  /**
+   * Puts the configuration as it is now in force, while data flows. Throws `ConfigError` and `ConfigFileError`, and then
+   * nothing has changed; `AgentStateError` unless the agent runs and has something to read.
+   */
+  reload(): Promise<ReloadOutcome> {
+    const { readConfig, dataDir } = this.#options;
+    if (readConfig === undefined || this.#state !== 'running') {
+      const why = readConfig === undefined ? 'has no file to reload' : `does not run: it is ${this.#state}`;
+      return Promise.reject(new AgentStateError(`the agent ${why}`));
+    }
+    return this.#reloads.reload(() => (dataDir === undefined ? readConfig() : { ...readConfig(), dataDir }));
+  }
+
+  async #apply({ config, ...plan }: ReloadPlan, text: ConfigText): Promise<ReadonlyMap<string, unknown>> {
+    const [queue, endpoints, ledger] = [this.#queue, this.#endpoints, this.#ledger];
+    if (this.#state !== 'running' || queue === undefined || endpoints === undefined || ledger === undefined) {
+      throw new AgentStateError(`the agent does not run: it is ${this.#state}`);
+    }
+    const before = this.#config;
+    this.#config = this.#listening(config);
+    if (this.logger instanceof ConfiguredLogger) this.logger.configure(config.logLevel, config.logFormat);
+    ledger.deadLetters.limits = config.deadLetters;
+    if (!isDeepStrictEqual(before.receiver, config.receiver)) {
+      this.#limits = ingestLimits(config);
+      // Requests that are under way keep to the limits that they came in under.
+      this.#writes = this.#newWrites();
+    }
+    if (!isDeepStrictEqual([before.wal, before.relabelConfigs], [config.wal, config.relabelConfigs])) {
+      queue.configure(rollLimits(config), gateOf(config));
+    }
+    this.#keeper?.configure(capsOf(config));
+    return endpoints.reload({ config: this.#config, text }, plan, config.shutdownGraceMs);
+  }
+
   summary(): AgentSummary {
     return {
       receivedRows: this.#receivedRows,
       refusedRows: this.#refusedRows,
       walBytes: this.#queue?.bytes ?? 0,
-      endpoints: this.#endpoints.map((endpoint) => ({
+      endpoints: (this.#endpoints?.list ?? []).map((endpoint) => ({
         name: endpoint.name,
         deliveredRows: endpoint.settledNow.delivered,
         droppedRows: endpoint.settledNow.lost,
         waitingRows: endpoint.waitingRows(),
         failing: endpoint.stats.get('failingLoops') > 0,
       })),
+      removedEndpoints: this.#endpoints?.parkedReadings() ?? [],
     };
   }
 
   /** What is dangerous about the way in which the agent listens, for whoever starts it. */
   get warnings(): readonly string[] {
-    return this.#options.listen === false ? [] : exposureWarnings(this.config.listen, this.#doors?.config);
+    return this.#options.listen === false ? [] : exposureWarnings(this.#config.listen, this.#doors?.config);
   }
 
   /** Stops everything, delivering for at most `graceMs` (default: `shutdown_grace`). Idempotent. */
-  stop(graceMs: number = this.config.shutdownGraceMs): Promise<void> {
+  stop(graceMs: number = this.#config.shutdownGraceMs): Promise<void> {
     this.#stopped ??= this.#stop(graceMs);
     return this.#stopped;
   }
@@ -282,7 +330,7 @@ export class Agent {
   }
 
   async #open(): Promise<void> {
-    const { dataDir, wal, relabelConfigs, remoteWrite } = this.config;
+    const { dataDir, wal, remoteWrite } = this.#config;
     try {
       await nodeFileSystem.makeDir(dataDir);
     } catch (cause) {
@@ -301,7 +349,7 @@ export class Agent {
       reserveBytes((await diskSpace(dataDir)).totalBytes),
     );
     await reserve.giveUp();
-    const { maxRows, maxAgeMs } = this.config.deadLetters;
+    const { maxRows, maxAgeMs } = this.#config.deadLetters;
     this.#ledger = await this.#whenRoom(() =>
       Ledger.open(
         dataDir,
@@ -312,28 +360,23 @@ export class Agent {
         { maxRows, maxAgeMs },
       ),
     );
-    this.#trimTimer = setInterval(() => this.#trimLetters(), TRIM_EVERY_MS);
+    this.#letters.start();
     // The ledger may be new, or as old as its last sync, while all segments were delivered and are gone.
     const minNextId = Math.max(
       this.#ledger.minNextSegment,
-      ...remoteWrite.map(({ name }) => nextSegmentAfter(progressPath(dataDir, name))),
+      ...endpointNames(dataDir).map((name) => nextSegmentAfter(progressPath(dataDir, name))),
     );
     this.#queue = await this.#whenRoom(() =>
       FileQueue.open({
         files: nodeFileSystem,
         dir: walDirectory(dataDir),
         codec: wal.codec,
-        blocks: createBlocks(this.config.kernel),
-        roll: {
-          bytes: wal.segmentBytes,
-          ageMs: wal.segmentAgeMs,
-          series: wal.segmentSeries,
-          dictionaryBytes: wal.segmentDictionaryBytes,
-        },
+        blocks: createBlocks(this.#config.kernel),
+        roll: rollLimits(this.#config),
         minNextId,
         now: Date.now,
         randomSeed: () => randomInt(2 ** 32),
-        gate: relabelConfigs.length > 0 ? new RelabelIncoming(relabelConfigs, randomInt(2 ** 32)) : undefined,
+        gate: gateOf(this.#config),
         onCommit: (facts) => this.#committed(facts),
         onTrouble: ({ message, file, error }) => {
           if (this.#repetition.tell(message) === undefined) return;
@@ -363,54 +406,36 @@ export class Agent {
         ...(facts.bytes === undefined ? {} : { bytes: facts.bytes }),
       });
     }
+    this.#endpoints = new Endpoints({
+      dataDir,
+      queue: this.#queue,
+      ledger: this.#ledger,
+      logger: this.logger,
+      userAgent: `Spillway/${packageVersion()}`,
+      now: Date.now,
+      onReleased: () => this.#release(),
+      onSaveFailed: (error) => void this.#keeper?.failed(error),
+    });
+    const left = this.#endpoints.open({ config: this.#config, text: this.#configText });
     tellAbsentEndpoints(
-      this.#ledger,
+      this.#endpoints.parkedReadings(),
+      left,
+      new Map(this.#letters.read().map(({ endpoint, letters }) => [endpoint, letters])),
       remoteWrite.map(({ name }) => name),
-      new Map(
-        this.#readDeadLetters().flatMap(({ endpoint, letters }) =>
-          letters > 0 ? [[endpoint, letters]] : [],
-        ),
-      ),
-      Date.now(),
       this.logger,
     );
-    for (const config of remoteWrite) {
-      const endpoint = new Endpoint({
-        config,
-        configSource: this.#configText,
-        dataDir,
-        queue: this.#queue,
-        ledger: this.#ledger,
-        logger: this.logger,
-        userAgent: `Spillway/${packageVersion()}`,
-        now: Date.now,
-        onReleased: () => this.#release(),
-        onSaveFailed: (error) => void this.#keeper?.failed(error),
-        limits: {
-          whenFull: config.whenFull ?? wal.whenFull,
-          maxBytes: config.maxBacklogBytes ?? Number.POSITIVE_INFINITY,
-          maxAgeMs: config.maxBacklogAgeMs ?? Number.POSITIVE_INFINITY,
-        },
-      });
-      this.#endpoints.push(endpoint);
-    }
     this.#keeper = new Keeper({
       queue: this.#queue,
       reserve,
-      endpoints: this.#endpoints,
-      limits: {
-        maxBytes: wal.maxBytes ?? Number.POSITIVE_INFINITY,
-        maxAgeMs: wal.maxAgeMs ?? Number.POSITIVE_INFINITY,
-        segmentBytes: wal.segmentBytes,
-      },
-      minFreeBytes: wal.minFreeBytes,
+      endpoints: () => this.#endpoints?.kept ?? [],
+      caps: capsOf(this.#config),
       space: () => diskSpace(dataDir),
       now: Date.now,
       logger: this.logger,
       onRest: () => this.#publish(0),
       onRelease: () => this.#release(),
     });
-    await Promise.all(this.#endpoints.map((endpoint) => endpoint.start()));
+    await this.#endpoints.start();
     await this.#keeper.start();
   }
 
@@ -431,7 +456,7 @@ export class Agent {
             'error',
             'the disk is full, not even the start has room; it is tried again until there is some',
             {
-              data_dir: this.config.dataDir,
+              data_dir: this.#config.dataDir,
               error: describeError(error),
             },
           );
@@ -454,12 +479,11 @@ export class Agent {
     await step(() => this.#keeper?.stop());
     // The queue still commits what was taken before this moment, and its senders get their answer.
     await step(() => this.#queue?.finish());
-    await step(async () => {
-      await Promise.all(this.#endpoints.map((endpoint) => endpoint.stop(graceMs)));
-    });
+    await step(() => this.#endpoints?.stop(graceMs));
+    await step(() => this.#reloads.idle());
     await step(() => this.#releasing);
     await step(() => {
-      clearInterval(this.#trimTimer);
+      this.#letters.stop();
       this.#ledger?.close();
       this.#ledger = undefined;
     });
@@ -475,7 +499,7 @@ export class Agent {
 
   #warnOfExposure(): void {
     for (const warning of this.warnings) {
-      this.logger.log('warn', warning, { listen: `${this.config.listen.host}:${this.config.listen.port}` });
+      this.logger.log('warn', warning, { listen: `${this.#config.listen.host}:${this.#config.listen.port}` });
     }
   }
 
@@ -492,7 +516,7 @@ export class Agent {
 
   /** Tells the endpoints how far they may read; `rows` more rows were committed. */
   #publish(rows: number): void {
-    for (const endpoint of this.#endpoints) endpoint.publish(this.#queue!.watermark, rows);
+    this.#endpoints?.publish(this.#queue!.watermark, rows);
   }
 
   /** What keeps the agent from taking writes, for readiness; undefined when nothing does. */
@@ -522,12 +546,11 @@ export class Agent {
   /** Deletes the segments that every endpoint has passed, as saved. One at a time. */
   #release(): void {
     const queue = this.#queue;
-    if (queue === undefined || this.#releasing !== undefined || this.#state !== 'running') return;
-    const low = this.#endpoints
-      .map((endpoint) => endpoint.low)
-      .reduce((a, b) => (comparePositions(b, a) < 0 ? b : a));
+    const needed = this.#endpoints?.needed;
+    if (queue === undefined || needed === undefined) return;
+    if (this.#releasing !== undefined || this.#state !== 'running') return;
     this.#releasing = queue
-      .release(low.segment)
+      .release(needed.before, needed.ranges)
       .then((counts) => {
         counts.forEach((rows, kind) => {
           if (rows > 0) this.#metrics.releasedRows.inc({ kind: kindNames[kind]! }, rows);
@@ -544,35 +567,6 @@ export class Agent {
       .finally(() => {
         this.#releasing = undefined;
       });
-  }
-
-  #trimLetters(): void {
-    if (this.#ofLetters((letters) => letters.trim(Date.now())) !== undefined)
-      this.#repetition.over('letters');
-  }
-
-  /** Undefined when there is no ledger, or its dead letters cannot be used: that must not take other things along. */
-  #ofLetters<T>(use: (letters: DeadLetterStore) => T): T | undefined {
-    try {
-      return this.#ledger && use(this.#ledger.deadLetters);
-    } catch (error) {
-      if (this.#repetition.tell('letters') !== undefined) {
-        this.logger.log('error', 'the dead letters cannot be counted or brought under their limits', {
-          error: describeError(error),
-        });
-      }
-      return undefined;
-    }
-  }
-
-  #readDeadLetters(): readonly DeadLetterReading[] {
-    const known = this.#ofLetters((letters) => letters.totals());
-    if (known === undefined) return [];
-    const none = { letters: 0, resent: 0, purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
-    const fresh = this.config.remoteWrite.filter(
-      ({ name }) => !known.some(({ endpoint }) => endpoint === name),
-    );
-    return [...known, ...fresh.map(({ name }) => ({ endpoint: name, ...none }))];
   }
 
   #readQueue(): QueueReading | undefined {
@@ -593,28 +587,30 @@ export class Agent {
     );
   }
 
-  #readEndpoints(): EndpointReading[] {
-    return this.#endpoints.map((endpoint) => {
-      const { name, config, low } = endpoint;
-      const stats = endpoint.stats.snapshot();
-      const waitingRows = endpoint.waitingRows(stats);
-      const oldestMs = stats.get('oldestWaitingMs');
-      return {
-        name,
-        url: config.url.text,
-        capacity: config.queueConfig.capacity,
-        minShards: config.queueConfig.minShards,
-        maxShards: config.queueConfig.maxShards,
-        maxSamplesPerSend: config.queueConfig.maxSamplesPerSend,
-        stats,
-        received: endpoint.receivedRows,
-        unaccounted: endpoint.unaccountedRows,
-        backlog: {
-          rows: waitingRows,
-          bytes: waitingRows === 0 ? 0 : (this.#queue?.bytesFrom(low.segment, low.row) ?? 0),
-          seconds: oldestMs === 0 ? 0 : Math.max(0, (Date.now() - oldestMs) / 1000),
-        },
-      };
+  /** With the address that the program was told to listen on, if it was. */
+  #listening(config: Config): Config {
+    return { ...config, listen: this.#options.listen || config.listen };
+  }
+
+  #newWrites(): WriteHandler {
+    const { receiver } = this.#config;
+    return new WriteHandler({
+      maxRequestBytes: receiver.maxRequestBytes,
+      maxInFlightBytes: receiver.maxInFlightBytes,
+      bodyIdleMs: receiver.bodyIdleTimeoutMs,
+      limits: this.#limits,
+      perSender: receiver.perSender,
+      senderOf: (request) => senderOf(request, receiver.perSender.header, this.#doors?.userOf(request)),
+      tenants: { header: receiver.tenantHeader, default: receiver.defaultTenant },
+      appender: () => (this.#state === 'running' ? this.appender() : undefined),
+      logger: this.logger,
+      now: Date.now,
+      onRequest: (status, bytes, seconds) => {
+        this.#metrics.requests.inc({ code: String(status) });
+        this.#metrics.requestBytes.inc(bytes);
+        this.#metrics.requestSeconds.observe(seconds);
+      },
+      onLimited: (limit) => this.#metrics.limitedRequests.inc({ limit }),
     });
   }
 }

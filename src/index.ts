@@ -20,6 +20,7 @@ export { CommitError } from './filequeue/group-commit.ts';
 export type { Destination, Outcome } from './network/destination.ts';
 export type { IngestReport } from './protocol/ingest-v1.ts';
 export { ListenError } from './receiver/server.ts';
+export type { ReloadOutcome } from './reloads.ts';
 export { DirectoryLockedError } from './runtime/directory-lock.ts';
 export { SpillwayError } from './runtime/errors.ts';
 export { createLogger, type Logger, type LogLevel } from './telemetry/log.ts';

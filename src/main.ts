@@ -108,6 +108,14 @@ async function main(args: string[]): Promise<number> {
         (text) => process.stdout.write(text),
       );
     }
+    case 'endpoint': {
+      const { endpointCommand } = await import('./cli/endpoint.ts');
+      return endpointCommand(
+        rest,
+        { config: configOf(values), url: values.url, httpConfig: values['http-config-file'] },
+        (text) => process.stdout.write(text),
+      );
+    }
     default:
       throw new UsageError(`there is no command ${command}`);
   }
@@ -154,6 +162,7 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   'hash-password': [],
   completion: [],
   queue: ['config', 'data-dir', 'json', 'dry-run'],
+  endpoint: ['config', 'url', 'http-config-file'],
 };
 
 function checkFlags(command: string, flags: Flags): void {

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
-import { Agent } from '../agent.ts';
+import { Agent, AgentStateError } from '../agent.ts';
 import { parseListenAddress } from '../config/addresses.ts';
+import { describeError } from '../runtime/errors.ts';
 import { keepYoungHeapSmall } from '../runtime/young-heap.ts';
 import { progressText, startText } from '../status/console.ts';
 import { readConfig } from './config-text.ts';
@@ -28,24 +29,35 @@ export async function run(flags: RunFlags): Promise<number> {
   const dataDir = flags.dataDir === undefined ? undefined : resolve(flags.dataDir);
   const agent = new Agent({
     config: readConfig(flags.config),
+    ...(flags.config === undefined ? {} : { readConfig: () => readConfig(flags.config) }),
     ...(listen === undefined ? {} : { listen }),
     ...(dataDir === undefined ? {} : { dataDir }),
   });
-  const { config, logger } = agent;
+  const { logger } = agent;
   const ended = new Promise<NodeJS.Signals>((resolveSignal) => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.on(signal, () => resolveSignal(signal));
     }
   });
+  // From the first moment on: by default the signal would end the process. What is wrong is logged by the agent.
+  const onHangup = (): void => {
+    agent.reload().catch((error: unknown) => {
+      if (error instanceof AgentStateError) {
+        logger.log('warn', 'a signal to reload was left out', { why: describeError(error) });
+      }
+    });
+  };
+  // Without a file there is nothing to read again, and the end of the terminal is the end of what was tried in it.
+  if (flags.config !== undefined) process.on('SIGHUP', onHangup);
   const url = await agent.start();
-  if (url !== undefined) process.stdout.write(startText(config, url, agent.warnings));
+  if (url !== undefined) process.stdout.write(startText(agent.config, url, agent.warnings));
   const stopStatus =
     flags.config === undefined || process.stdout.isTTY ? showProgress(agent) : () => undefined;
   const signal = await ended;
   stopStatus();
   logger.log('info', 'stopping: delivering what is possible in the time, the rest stays on disk', {
     signal,
-    grace_ms: config.shutdownGraceMs,
+    grace_ms: agent.config.shutdownGraceMs,
   });
   // A second signal ends the wait; what is unsent is on disk already.
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.on(name, () => process.exit(1));

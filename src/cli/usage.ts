@@ -6,6 +6,7 @@ export type CommandName =
   | 'config'
   | 'recent'
   | 'dead-letters'
+  | 'endpoint'
   | 'inspect'
   | 'queue'
   | 'hash-password'
@@ -98,6 +99,21 @@ const commands: Readonly<Record<CommandName, Help>> = {
       'purge:',
       '--all               all of them, when there is no filter; asks on a terminal,',
       '--yes               and needs this where there is none',
+    ],
+  },
+  endpoint: {
+    call: [
+      'spillway endpoint list | forget NAME [--config FILE] [--url URL]',
+      '      [--http-config-file FILE]',
+    ],
+    does: [
+      'List the endpoints of a running agent, and those that were taken out of its configuration',
+      'while rows waited for them; let go what is kept for one of these (forget): docs/reload.md.',
+    ],
+    options: [
+      '--config FILE       where the agent listens; by default it is asked at 127.0.0.1:9201',
+      '--url URL           of the agent, when it is not reached at its `listen`',
+      '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
     ],
   },
   inspect: {

@@ -19,6 +19,8 @@ of bounds, and values that contradict each other are errors. All of them are rep
 - **Sizes** are whole numbers with \`KiB\`, \`MiB\`, \`GiB\`, \`TiB\` (powers of 1024) or \`B\`, \`KB\`, \`MB\`, \`GB\`, \`TB\` (powers
   of 1000); without a unit they are bytes.
 - **Relative paths** start at the folder of the file; without a file, at the working directory.
+- **A change** of the file is put in force by SIGHUP or \`POST /-/reload\`, but for the keys that say that they take a
+  restart; see [reload.md](reload.md).
 - **Secrets** are never shown in errors, logs or the status page. A secret in a file is read again when it changes.
 `;
 
@@ -70,7 +72,8 @@ function renderInner(path: string, row: SectionRow | ListRow): string[] {
 
 function renderRow(key: string, row: ScalarRow | MapRow | TextsRow | NamedRow): string {
   const why = ('why' in row && row.why) || '';
-  const cells = [`\`${key}\``, accepted(row), defaultOf(row), row.about, why];
+  const about = row.restart ? `${row.about} A change takes a restart.` : row.about;
+  const cells = [`\`${key}\``, accepted(row), defaultOf(row), about, why];
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
 

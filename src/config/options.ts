@@ -12,12 +12,14 @@ import { TENANT, tenantOptions } from './tenant-options.ts';
 
 export const options = {
   listen: {
+    restart: true,
     type: 'address',
     default: '127.0.0.1:9201',
     why: 'Loopback, since letting other machines write is a decision; 9201 is where remote write adapters usually listen.',
     about: 'Where remote write, the metrics and the status page are served. Port 0 takes a free port.',
   },
   web_config_file: {
+    restart: true,
     type: 'path',
     default: null,
     example: './web.yaml',
@@ -26,6 +28,7 @@ export const options = {
       'TLS and authentication of the listener, in a file shaped as the web configuration file of Prometheus. It is read again when it, or a certificate, changes; see [security.md](security.md).',
   },
   data_dir: {
+    restart: true,
     type: 'path',
     default: './data',
     why: 'Next to the configuration that describes it.',
@@ -68,6 +71,7 @@ export const options = {
     about: 'The form of a log line.',
   },
   kernel: {
+    restart: true,
     type: 'enum',
     values: ['wasm', 'typescript'],
     default: 'wasm',
@@ -154,6 +158,7 @@ export const options = {
           'The longest label value. A series with a longer one is refused, the rest of the request is kept.',
       },
       request_timeout: {
+        restart: true,
         type: 'duration',
         default: '30s',
         min: '1ms',
@@ -163,6 +168,7 @@ export const options = {
           'How long a request may take to arrive. A later one gets a 503 with Retry-After, and its connection is closed.',
       },
       header_timeout: {
+        restart: true,
         type: 'duration',
         default: '10s',
         min: '1ms',
@@ -181,6 +187,7 @@ export const options = {
           'How long the body of a request may stand still. Then the sender gets a 503 with Retry-After, and its connection is closed.',
       },
       idle_timeout: {
+        restart: true,
         type: 'duration',
         default: '2m',
         min: '1ms',
@@ -190,6 +197,7 @@ export const options = {
           'A connection on which nothing moves for this long is closed, also one whose other side is gone without a word.',
       },
       max_connections: {
+        restart: true,
         type: 'integer',
         unit: 'connections',
         default: 2000,
@@ -305,6 +313,7 @@ export const options = {
         about: 'The memory that the dictionary of one segment takes.',
       },
       codec: {
+        restart: true,
         type: 'enum',
         values: ['snappy', 'brotli', 'none'],
         default: 'snappy',

@@ -10,6 +10,8 @@ import type { Secret } from './secrets.ts';
 interface Described {
   /** What the key means, in whole sentences (Markdown). */
   readonly about: string;
+  /** A reload does not change it: it is built into what is open. */
+  readonly restart?: true;
 }
 
 type Scalar<D extends string | number | boolean> = Described &

@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
-import type { FileQueue } from '../filequeue/file-queue.ts';
+import type { FileQueue, SegmentRange } from '../filequeue/file-queue.ts';
 import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
 import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
@@ -21,13 +21,20 @@ import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import { rowsBetween } from './gaps.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 
-export interface EndpointOptions {
+/** What a reload can change of an endpoint. */
+export interface EndpointSetup {
   readonly config: EndpointConfig;
   /** The configuration as text, for the worker to read again: secrets do not travel between threads. */
   readonly configSource: WorkerStart['config'];
+  readonly limits: EndpointLimits;
+}
+
+export interface EndpointOptions {
+  readonly setup: EndpointSetup;
   readonly dataDir: string;
   readonly queue: FileQueue;
   readonly ledger: Ledger;
@@ -38,7 +45,8 @@ export interface EndpointOptions {
   readonly onReleased: () => void;
   /** Its position could not be saved. */
   readonly onSaveFailed: (error: unknown) => void;
-  readonly limits: EndpointLimits;
+  /** Segments that came while it was not configured, which are not for it; by ascending ids. */
+  readonly gaps: readonly SegmentRange[];
 }
 
 /** After the thread of an endpoint died, it is started again after this time. */
@@ -55,8 +63,7 @@ const STOP_MARGIN_MS = 5000;
  */
 export class Endpoint implements KeptEndpoint {
   readonly name: string;
-  readonly config: EndpointConfig;
-  readonly limits: EndpointLimits;
+  #setup: EndpointSetup;
   readonly stats: EndpointStats = new EndpointStats();
   readonly #options: EndpointOptions;
   readonly #watermark: SharedWatermark = new SharedWatermark();
@@ -74,23 +81,33 @@ export class Endpoint implements KeptEndpoint {
   readonly #before: { readonly delivered: number; readonly lost: number };
   #restartTimer: NodeJS.Timeout | undefined;
   #stopping = false;
+  /** It does not start again. */
+  #ended = false;
   readonly #repetition: Repetition;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
-    this.config = options.config;
-    this.limits = options.limits;
-    this.name = options.config.name;
+    this.#setup = options.setup;
+    this.name = options.setup.config.name;
     this.#repetition = new Repetition(options.now);
     const newest = options.queue.segments.at(-1)?.id ?? 0;
     // Not the watermark: ids go on behind every position that is saved anywhere, foreign ones included.
-    this.#end = { segment: Math.max(newest + 1, options.ledger.minNextSegment), row: 0 };
+    const returned = options.gaps.at(-1)?.to ?? 0;
+    this.#end = { segment: Math.max(newest + 1, options.ledger.minNextSegment, returned), row: 0 };
     const { progress, start } = this.#whereItStands();
     this.#low = start;
     this.#receivedBefore = this.#received(progress, start);
     // Here, and not by the thread alone: a scrape before that has read them would see counters go to 0 and back.
     if (progress !== undefined) this.stats.load(progress.counts, progress.returned);
     this.#before = { delivered: this.stats.deliveredRows, lost: this.stats.lostRows };
+  }
+
+  get config(): EndpointConfig {
+    return this.#setup.config;
+  }
+
+  get limits(): EndpointLimits {
+    return this.#setup.limits;
   }
 
   /** Rows that the queue had for this endpoint since it is there. */
@@ -132,7 +149,7 @@ export class Endpoint implements KeptEndpoint {
   publish(watermark: Watermark, rows: number): void {
     this.#committedRows += rows;
     // Behind an ended segment a reader stands at the next one, before main says so.
-    this.#end = { segment: watermark.segment + 1, row: 0 };
+    this.#end = { segment: Math.max(watermark.segment + 1, this.#options.gaps.at(-1)?.to ?? 0), row: 0 };
     if (this.#watermark.publish(watermark, this.#committedRows)) this.#post({ type: 'wake' });
   }
 
@@ -145,10 +162,40 @@ export class Endpoint implements KeptEndpoint {
   }
 
   /** Delivers for at most `graceMs`, then stops; what is unsent stays on disk. Idempotent. */
-  async stop(graceMs: number): Promise<void> {
+  stop(graceMs: number): Promise<void> {
+    this.#ended = true;
+    return this.#stopThread(graceMs, 'all');
+  }
+
+  /**
+   * Delivers what its thread has read, awaits the answers, and ends the thread, for at most `graceMs`: nothing is sent
+   * twice if it is answered in that time. Its place in the queue is kept. `resume` goes on.
+   */
+  pause(graceMs: number): Promise<void> {
+    return this.#stopThread(graceMs, 'read');
+  }
+
+  /** After `pause`. Resolves as `start` does; a thread that cannot be started is tried again. */
+  async resume(): Promise<void> {
+    if (this.#ended) return;
+    this.#stopping = false;
+    this.#watermark.publish(this.#options.queue.watermark, this.#committedRows);
+    try {
+      await this.#startWorker();
+    } catch (error) {
+      this.#cannotStart(error);
+    }
+  }
+
+  /** Another setup, which counts for main at once and for the thread when it starts the next time. */
+  adopt(setup: EndpointSetup): void {
+    this.#setup = setup;
+  }
+
+  async #stopThread(graceMs: number, deliver: 'all' | 'read'): Promise<void> {
     clearTimeout(this.#restartTimer);
     this.#stopping = true;
-    this.#post({ type: 'stop', graceMs });
+    this.#post({ type: 'stop', graceMs, deliver });
     const worker = this.#worker;
     if (worker === undefined) return;
     const timer = setTimeout(() => {
@@ -178,18 +225,19 @@ export class Endpoint implements KeptEndpoint {
     if (progress !== undefined) {
       return { progress, block: blocks[decoded.indexOf(progress)], start: lowest(progress) };
     }
-    const { watermark } = queue;
-    const oldest = { segment: queue.segments[0]?.id ?? watermark.segment, row: 0 };
+    const { watermark, oldest } = queue;
     const start =
-      this.config.startAt === 'now' ? { segment: watermark.segment, row: watermark.rows } : oldest;
+      this.config.startAt === 'now'
+        ? { segment: watermark.segment, row: watermark.rows }
+        : { segment: oldest, row: 0 };
     return { progress: undefined, block: undefined, start };
   }
 
   /** Rows from `position` on that are published: of a frame that has just been written, main may not know yet. */
   #rowsFrom(position: Position): number {
-    const { queue } = this.#options;
+    const { queue, gaps } = this.#options;
     const { segment, rows } = queue.watermark;
-    return queue.rowsFrom(position.segment, position.row) - queue.rowsFrom(segment, rows);
+    return rowsBetween(queue, position, { segment, row: rows }, gaps);
   }
 
   /** Rows received up to now. */
@@ -225,7 +273,7 @@ export class Endpoint implements KeptEndpoint {
   }
 
   #startWorker(): Promise<void> {
-    const { configSource, dataDir, userAgent, logger } = this.#options;
+    const { dataDir, userAgent, logger, gaps } = this.#options;
     const { progress, block, start } = this.#whereItStands();
     const behindStart = this.#rowsFrom(start);
     const waiting =
@@ -246,7 +294,7 @@ export class Endpoint implements KeptEndpoint {
     const workerData: WorkerStart = {
       endpoint: this.name,
       dataDir,
-      config: configSource,
+      config: this.#setup.configSource,
       stats: this.stats.buffer,
       watermark: this.#watermark.buffer,
       progress: block,
@@ -256,6 +304,7 @@ export class Endpoint implements KeptEndpoint {
       missing: Math.max(0, gap),
       returned: Math.max(0, -gap),
       settledAhead: behindStart - waiting,
+      gaps,
       userAgent,
       ...this.#learned(),
     };
@@ -323,14 +372,15 @@ export class Endpoint implements KeptEndpoint {
       try {
         void this.#startWorker();
       } catch (error) {
-        this.#tell(
-          'restart',
-          'the thread of the endpoint cannot be started; it is tried again, nothing is lost',
-          error,
-        );
-        this.#restartLater();
+        this.#cannotStart(error);
       }
     }, RESTART_MS);
+  }
+
+  #cannotStart(error: unknown): void {
+    const message = 'the thread of the endpoint cannot be started; it is tried again, nothing is lost';
+    this.#tell('restart', message, error);
+    this.#restartLater();
   }
 
   #tell(key: string, message: string, error: unknown): void {

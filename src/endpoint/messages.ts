@@ -1,4 +1,5 @@
 import type { ConfigOrigin } from '../config/load.ts';
+import type { SegmentRange } from '../filequeue/file-queue.ts';
 import type { PassedSegment } from '../filequeue/keeper.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
 import type { LogLevel } from '../telemetry/log.ts';
@@ -26,6 +27,8 @@ export interface WorkerStart {
   readonly returned: number;
   /** Rows behind the first cursor that do not wait. */
   readonly settledAhead: number;
+  /** Segments that came while it was not configured. */
+  readonly gaps: readonly SegmentRange[];
   readonly userAgent: string;
   /** What is known of metric families, for endpoints that may be sent remote write 2.0. */
   readonly metadata: readonly FamilyMetadata[];
@@ -43,8 +46,8 @@ export type ToWorker =
       readonly reason: EndpointReason;
       readonly passed: readonly PassedSegment[];
     }
-  /** Deliver what can be delivered in this time, then stop. */
-  | { readonly type: 'stop'; readonly graceMs: number }
+  /** Deliver in this time what can be delivered of all that there is, or of what was read, then stop. */
+  | { readonly type: 'stop'; readonly graceMs: number; readonly deliver: 'all' | 'read' }
   /** The letters with this number are kept, or cannot be. */
   | { readonly type: 'kept'; readonly id: number };
 

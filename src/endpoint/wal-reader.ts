@@ -1,3 +1,4 @@
+import type { SegmentRange } from '../filequeue/file-queue.ts';
 import { copyAside, moveAside } from '../filequeue/quarantine.ts';
 import { SegmentScanner } from '../filequeue/scanner.ts';
 import {
@@ -38,17 +39,26 @@ export class SegmentStore {
   readonly newBlocks: () => SnappyBlocks;
   readonly #openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext;
   readonly #open = new Map<number, SegmentContext>();
+  readonly #gaps: readonly SegmentRange[];
 
+  /** `gaps` are not for this endpoint: readers pass over them. By ascending ids. */
   constructor(
     files: FileSystem,
     dir: string,
     openContext: (segment: number, onIdle: (context: SegmentContext) => void) => SegmentContext,
     newBlocks: () => SnappyBlocks = () => new PlainBlocks(),
+    gaps: readonly SegmentRange[] = [],
   ) {
+    this.#gaps = gaps;
     this.newBlocks = newBlocks;
     this.files = files;
     this.dir = dir;
     this.#openContext = openContext;
+  }
+
+  /** The first segment from `segment` on that is in no gap. */
+  behindGaps(segment: number): number {
+    return this.#gaps.reduce((id, { from, to }) => (id >= from && id < to ? to : id), segment);
   }
 
   /** The context of a segment, held once for the caller. */
@@ -134,8 +144,8 @@ export class WalReader {
     this.#store = store;
     this.#opener = new BodyOpener(store.newBlocks());
     this.#onDamage = onDamage;
-    this.#segment = from.segment;
-    this.#row = from.row;
+    this.#segment = store.behindGaps(from.segment);
+    this.#row = this.#segment === from.segment ? from.row : 0;
   }
 
   /** Everything before this has been handed out. */
@@ -166,12 +176,7 @@ export class WalReader {
   /** Moves on to the next frame. False when nothing more is durable; then call again after the next commit. */
   async advance(watermark: ReadLimit): Promise<boolean> {
     for (;;) {
-      if (
-        this.#segment > watermark.segment ||
-        (this.#segment === watermark.segment && watermark.offset === 0)
-      ) {
-        return false;
-      }
+      if (!this.#isDurable(watermark)) return false;
       if (this.#context === undefined && !(await this.#openSegment(watermark))) return false;
       if (this.#segment < watermark.segment) this.#end ??= await this.#completeEnd();
       const limit = this.#end ?? watermark.offset;
@@ -193,6 +198,12 @@ export class WalReader {
     this.#context = undefined;
   }
 
+  /** Something of the segment may be read. */
+  #isDurable(watermark: ReadLimit): boolean {
+    const { segment, offset } = watermark;
+    return this.#segment < segment || (this.#segment === segment && offset > 0);
+  }
+
   async #openSegment(watermark: ReadLimit): Promise<boolean> {
     try {
       this.#context = this.#store.acquire(this.#segment);
@@ -204,7 +215,7 @@ export class WalReader {
         return this.#segment <= watermark.segment && watermark.offset > 0 && this.#openSegment(watermark);
       }
       this.#leaveSegment(next);
-      return this.#openSegment(watermark);
+      return this.#isDurable(watermark) && this.#openSegment(watermark);
     }
     this.#reportMissing(this.#context.previous);
     const from = this.#context.offsetBefore(this.#row);
@@ -235,6 +246,7 @@ export class WalReader {
     this.#missingFrom = undefined;
     if (from === undefined || previous === undefined || previous.segment < from.segment) return;
     const { segment } = previous;
+    if (this.#store.behindGaps(segment) !== segment) return;
     const row = segment === from.segment ? from.row : 0;
     const rows = previous.rows - row;
     if (rows <= 0) return;
@@ -244,7 +256,7 @@ export class WalReader {
   #leaveSegment(next: number): void {
     this.close();
     this.#scanner = undefined;
-    this.#segment = next;
+    this.#segment = this.#store.behindGaps(next);
     this.#row = 0;
   }
 

@@ -188,6 +188,7 @@ class EndpointWorker {
           v2?.cache,
         ),
       () => createBlocks(config.kernel),
+      start.gaps,
     );
     this.#feeder = new Feeder({
       store,
@@ -258,17 +259,24 @@ class EndpointWorker {
 
   /**
    * Delivers what can be delivered within `graceMs`, stops, and says where it stands. In the last part of the time
-   * nothing new is sent, so that the answers to what is under way can come and nothing is sent twice.
+   * nothing new is sent, so that the answers to what is under way can come and nothing is sent twice. `read`: of what
+   * was read so far, so that no shard is ahead of another when it goes on under other labels; not while requests fail.
    */
-  async stop(graceMs: number): Promise<void> {
+  async stop(graceMs: number, deliver: 'all' | 'read'): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
     clearTimeout(this.#look);
     const until = performance.now() + graceMs;
     const restAt = until - graceMs * REST_SHARE;
     this.#manager.flush();
-    this.#feeder.pump();
-    while (performance.now() < restAt && !(this.#feeder.dry && this.#manager.idle)) {
+    const readOnly = deliver === 'read';
+    if (readOnly) await this.#feeder.stop();
+    else this.#feeder.pump();
+    const isDone = (): boolean =>
+      readOnly
+        ? this.#manager.idle || this.#manager.loops.some((loop) => loop.failing)
+        : this.#feeder.dry && this.#manager.idle;
+    while (performance.now() < restAt && !isDone()) {
       await wait(Math.min(20, Math.max(1, restAt - performance.now())), new AbortController().signal);
     }
     clearInterval(this.#ticker);
@@ -524,7 +532,7 @@ port.on('message', (message: ToWorker) => {
       worker.kept(message.id);
       break;
     case 'stop':
-      void worker.stop(message.graceMs).then(() => port.close());
+      void worker.stop(message.graceMs, message.deliver).then(() => port.close());
       break;
     default:
       message satisfies never;

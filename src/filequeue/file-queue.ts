@@ -9,9 +9,16 @@ import { KINDS, type RowBatch } from '../serialization/rows.ts';
 import { type CommitError, type CommitFacts, GroupCommit, type RollLimits } from './group-commit.ts';
 import { type RecoveredDirectory, recoverDirectory } from './recovery.ts';
 import type { RecoveryEvent } from './recovery-event.ts';
+import { readReleased, writeReleased } from './released.ts';
 import type { Full } from './retention.ts';
 import { type SegmentEnd, type SegmentInfo, segmentPath } from './segment-file.ts';
 import { type LogTrouble, SegmentLog, type Watermark } from './segment-log.ts';
+
+/** Segments from `from` on, up to and without `to`. */
+export interface SegmentRange {
+  readonly from: number;
+  readonly to: number;
+}
 
 /** A cap is reached: nothing more is taken until there is room. The sender keeps its rows and comes again. */
 export class QueueFullError extends SpillwayError {
@@ -26,6 +33,7 @@ export class QueueFullError extends SpillwayError {
  *     <wal>/<id>.open                being written
  *     <wal>/<id>.committed           ended
  *     <wal>/quarantine/...           what recovery cut or stepped over
+ *     <wal>/released                 below which id segments were released beside others that stayed (released.ts)
  *     <wal>/reserve                  space that is given up when the disk is full (reserve.ts)
  *
  * What must hold:
@@ -48,6 +56,11 @@ export class FileQueue {
   #endedBytes: number;
   #full: Full | undefined;
   #closing: Promise<void> | undefined;
+  /** What is not there below this id is not missing: it was released beside segments that stayed. */
+  #released: number;
+  /** Up to here segments have been asked to go, by this process. */
+  #releasing = 0;
+  readonly #onTrouble: (trouble: LogTrouble) => void;
 
   private constructor(options: FileQueueOptions, lock: { release(): void }, recovered: RecoveredDirectory) {
     this.dir = options.dir;
@@ -56,6 +69,8 @@ export class FileQueue {
     this.#lock = lock;
     this.#segments = recovered.segments;
     this.#gone = recovered.gone;
+    this.#released = readReleased(options.files, options.dir);
+    this.#onTrouble = options.onTrouble;
     this.#endedBytes = recovered.segments.reduce((sum, { bytes }) => sum + bytes, 0);
     const newest = recovered.segments.at(-1);
     const nextId = Math.max(recovered.nextId, options.minNextId);
@@ -137,7 +152,20 @@ export class FileQueue {
 
   /** Ends the open segment, behind what is being written: only then can what is in it be deleted. */
   endSegment(): void {
-    this.#commits.endSegment();
+    void this.#commits.endSegment();
+  }
+
+  /**
+   * Ends the open segment: resolves with an id that every row which comes from now on is at or behind, and every row that
+   * was durable before is not.
+   */
+  cut(): Promise<number> {
+    return this.#commits.endSegment();
+  }
+
+  /** What rolls a segment from now on, and what series go through from the next segment on, which begins soon. */
+  configure(roll: RollLimits, gate: SeriesGate | undefined): void {
+    this.#commits.configure(roll, gate);
   }
 
   /**
@@ -190,21 +218,51 @@ export class FileQueue {
   }
 
   /**
-   * Removes ended segments below `segment`. The caller has saved durably that every reader has passed them.
-   * Returns how many rows by kind went with them.
+   * Removes ended segments below `segment`, but for those in `kept`, which may leave them like islands. The caller has
+   * saved durably that every reader has passed them. Returns how many rows by kind went with them.
+   *
+   * Behind an island one more stays: its header says where the last segment of the island ends (segment-log.ts).
    */
-  async release(segment: number): Promise<number[]> {
+  async release(segment: number, kept: readonly SegmentRange[] = []): Promise<number[]> {
+    this.#releasing = Math.max(this.#releasing, Math.min(segment, this.#watermark.segment));
     const counts = new Array<number>(KINDS).fill(0);
-    while (this.#segments.length > 0 && this.#segments[0]!.id < segment) {
-      const info = this.#segments[0]!;
+    const isKept = (id: number): boolean => kept.some(({ from, to }) => id >= from && id < to);
+    const leaving = this.#segments.filter(({ id }, i) => {
+      const before = this.#segments[i - 1];
+      return id < segment && !isKept(id) && (before === undefined || !isKept(before.id));
+    });
+    if (leaving.some((info) => this.#segments.some(({ id }) => id < info.id && isKept(id)))) {
+      await this.#noteReleased(segment);
+    }
+    for (const info of leaving) {
       await this.#remove(info.id);
-      if (this.#segments[0] !== info) continue;
-      this.#segments.shift();
+      const at = this.#segments.indexOf(info);
+      if (at < 0) continue;
+      this.#segments.splice(at, 1);
       this.#endedBytes -= info.bytes;
       for (let kind = 0; kind < KINDS; kind++) counts[kind] = counts[kind]! + (info.counts[kind] ?? 0);
     }
-    this.#gone = this.#gone.filter((end) => end.segment >= segment);
+    this.#gone = this.#gone.filter((end) => end.segment >= segment || isKept(end.segment));
     return counts;
+  }
+
+  /** Where the oldest data begins that a new reader may start at: what is older is going, or is an island. */
+  get oldest(): number {
+    const from = Math.max(this.#released, this.#releasing);
+    return this.segments.find(({ id }) => id >= from)?.id ?? this.#watermark.segment;
+  }
+
+  /** Before anything goes, so that whoever finds the gap knows it for one. Never throws: a full disk needs the room. */
+  async #noteReleased(segment: number): Promise<void> {
+    if (segment <= this.#released) return;
+    try {
+      await writeReleased(this.#files, this.dir, segment);
+    } catch (error) {
+      const message =
+        'it could not be noted that segments are released; `queue verify` will call them missing after a restart';
+      this.#onTrouble({ message, file: this.dir, error });
+    }
+    this.#released = segment;
   }
 
   async #remove(id: number): Promise<void> {

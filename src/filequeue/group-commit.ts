@@ -43,7 +43,7 @@ export interface CommitFacts {
 export class GroupCommit {
   readonly #log: SegmentLog;
   readonly #codec: Codec;
-  readonly #limits: RollLimits;
+  #limits: RollLimits;
   readonly #now: () => number;
   readonly #randomSeed: () => number;
   readonly #onCommit: (facts: CommitFacts) => void;
@@ -53,9 +53,10 @@ export class GroupCommit {
   readonly #dictionary: Dictionary;
   readonly #encoder: FrameEncoder;
   readonly #written: Written = { strings: 0, pairs: 0, series: 0 };
-  #next: Deferred = new Deferred();
+  #next: Deferred<void> = new Deferred();
   #running: Promise<void> | undefined;
-  #endAsked = false;
+  /** Waits for the end of the open segment, once that is asked for. */
+  #end: Deferred<number> | undefined;
 
   constructor(options: {
     log: SegmentLog;
@@ -118,15 +119,24 @@ export class GroupCommit {
     return this.#running === undefined;
   }
 
-  /** Ends the open segment, behind what is being written. */
-  endSegment(): void {
-    this.#endAsked = true;
+  /** Ends the open segment, behind what is being written. Resolves when it has ended, with the id of the next one. */
+  endSegment(): Promise<number> {
+    this.#end ??= new Deferred();
+    const { promise } = this.#end;
     this.#running ??= this.#run();
+    return promise;
+  }
+
+  /** The gate takes effect with the next segment, for which this one is ended: known series are not decided again. */
+  configure(limits: RollLimits, gate: SeriesGate | undefined): void {
+    this.#limits = limits;
+    this.#dictionary.nextGate = gate;
+    void this.endSegment();
   }
 
   /** Ends the open segment if it is old: for a queue to which nothing comes, since commits see to it by themselves. */
   endOldSegment(): void {
-    if (this.idle && this.#isOld(this.#now())) this.endSegment();
+    if (this.idle && this.#isOld(this.#now())) void this.endSegment();
   }
 
   /** Resolves when everything appended before is durable or has failed. */
@@ -137,10 +147,12 @@ export class GroupCommit {
   async #run(): Promise<void> {
     for (;;) {
       while (this.#batch.rows > 0) await this.#commit();
-      if (!this.#endAsked) break;
-      this.#endAsked = false;
+      const end = this.#end;
+      if (end === undefined) break;
+      this.#end = undefined;
       this.#newDictionary();
       await this.#log.seal();
+      end.resolve(this.#log.nextId);
     }
     this.#running = undefined;
   }
@@ -174,8 +186,9 @@ export class GroupCommit {
     }
     const last = this.#endsSegment(record.length, atMs);
     this.#batch.clear();
+    const end = last ? this.#end : undefined;
     if (last) {
-      this.#endAsked = false;
+      this.#end = undefined;
       this.#newDictionary();
     }
     let watermark: Watermark;
@@ -193,8 +206,10 @@ export class GroupCommit {
         this.#next = new Deferred();
       }
       this.#onFailure(error);
+      end?.resolve(this.#log.nextId);
       return;
     }
+    end?.resolve(this.#log.nextId);
     const seconds = Number(process.hrtime.bigint() - started) / 1e9;
     this.#onCommit({ watermark, rows, counts, bytes: record.length, seconds });
     deferred.resolve();
@@ -204,7 +219,7 @@ export class GroupCommit {
     const log = this.#log;
     const limits = this.#limits;
     return (
-      this.#endAsked ||
+      this.#end !== undefined ||
       log.bytes + recordBytes >= limits.bytes ||
       this.#isOld(nowMs) ||
       this.#isDictionaryFull()
@@ -228,7 +243,7 @@ export class GroupCommit {
   #shedLabels(): void {
     if (!this.#isDictionaryFull()) return;
     if (this.#batch.rows === 0 && this.#written.strings === 0) this.#newDictionary();
-    else if (this.idle) this.endSegment();
+    else if (this.idle) void this.endSegment();
   }
 
   #newDictionary(): void {
@@ -239,9 +254,9 @@ export class GroupCommit {
   }
 }
 
-class Deferred {
-  readonly promise: Promise<void>;
-  resolve!: () => void;
+class Deferred<T> {
+  readonly promise: Promise<T>;
+  resolve!: (value: T) => void;
   reject!: (error: Error) => void;
 
   constructor() {

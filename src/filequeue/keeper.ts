@@ -32,13 +32,18 @@ export interface KeptEndpoint {
   saveAgain(): void;
 }
 
+/** What the configuration says about room. */
+export interface Caps extends QueueLimits {
+  /** Unset: 5 % of the file system, at most 1 GiB. */
+  readonly minFreeBytes: number | undefined;
+}
+
 export interface KeeperOptions {
   readonly queue: FileQueue;
   readonly reserve: Reserve;
-  readonly endpoints: readonly KeptEndpoint[];
-  readonly limits: QueueLimits;
-  /** Unset: 5 % of the file system, at most 1 GiB. */
-  readonly minFreeBytes: number | undefined;
+  /** Those that hold something back at this moment. */
+  readonly endpoints: () => readonly KeptEndpoint[];
+  readonly caps: Caps;
   readonly space: () => Promise<DiskSpace>;
   readonly now: () => number;
   readonly logger: Logger;
@@ -64,6 +69,7 @@ const MOST_MIN_FREE_BYTES = 2 ** 30;
 export class Keeper {
   readonly #options: KeeperOptions;
   readonly #repetition: Repetition;
+  #caps: Caps;
   #decision: Decision | undefined;
   /** With so many bytes it is looked at before the second is over. */
   #lookBytes = Number.POSITIVE_INFINITY;
@@ -77,6 +83,7 @@ export class Keeper {
 
   constructor(options: KeeperOptions) {
     this.#options = options;
+    this.#caps = options.caps;
     this.#repetition = new Repetition(options.now);
   }
 
@@ -84,6 +91,12 @@ export class Keeper {
   async start(): Promise<void> {
     await this.look();
     this.#timer = setInterval(() => void this.look(), TICK_MS);
+  }
+
+  /** Other caps, in force at once. */
+  configure(caps: Caps): void {
+    this.#caps = caps;
+    void this.look();
   }
 
   /** Why writes are refused; undefined while they are taken. */
@@ -144,7 +157,7 @@ export class Keeper {
       this.#tell('space', 'the free space of the disk cannot be read; only wal.max_bytes holds', error);
     }
     if (!reserve.held) await this.#makeReserve();
-    for (const endpoint of endpoints) endpoint.saveAgain();
+    for (const endpoint of endpoints()) endpoint.saveAgain();
     if (queue.rest()) onRest();
     this.#decide();
     if (this.full !== undefined) onRelease();
@@ -170,14 +183,15 @@ export class Keeper {
   }
 
   #decide(): void {
-    const { queue, endpoints, limits, now } = this.#options;
+    const { queue, now } = this.#options;
+    const endpoints = this.#options.endpoints();
     const before = this.full;
     const { segments } = queue;
     const decision = decideRetention({
       segments,
       open: queue.hasOpen,
       endpoints,
-      limits,
+      limits: this.#caps,
       space: this.#disk && { freeBytes: this.#disk.freeBytes, minFreeBytes: this.#minFreeBytes(this.#disk) },
       noSpace: this.#noSpace,
       full: before,
@@ -200,7 +214,7 @@ export class Keeper {
   }
 
   #minFreeBytes({ totalBytes }: DiskSpace): number {
-    return this.#options.minFreeBytes ?? Math.min(MOST_MIN_FREE_BYTES, totalBytes * MIN_FREE_SHARE);
+    return this.#caps.minFreeBytes ?? Math.min(MOST_MIN_FREE_BYTES, totalBytes * MIN_FREE_SHARE);
   }
 
   #tellFull(before: Full | undefined, full: Full | undefined): void {

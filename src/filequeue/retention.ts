@@ -169,6 +169,7 @@ function findFull(
 }
 
 function standAtOldest(endpoints: RetentionState['endpoints']): string[] {
+  if (endpoints.length === 0) return [];
   const oldest = endpoints.map(({ low }) => low).reduce((a, b) => (comparePositions(b, a) < 0 ? b : a));
   return endpoints.filter(({ low }) => low.segment === oldest.segment).map(({ name }) => name);
 }

@@ -94,6 +94,11 @@ export class SegmentLog {
       : undefined;
   }
 
+  /** The id that the next segment gets, or a higher one. */
+  get nextId(): number {
+    return this.#nextId;
+  }
+
   /** Durable bytes of the open segment; 0 when none is open. */
   get bytes(): number {
     return this.#bytes;

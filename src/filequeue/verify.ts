@@ -2,6 +2,7 @@ import * as path from 'node:path';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
 import { checkSegment, type SegmentCheck } from './check-segment.ts';
 import { identify, type SegmentIdentity } from './identify.ts';
+import { readReleased } from './released.ts';
 import {
   ForeignSegmentError,
   parseSegmentName,
@@ -43,7 +44,10 @@ export interface FileReport {
 export interface Verification {
   /** In the order of names. */
   readonly files: readonly FileReport[];
-  /** Segments that are not there although an older one is; nothing deletes them in that order. */
+  /**
+   * Segments that are not there although an older one is. What is deleted in that order, for the sake of an endpoint that
+   * was taken out of the configuration, is below the id of released.ts and not among them.
+   */
   readonly missing: readonly SegmentEnd[];
   readonly whole: boolean;
 }
@@ -90,8 +94,10 @@ export async function verifyDirectory(files: FileSystem, dir: string): Promise<V
   const present = new Set(list.filter(({ verdict }) => verdict !== 'foreign').map(({ segment }) => segment));
   // Once more: while segments are being deleted, the oldest first, a listing may show an older one without a newer.
   const oldest = Math.min(...segmentNames(await files.list(dir)).map((name) => parseSegmentName(name)!.id));
+  const released = readReleased(files, dir);
   const missing = [...ends.values()].filter(
-    ({ segment, rows }) => rows > 0 && segment > oldest && !present.has(segment) && !strays.has(segment),
+    ({ segment, rows }) =>
+      rows > 0 && segment > oldest && segment >= released && !present.has(segment) && !strays.has(segment),
   );
   const whole = missing.length === 0 && list.every(({ verdict }) => verdict === 'whole');
   return { files: list, missing, whole };

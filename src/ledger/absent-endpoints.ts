@@ -1,38 +1,52 @@
 import type { Logger } from '../telemetry/log.ts';
-import type { Ledger } from './ledger.ts';
+
+/** An endpoint that is not configured any more. */
+export interface AbsentEndpoint {
+  readonly name: string;
+  readonly waitingRows: number;
+  readonly bytes: number;
+}
 
 /**
- * Says at a start which endpoints were taken out of the configuration: as a warning at the first start without them,
- * since it may be a slip that costs data. After that only what is left to do is said: the dead letters of such
- * an endpoint, until they are purged. Its position stays in the ledger, so that it can come back; it takes no room
- * that is worth a line at every start.
+ * Says at a start which endpoints are not in the configuration any more: when they have `left` since the last start,
+ * since that may be a slip; and each time that something is kept for them, since that takes room until somebody acts.
+ * Of the others only what is left to do is said: their dead letters, until they are purged.
  */
 export function tellAbsentEndpoints(
-  ledger: Ledger,
-  configured: readonly string[],
+  absent: readonly AbsentEndpoint[],
+  left: readonly string[],
   letters: ReadonlyMap<string, number>,
-  nowMs: number,
+  configured: readonly string[],
   logger: Logger,
 ): void {
-  const absent = ledger.absent(configured, nowMs);
+  const held = absent.filter(({ waitingRows }) => waitingRows > 0);
+  const told = new Set([...left, ...held.map(({ name }) => name)]);
   const tell = (level: 'info' | 'warn', names: readonly string[], message: string): void => {
     if (names.length === 0) return;
-    const left = names.reduce((sum, name) => sum + (letters.get(name) ?? 0), 0);
+    const dead = names.reduce((sum, name) => sum + (letters.get(name) ?? 0), 0);
+    const [rows, bytes] = [sumOf(held, 'waitingRows'), sumOf(held, 'bytes')];
     logger.log(level, message, {
       endpoints: names.join(', '),
-      ...(left === 0 ? {} : { dead_letters: left }),
+      ...(level === 'info' || rows === 0 ? {} : { waiting_rows: rows, kept_bytes: bytes }),
+      ...(dead === 0 ? {} : { dead_letters: dead }),
     });
   };
   tell(
     'warn',
-    absent.filter(({ first }) => first).map(({ name }) => name),
-    'endpoints of before are not in the configuration any more: what only they have not got is deleted. If that is a ' +
-      'mistake, put them back at once under the same names: they go on where they stood',
+    [...told].sort(),
+    'endpoints of before are not in the configuration any more: the rows that waited for them are kept, those that ' +
+      'come now are not for them. Put them back under the same names, or let the rows go by `spillway endpoint forget NAME`',
   );
   tell(
     'info',
-    absent.filter(({ first, name }) => !first && letters.has(name)).map(({ name }) => name),
+    [...letters.keys()]
+      .filter((name) => letters.get(name) !== 0 && !configured.includes(name) && !told.has(name))
+      .sort(),
     'endpoints that are not in the configuration any more have dead letters: `spillway dead-letters list --endpoint ' +
       'NAME` shows them, `purge` deletes them',
   );
+}
+
+function sumOf(absent: readonly AbsentEndpoint[], key: 'waitingRows' | 'bytes'): number {
+  return absent.reduce((sum, endpoint) => sum + endpoint[key], 0);
 }

@@ -95,7 +95,7 @@ const clampTime = (timeMs: number): number =>
  * synchronous, in one transaction each, and throw what SQLite throws, or `DeadLettersDamagedError`. Whoever reads everything reads pages.
  */
 export class DeadLetterStore {
-  readonly limits: LetterLimits;
+  limits: LetterLimits;
   readonly #onDamage: () => void;
   readonly #keep: (endpoint: string, batch: DeadLetters) => LettersDropped;
   readonly #trim: (nowMs: number, most: number) => LettersDropped;
@@ -115,8 +115,8 @@ export class DeadLetterStore {
     this.#onDamage = onDamage;
     const write = writing(database);
     this.#trim = database.transaction((nowMs: number, most: number) => {
-      const maxAge = write.drop('max_age', write.older(nowMs - limits.maxAgeMs, most));
-      const over = write.letters() - limits.maxRows;
+      const maxAge = write.drop('max_age', write.older(nowMs - this.limits.maxAgeMs, most));
+      const over = write.letters() - this.limits.maxRows;
       return { maxAge, maxRows: over > 0 ? write.drop('max_rows', write.oldest(Math.min(over, most))) : 0 };
     });
     this.#keep = database.transaction((endpoint: string, batch: DeadLetters) => {

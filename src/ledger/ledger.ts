@@ -39,10 +39,29 @@ const migrations: readonly string[] = [
    ) STRICT;`,
   `ALTER TABLE dead_letter_series ADD COLUMN tenant TEXT NOT NULL DEFAULT ''`,
   metadataTables,
+  `DROP TABLE endpoint_absent;
+   CREATE TABLE endpoint_absence (
+     name         TEXT NOT NULL,
+     since_ms     INTEGER NOT NULL,
+     -- The first segment that came while it was not configured.
+     from_segment INTEGER NOT NULL,
+     -- The first one that it gets again; NULL while it is away.
+     to_segment   INTEGER,
+     PRIMARY KEY (name, from_segment)
+   ) STRICT;`,
 ];
 
 /** Metric families whose metadata is kept. */
 const MOST_FAMILIES = 50_000;
+
+/** A time during which an endpoint was not configured: what came then is not for it. */
+export interface Absence {
+  readonly sinceMs: number;
+  /** The first segment that is not for it. */
+  readonly from: number;
+  /** The first one that is again; undefined while it is away. */
+  readonly to: number | undefined;
+}
 
 /** What could be kept of a damaged ledger: `positions` when only dead letters are damaged. */
 export type LedgerRemains = 'positions' | 'nothing';
@@ -86,7 +105,13 @@ export class Ledger {
   readonly #next: BetterSqlite3.Statement<[], { next: number | null }>;
   readonly #names: BetterSqlite3.Statement<[], { name: string }>;
 
-  readonly #absent: (configured: readonly string[], nowMs: number) => { name: string; first: boolean }[];
+  readonly #absences: BetterSqlite3.Statement<
+    [string],
+    { since_ms: number; from_segment: number; to_segment: number | null }
+  >;
+  readonly #leave: BetterSqlite3.Statement<[string, number, number]>;
+  readonly #comeBack: BetterSqlite3.Statement<[number, string]>;
+  readonly #forget: (name: string) => void;
 
   private constructor(database: BetterSqlite3.Database, letters: LetterLimits) {
     this.#database = database;
@@ -96,7 +121,8 @@ export class Ledger {
     this.#block = database.prepare('SELECT block FROM endpoint WHERE name = ?');
     this.#names = database.prepare('SELECT name FROM endpoint ORDER BY name');
     this.#next = database.prepare(
-      'SELECT max(n) AS next FROM (SELECT next_segment AS n FROM queue UNION ALL SELECT segment + 1 FROM endpoint)',
+      `SELECT max(n) AS next FROM (SELECT next_segment AS n FROM queue UNION ALL SELECT segment + 1 FROM endpoint
+         UNION ALL SELECT max(from_segment, ifnull(to_segment, 0)) FROM endpoint_absence)`,
     );
     const endpoint = database.prepare(
       `INSERT INTO endpoint (name, block, segment, row, saved_ms) VALUES (?, ?, ?, ?, ?)
@@ -107,19 +133,26 @@ export class Ledger {
       `INSERT INTO queue (id, next_segment) VALUES (1, ?)
        ON CONFLICT (id) DO UPDATE SET next_segment = max(next_segment, excluded.next_segment)`,
     );
-    const markAbsent = database.prepare<[string, number]>(
-      'INSERT INTO endpoint_absent (name, since_ms) VALUES (?, ?) ON CONFLICT (name) DO NOTHING',
+    this.#absences = database.prepare(
+      'SELECT since_ms, from_segment, to_segment FROM endpoint_absence WHERE name = ? ORDER BY from_segment',
     );
-    const markPresent = database.prepare<[string]>('DELETE FROM endpoint_absent WHERE name = ?');
-    this.#absent = database.transaction((configured: readonly string[], nowMs: number) => {
-      for (const name of configured) markPresent.run(name);
-      return this.endpoints()
-        .filter((name) => !configured.includes(name))
-        .map((name) => ({ name, first: markAbsent.run(name, nowMs).changes === 1 }));
+    this.#leave = database.prepare(
+      'INSERT INTO endpoint_absence (name, since_ms, from_segment) VALUES (?, ?, ?) ON CONFLICT DO UPDATE SET to_segment = NULL',
+    );
+    this.#comeBack = database.prepare(
+      'UPDATE endpoint_absence SET to_segment = ? WHERE name = ? AND to_segment IS NULL',
+    );
+    const passed = database.prepare('DELETE FROM endpoint_absence WHERE name = ? AND to_segment <= ?');
+    const forgetting = ['endpoint', 'endpoint_absence'].map((table) =>
+      database.prepare<[string]>(`DELETE FROM ${table} WHERE name = ?`),
+    );
+    this.#forget = database.transaction((name: string) => {
+      for (const statement of forgetting) statement.run(name);
     });
     this.#save = database.transaction((name, block, low, nextSegment, nowMs) => {
       endpoint.run(name, block, low.segment, low.row, nowMs);
       queue.run(nextSegment);
+      passed.run(name, low.segment);
     });
   }
 
@@ -159,12 +192,26 @@ export class Ledger {
     return this.#names.all().map((row) => row.name);
   }
 
-  /**
-   * Endpoints that have been saved and are not in `configured`, by name; `first` for those that were there the last
-   * time that this was asked. To be asked once a start.
-   */
-  absent(configured: readonly string[], nowMs: number): { readonly name: string; readonly first: boolean }[] {
-    return this.#absent(configured, nowMs);
+  /** When an endpoint was not configured, in their order, as far as it has not passed that; the last may still last. */
+  absences(name: string): Absence[] {
+    return this.#absences
+      .all(name)
+      .map((row) => ({ sinceMs: row.since_ms, from: row.from_segment, to: row.to_segment ?? undefined }));
+  }
+
+  /** From segment `from` on nothing is for this endpoint, until it comes back. */
+  leave(name: string, from: number, nowMs: number): void {
+    this.#leave.run(name, nowMs, from);
+  }
+
+  /** From segment `to` on everything is for this endpoint again. */
+  comeBack(name: string, to: number): void {
+    this.#comeBack.run(to, name);
+  }
+
+  /** Forgets where an endpoint stood. Its dead letters stay. */
+  forget(name: string): void {
+    this.#forget(name);
   }
 
   /** The lowest id that a new segment may have, so that no saved position names it. */

@@ -203,6 +203,18 @@ export function progressPath(dataDir: string, endpoint: string): string {
   return path.join(dataDir, 'endpoints', `${endpoint}.progress`);
 }
 
+/** Names of the endpoints that there are files of. Throws what the file system throws. */
+export function endpointNames(dataDir: string): string[] {
+  try {
+    return fs
+      .readdirSync(path.join(dataDir, 'endpoints'))
+      .flatMap((name) => /^(.+)\.progress$/.exec(name)?.[1] ?? []);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
+}
+
 /** The slots of a file as bytes, whole or not; none when there is no such file. */
 export function readProgressFile(file: string): Uint8Array[] {
   let bytes: Uint8Array;

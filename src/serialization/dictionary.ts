@@ -81,7 +81,9 @@ export class Dictionary {
   #blockSeed = 0;
   #tenantHash: readonly [lo: number, hi: number] = [0, 0];
 
-  readonly #gate: SeriesGate | undefined;
+  #gate: SeriesGate | undefined;
+  /** What `#gate` becomes when the dictionary is emptied: series that are known were decided by the one of before. */
+  nextGate: SeriesGate | undefined;
   /** With a gate: one bit a series that came in with the labels that it has. Only those may be predicted. */
   #asItCame: Uint32Array = new Uint32Array(0);
 
@@ -96,7 +98,7 @@ export class Dictionary {
    */
   constructor(seed: number, gate?: SeriesGate) {
     this.#seed = seed;
-    this.#gate = gate;
+    this.nextGate = gate;
     this.reset(seed);
   }
 
@@ -105,6 +107,7 @@ export class Dictionary {
     this.#seed = seed;
     this.#blockSeed = seed;
     this.#tenant = 0;
+    this.#gate = this.nextGate;
     this.generation++;
     this.stringCount = 0;
     this.pairCount = 0;

@@ -56,13 +56,13 @@ const MOST_BYTES = 64 * 1024;
  */
 export function deadLetterRoutes(
   store: () => DeadLetterStore | undefined,
-  endpoints: readonly string[],
+  endpoints: () => readonly string[],
 ): [string, Handler][] {
   return [
     [deadLettersPath, route(store, { GET: listPage, DELETE: purgePage })],
     [
       `${deadLettersPath}/counts`,
-      route(store, { GET: (letters) => ({ endpoints, counts: letters.counts() }) }),
+      route(store, { GET: (letters) => ({ endpoints: endpoints(), counts: letters.counts() }) }),
     ],
     [
       `${deadLettersPath}/resent`,

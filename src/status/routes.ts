@@ -6,7 +6,7 @@ import { deadLetterRoutes } from './dead-letter-routes.ts';
 import { queryRecent } from './recent-query.ts';
 
 export interface StatusOptions {
-  readonly config: Config;
+  readonly config: () => Config;
   readonly version: string;
   readonly registry: Registry;
   /** Undefined when the agent is ready, else what it is: `starting`, `not ready: ...`. */
@@ -20,7 +20,7 @@ type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) =>
 
 /**
  * What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples, dead letters. Nothing
- * changes by it but dead letters (dead-letter-routes.ts).
+ * changes by it but dead letters (dead-letter-routes.ts); control-routes.ts has what changes the agent.
  */
 export function statusRoutes(options: StatusOptions): [string, Handler][] {
   return [
@@ -47,14 +47,11 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
     [
       '/api/v1/recent',
       (_request, response, url) => {
-        const { status, body } = queryRecent(options.config, url.searchParams);
+        const { status, body } = queryRecent(options.config(), url.searchParams);
         json(response, status, body);
       },
     ],
-    ...deadLetterRoutes(
-      options.deadLetters,
-      options.config.remoteWrite.map(({ name }) => name),
-    ),
+    ...deadLetterRoutes(options.deadLetters, () => options.config().remoteWrite.map(({ name }) => name)),
     [
       '/',
       (_request, response) =>
@@ -68,6 +65,8 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
             'GET  /api/v1/status               what came in, what is delivered, what waits',
             'GET  /api/v1/recent?match=up      recent samples of a series, from the built-in destination',
             'GET  /api/v1/dead_letters         rows that an endpoint refused for good',
+            'POST /-/reload                    put the configuration file in force',
+            'GET  /api/v1/endpoints            the endpoints, and what is kept for those that were removed',
             'GET  /metrics                     for Prometheus',
             'GET  /-/healthy, /-/ready',
           ].join('\n'),

@@ -29,6 +29,25 @@ export function createLogger(
   };
 }
 
+/** The logger of a program whose configuration may change while it runs. */
+export class ConfiguredLogger implements Logger {
+  readonly #write: (line: string) => void;
+  #logger: Logger;
+
+  constructor(level: LogLevel, format: 'logfmt' | 'json', write: (line: string) => void) {
+    this.#write = write;
+    this.#logger = createLogger(level, format, Date.now, write);
+  }
+
+  configure(level: LogLevel, format: 'logfmt' | 'json'): void {
+    this.#logger = createLogger(level, format, Date.now, this.#write);
+  }
+
+  log(level: LogLevel, message: string, facts?: LogFacts): void {
+    this.#logger.log(level, message, facts);
+  }
+}
+
 function logfmt(fields: LogFacts): string {
   return Object.entries(fields)
     .map(([key, value]) => {

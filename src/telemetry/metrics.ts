@@ -31,6 +31,27 @@ export interface EndpointReading {
   readonly backlog: { readonly rows: number; readonly bytes: number; readonly seconds: number };
 }
 
+/** What is kept for an endpoint that is not configured any more. */
+export interface ParkedReading {
+  readonly name: string;
+  /** When it left, ms. */
+  readonly sinceMs: number;
+  readonly waitingRows: number;
+  /** Of the segments that these are in. */
+  readonly bytes: number;
+  /** Given up by a cap, in all its time. */
+  readonly droppedRows: number;
+}
+
+/** What became of reloads; read at each scrape. */
+export interface ReloadReading {
+  readonly successful: boolean;
+  /** Of the configuration that is in force, ms. */
+  readonly successMs: number;
+  /** Keys that were changed and wait for a restart. */
+  readonly needsRestart: number;
+}
+
 /** What the metrics need to know of the queue; read at each scrape. */
 export interface QueueReading {
   readonly bytes: number;
@@ -233,6 +254,55 @@ export class Metrics {
         const tls = doors.config.tls;
         return tls === undefined ? [] : [[{}, tls.notAfterSeconds]];
       },
+    );
+  }
+
+  /** What there is to know of the configuration. */
+  watchReloads(reloads: () => ReloadReading): void {
+    const one = (name: string, help: string, read: (r: ReloadReading) => number): void => {
+      this.#read('gauge', `spillway_config_${name}`, help, () => [[{}, read(reloads())]]);
+    };
+    one(
+      'last_reload_successful',
+      'Whether all of the configuration that was last read is in force.',
+      ({ successful }) => Number(successful),
+    );
+    one(
+      'last_reload_success_timestamp_seconds',
+      'When a configuration was last put in force, in seconds since the epoch.',
+      ({ successMs }) => successMs / 1000,
+    );
+    one(
+      'needs_restart',
+      'Keys of the configuration that differ from what is in force and take a restart.',
+      ({ needsRestart }) => needsRestart,
+    );
+  }
+
+  /** What there is to know of endpoints that are not configured any more. */
+  watchParked(parked: () => readonly ParkedReading[]): void {
+    const each = (
+      type: 'gauge' | 'counter',
+      name: string,
+      help: string,
+      read: (p: ParkedReading) => number,
+    ): void => {
+      this.#read(type, `spillway_removed_endpoint_${name}`, help, () =>
+        parked().map((p) => [{ endpoint: p.name }, read(p)]),
+      );
+    };
+    each(
+      'gauge',
+      'backlog_rows',
+      'Rows that are kept for an endpoint that is not configured any more, until it comes back or is forgotten.',
+      (p) => p.waitingRows,
+    );
+    each('gauge', 'backlog_bytes', 'Bytes of the segments that these rows are in.', (p) => p.bytes);
+    each(
+      'counter',
+      'dropped_rows_total',
+      'Rows of an endpoint that is not configured any more that were given up at a cap, in all its time.',
+      (p) => p.droppedRows,
     );
   }
 

@@ -51,8 +51,15 @@ class Rig {
     atEnd(t, () => void process.off('worker', seen));
     this.#make = () =>
       new Endpoint({
-        config: config.remoteWrite[0]!,
-        configSource: { text, file: 'test', baseDir: dataDir },
+        setup: {
+          config: config.remoteWrite[0]!,
+          configSource: { text, file: 'test', baseDir: dataDir },
+          limits: {
+            whenFull: 'reject',
+            maxBytes: Number.POSITIVE_INFINITY,
+            maxAgeMs: Number.POSITIVE_INFINITY,
+          },
+        },
         dataDir,
         queue,
         ledger: this.ledger,
@@ -66,11 +73,7 @@ class Rig {
         now: Date.now,
         onReleased: () => this.progress.made(),
         onSaveFailed: (error) => void this.lines.push(`save failed: ${error}`),
-        limits: {
-          whenFull: 'reject',
-          maxBytes: Number.POSITIVE_INFINITY,
-          maxAgeMs: Number.POSITIVE_INFINITY,
-        },
+        gaps: [],
       });
     this.endpoint = this.#make();
     atEnd(t, () => this.endpoint.stop(0));

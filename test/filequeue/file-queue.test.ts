@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { type FileQueue, walDirectory } from '../../src/filequeue/file-queue.ts';
 import { CommitError } from '../../src/filequeue/group-commit.ts';
 import { segmentPath } from '../../src/filequeue/segment-file.ts';
+import { verifyDirectory } from '../../src/filequeue/verify.ts';
 import { decodeWriteRequestV1 } from '../../src/protocol/schema.ts';
 import { DirectoryLockedError } from '../../src/runtime/directory-lock.ts';
 import { nodeFileSystem } from '../../src/runtime/fs.ts';
@@ -13,7 +14,7 @@ import { loadCaptures, v1Captures } from '../support/captures.ts';
 import { Child } from '../support/child.ts';
 import { projectDir } from '../support/paths.ts';
 import { tempDir } from '../support/temp.ts';
-import { fillWith, fillWithRaw, openQueue, put, putEach, row, usingQueue } from './queue.ts';
+import { fillWith, fillWithRaw, openQueue, put, putEach, row, usingQueue, wide } from './queue.ts';
 import { readAll, rowTexts, segmentsIn } from './read-back.ts';
 import { WatchedFs } from './watched-fs.ts';
 
@@ -357,4 +358,90 @@ test('labels of refused series do not fill memory, though no commit comes', asyn
   await queue.append(fillWith(row('a', 2))).durable;
   assert.ok(commits[1]!.watermark.segment > commits[0]!.watermark.segment);
   assert.equal(queue.rowsFrom(1, 0), 2);
+});
+
+test('what is kept stays like an island, and what is behind it goes, but for the one that says where it ends', async (t) => {
+  const dir = await tempDir(t, 'queue');
+  const roll = { bytes: 1 };
+  const first = await openQueue(dir, { roll });
+  await putEach(
+    first.queue,
+    [1, 2, 3, 4, 5, 6].map((at) => row('a', at)),
+  );
+  const kept = [{ from: 2, to: 4 }];
+  assert.deepEqual(await first.queue.release(6, kept), [2, 0, 0, 0]);
+  assert.deepEqual(
+    await segmentsIn(dir),
+    ['2', '3', '4', '6'].map((id) => `${id}.committed`),
+  );
+  assert.equal(first.queue.oldest, 6);
+  assert.equal(
+    first.queue.bytes,
+    first.queue.segments.reduce((sum, { bytes }) => sum + bytes, 0),
+  );
+  await first.queue.close();
+
+  const { missing, whole } = await verifyDirectory(nodeFileSystem, dir);
+  assert.deepEqual([missing, whole], [[], true]);
+  const { queue } = await usingQueue(t, dir, { roll });
+  assert.equal(queue.oldest, 6, 'a new reader does not come upon the gap');
+  await put(queue, row('a', 7));
+  assert.deepEqual(
+    readAll(dir, queue.segments),
+    [2, 3, 4, 6, 7].flatMap((at) => rowTexts(row('a', at))),
+  );
+  await queue.release(8);
+  assert.deepEqual(await segmentsIn(dir), []);
+});
+
+test('a gap that cannot be noted is made all the same, and said', async (t) => {
+  const dir = await tempDir(t, 'queue');
+  const files = new WatchedFs();
+  const { queue, troubles } = await usingQueue(t, dir, { roll: { bytes: 1 }, files });
+  await putEach(
+    queue,
+    [1, 2, 3, 4].map((at) => row('a', at)),
+  );
+  files.fail(/^create .*released/, { code: 'ENOSPC' });
+  await queue.release(4, [{ from: 1, to: 2 }]);
+  assert.deepEqual(
+    await segmentsIn(dir),
+    ['1', '2', '4'].map((id) => `${id}.committed`),
+  );
+  assert.equal(troubles.length, 1);
+});
+
+test('a cut gives an id that separates what was durable from what comes, also under load', async (t) => {
+  const dir = await tempDir(t, 'queue');
+  const { queue, commits } = await usingQueue(t, dir);
+  assert.equal(await queue.cut(), 1, 'nothing is there to be ended');
+  for (let round = 0; round < 3; round++) {
+    await put(queue, row('a', 2 * round));
+    const before = queue.watermark.segment;
+    const cut = queue.cut();
+    const joined = put(queue, row('a', 2 * round + 1));
+    const first = await cut;
+    assert.ok(before < first);
+    await joined;
+    const segments = commits.length;
+    await put(queue, row('b', round));
+    assert.ok(commits[segments]!.watermark.segment >= first);
+  }
+});
+
+test('a gate counts from the next segment on, which begins at once', async (t) => {
+  const dir = await tempDir(t, 'queue');
+  const { queue } = await usingQueue(t, dir);
+  await put(queue, row('a', 1));
+  const admit = (): 'dropped' => 'dropped';
+  queue.configure(wide, { admit });
+  await queue.cut();
+  await put(queue, row('a', 2));
+  queue.configure(wide, undefined);
+  await queue.cut();
+  await put(queue, row('a', 3));
+  assert.deepEqual(
+    readAll(dir, queue.segments),
+    [1, 3].flatMap((at) => rowTexts(row('a', at))),
+  );
 });

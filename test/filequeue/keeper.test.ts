@@ -51,9 +51,8 @@ async function kept(t: TestContext, options: Partial<KeeperOptions> = {}): Promi
   keeper = new Keeper({
     queue,
     reserve: new Reserve(files, dir, 1000),
-    endpoints: [endpoint satisfies KeptEndpoint],
-    limits: { maxBytes: none, maxAgeMs: none, segmentBytes: 1000 },
-    minFreeBytes: 0,
+    endpoints: () => [endpoint satisfies KeptEndpoint],
+    caps: { maxBytes: none, maxAgeMs: none, segmentBytes: 1000, minFreeBytes: 0 },
     space: async () => space,
     now: () => noon,
     logger: { log: (level, message) => lines.push(`${level} ${message}`) },
@@ -110,7 +109,7 @@ test('a failure that is none of space refuses nothing: the next commit may succe
 
 test('the cap holds at once, not only each second; what is in the way is ended, and readers may leave it', async (t) => {
   const { keeper, queue, times } = await kept(t, {
-    limits: { maxBytes: 400, maxAgeMs: none, segmentBytes: 100_000 },
+    caps: { maxBytes: 400, maxAgeMs: none, segmentBytes: 100_000, minFreeBytes: 0 },
   });
   for (let at = 1; keeper.full === undefined; at++) {
     assert.ok(at < 100);
@@ -132,7 +131,9 @@ test('the cap holds at once, not only each second; what is in the way is ended, 
 });
 
 test('too little free space refuses before the disk does', async (t) => {
-  const { keeper, queue, space, dir } = await kept(t, { minFreeBytes: undefined });
+  const { keeper, queue, space, dir } = await kept(t, {
+    caps: { maxBytes: none, maxAgeMs: none, segmentBytes: 1000, minFreeBytes: undefined },
+  });
   space.freeBytes = 0.05 * space.totalBytes - 1;
   await keeper.look();
   assert.equal(keeper.full?.limit, 'disk');

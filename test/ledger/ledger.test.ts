@@ -84,6 +84,34 @@ test('the lowest id for a new segment is above every position, and never falls',
   assert.equal(ledger.minNextSegment, 5001, 'a position counts also where the queue says less');
 });
 
+test('absences of an endpoint are kept until it has passed them, hold the ids up, and go with it', async (t) => {
+  const dir = await tempDir(t, 'ledger');
+  const first = open(t, dir).ledger;
+  first.leave('a', 5, noon);
+  assert.deepEqual(first.absences('a'), [{ sinceMs: noon, from: 5, to: undefined }]);
+  assert.equal(first.minNextSegment, 5);
+  first.comeBack('a', 9);
+  first.leave('a', 12, noon + 1);
+  first.comeBack('b', 20);
+  first.close();
+  const { ledger } = open(t, dir);
+  assert.deepEqual(ledger.absences('a'), [
+    { sinceMs: noon, from: 5, to: 9 },
+    { sinceMs: noon + 1, from: 12, to: undefined },
+  ]);
+  assert.equal(ledger.minNextSegment, 12);
+  ledger.saveProgress('a', block(0), { segment: 8, row: 0 }, 13, noon);
+  assert.equal(ledger.absences('a').length, 2);
+  ledger.saveProgress('a', block(0), { segment: 9, row: 0 }, 13, noon);
+  ledger.saveProgress('b', block(0), { segment: 12, row: 0 }, 13, noon);
+  assert.deepEqual(
+    ledger.absences('a').map(({ from }) => from),
+    [12],
+  );
+  ledger.forget('a');
+  assert.deepEqual([ledger.absences('a'), ledger.endpoints(), ledger.progress('a')], [[], ['b'], undefined]);
+});
+
 test('an endpoint of which a position is kept holds the ids up, whatever the queue said', async (t) => {
   const dir = await tempDir(t, 'ledger');
   const { ledger } = open(t, dir);

@@ -39,7 +39,10 @@ async function serve(t: TestContext): Promise<Served> {
       return [response.status, (await response.json()) as Json];
     },
   };
-  const routes = deadLetterRoutes(() => (served.closed ? undefined : ledger.deadLetters), ['mimir', 'other']);
+  const routes = deadLetterRoutes(
+    () => (served.closed ? undefined : ledger.deadLetters),
+    () => ['mimir', 'other'],
+  );
   const server = new HttpServer(new Map(routes), {
     connections: wideConnections(),
     logger,

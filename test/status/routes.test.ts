@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { parseConfig } from '../../src/config/load.ts';
 import { RecentDestination } from '../../src/network/recent.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
+import { controlRoutes } from '../../src/status/control-routes.ts';
 import type { RecentLookupResult } from '../../src/status/recent-lookup.ts';
 import { statusRoutes } from '../../src/status/routes.ts';
 import { logLines } from '../receiver/log-lines.ts';
@@ -38,14 +39,20 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
   });
   const { logger, lines } = logLines();
   const routes = statusRoutes({
-    config,
+    config: () => config,
     version: '1.2.3',
     registry: new Registry(),
     ready: () => served.state,
     summary: () => ({ receivedRows: 7 }),
     deadLetters: () => undefined,
   });
-  const server = new HttpServer(new Map(routes), { connections: wideConnections(), logger });
+  const control = controlRoutes({
+    reload: () => Promise.resolve({ failed: [] }),
+    endpoints: () => undefined,
+    letters: () => 0,
+    logger,
+  });
+  const server = new HttpServer(new Map([...routes, ...control]), { connections: wideConnections(), logger });
   const base = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, () => server.close());
   const get = async (path: string): Promise<Page> => {

@@ -15,6 +15,8 @@ import { tempDir } from './temp.ts';
 export interface AgentConfig {
   /** With TLS and credentials: give `Access` too. */
   readonly web_config_file?: string;
+  readonly log_level?: string;
+  readonly listen?: string;
   readonly external_labels?: Record<string, string>;
   readonly kernel?: 'wasm' | 'typescript';
   readonly relabel_configs?: readonly object[];
@@ -41,6 +43,8 @@ export interface Remote {
   readonly send_exemplars?: boolean;
   readonly send_native_histograms?: boolean;
   readonly remote_timeout?: string;
+  readonly headers?: Record<string, string>;
+  readonly start_at?: 'oldest' | 'now';
   readonly ttl?: string;
   readonly max_backlog_bytes?: string;
   readonly max_backlog_age?: string;
@@ -158,6 +162,17 @@ export class Agent {
   startAnother(...options: string[]): Child {
     const command = [...this.#through, process.execPath, spillway, 'run', '--config', this.#configFile];
     return Child.spawn(this.#t, 'agent', command[0]!, [...command.slice(1), ...options], { cwd: projectDir });
+  }
+
+  /** `POST /-/reload`: the status and what it says. */
+  async reload(): Promise<{ readonly status: number; readonly outcome: Record<string, unknown> }> {
+    const response = await fetch(`${this.url}/-/reload`, { method: 'POST' });
+    return { status: response.status, outcome: (await response.json()) as Record<string, unknown> };
+  }
+
+  /** SIGHUP, `times` times. */
+  hangUp(times = 1): void {
+    for (let i = 0; i < times; i++) process.kill(this.#running.pid!, 'SIGHUP');
   }
 
   /** Status and text of the readiness page. */
