@@ -79,7 +79,7 @@ export class RowQueue implements OutgoingRows {
   /** Runs of rows of one context, in order. */
   readonly #runs: { context: RowContext; rows: number }[] = [];
   /** All columns but payloads, each as many words a row as it is longer than the ring. */
-  readonly #columns: readonly (Uint8Array | Uint32Array | Int32Array)[];
+  readonly #columns: (Uint8Array | Uint32Array | Int32Array)[];
 
   /** Room for `capacity` rows, up to the next power of two. */
   constructor(capacity: number) {
@@ -227,7 +227,10 @@ export class RowQueue implements OutgoingRows {
   }
 
   #startColumn(): Int32Array {
-    this.start ??= new Int32Array(this.time.length);
+    if (this.start === undefined) {
+      this.start = new Int32Array(this.time.length);
+      this.#columns.push(this.start);
+    }
     return this.start;
   }
 
