@@ -19,6 +19,7 @@ export { ConfigError, type Problem } from './config/problems.ts';
 export { CommitError } from './filequeue/group-commit.ts';
 export type { Destination, Outcome } from './network/destination.ts';
 export type { IngestReport } from './protocol/ingest-v1.ts';
+export { InvalidTenantError } from './protocol/tenant-id.ts';
 export { ListenError } from './receiver/server.ts';
 export type { ReloadOutcome } from './reloads.ts';
 export { DirectoryLockedError } from './runtime/directory-lock.ts';

@@ -16,6 +16,7 @@ test('the public entry exports these names', () => {
     'ConfigError',
     'DirectoryLockedError',
     'InvalidSeriesError',
+    'InvalidTenantError',
     'ListenError',
     'SpillwayError',
     'TransactionEndedError',

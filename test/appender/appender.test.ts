@@ -4,6 +4,7 @@ import { TransactionEndedError } from '../../src/appender/appender.ts';
 import { InvalidSeriesError, type Labels } from '../../src/appender/encode.ts';
 import { CommitError } from '../../src/filequeue/group-commit.ts';
 import { decodeWriteRequestV1 } from '../../src/protocol/schema.ts';
+import { InvalidTenantError } from '../../src/protocol/tenant-id.ts';
 import { rowTexts } from '../filequeue/read-back.ts';
 import { loadCaptures, v1Captures } from '../support/captures.ts';
 import { bitsOf, labels, type Message, request, series } from '../support/messages.ts';
@@ -42,6 +43,20 @@ describe('Appender', () => {
     assert.deepEqual(rows(), rowTexts(request(series(up, ...sent))));
     assert.equal(appender.report?.samples, values.length);
     assert.deepEqual(reports, [appender.report]);
+  });
+
+  it('has a tenant for all of its rows, and refuses a name that is none', async (t) => {
+    const { begin, target } = await appending(t);
+    for (const tenant of ['a', 'b', undefined, 'a']) {
+      const appender = begin();
+      for (const bad of ['', 'a|b', '..', 'x'.repeat(151)]) {
+        assert.throws(() => appender.setTenant(bad), InvalidTenantError);
+      }
+      if (tenant !== undefined) appender.setTenant(tenant);
+      appender.append(up, 1, 1);
+      await appender.commit();
+    }
+    assert.equal(target.queue.openSeries, 3);
   });
 
   it('brings every 64-bit time to disk (WIRE-10, INT-13)', async (t) => {

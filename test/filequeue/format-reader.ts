@@ -34,6 +34,8 @@ export type GoldenRow =
       readonly family: string;
       readonly help: string;
       readonly unit: string;
+      /** Left out when there is none. */
+      readonly tenant?: string;
     };
 
 export interface Series {
@@ -108,7 +110,9 @@ interface Body {
   readonly samples?: Columns<'series' | 'time' | 'value'>;
   readonly histograms?: Columns<'series' | 'time' | 'length' | 'bytes'>;
   readonly exemplars?: Columns<'series' | 'time' | 'value' | 'length' | 'labels'>;
-  readonly metadata?: Columns<'series' | 'type' | 'family' | 'help' | 'unit'>;
+  readonly metadata?: { readonly tenant?: Uint8Array } & Columns<
+    'series' | 'type' | 'family' | 'help' | 'unit'
+  >;
 }
 
 interface Dictionary {
@@ -188,7 +192,9 @@ function rowsOf(body: Body, dictionary: Dictionary): GoldenRow[] {
     const [family, help, unit] = [metadata.family, metadata.help, metadata.unit].map((column) =>
       deltas(column).map((id) => at(dictionary.strings, id)),
     ) as [string[], string[], string[]];
+    const tenants = metadata.tenant && varints(metadata.tenant);
     for (const [i, id] of deltas(metadata.series).entries()) {
+      const tenant = at(dictionary.strings, Number(tenants?.[i] ?? 0));
       rows.metadata!.push({
         kind: 'metadata',
         series: id === 0 ? null : at(dictionary.series, id - 1),
@@ -196,6 +202,7 @@ function rowsOf(body: Body, dictionary: Dictionary): GoldenRow[] {
         family: family[i]!,
         help: help[i]!,
         unit: unit[i]!,
+        ...(tenant === '' ? {} : { tenant }),
       });
     }
   }

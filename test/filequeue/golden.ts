@@ -109,6 +109,14 @@ const bySeries: Fill = (dictionary, batch) => {
   batch.appendMetadata(2, 0xffffffff, id('up'), id(''), id('1'));
 };
 
+function ofTenant(tenant: string, fill: Fill): Fill {
+  return (dictionary, batch) => {
+    batch.tenant = dictionary.useTenant(Buffer.from(tenant));
+    fill(dictionary, batch);
+    batch.tenant = dictionary.useTenant(new Uint8Array(0));
+  };
+}
+
 const scrape = (at: number): Message =>
   request(
     series({ __name__: 'up', instance: 'a:9100', job: 'node' }, [at, 1]),
@@ -145,6 +153,22 @@ export const goldens: readonly Golden[] = [
   },
   { name: 'v1-kinds-none', codec: 'none', frames: allKinds },
   { name: 'v1-kinds-snappy', codec: 'snappy', frames: allKinds },
+  {
+    name: 'v1-tenants',
+    codec: 'none',
+    frames: [
+      {
+        afterMs: 0,
+        fills: [
+          fillWith(scrape(noon)),
+          fillWith(byFamily),
+          ofTenant('team-a', fillWith(scrape(noon))),
+          ofTenant('team-b', fillWith(byFamily)),
+        ],
+      },
+      { afterMs: 15_000, fills: [ofTenant('team-b', fillWith(scrape(noon))), fillWith(byFamily)] },
+    ],
+  },
 ];
 
 /** Writes the segments of `golden` into `dir`. */
