@@ -2,25 +2,13 @@
  * From a command line of vmagent. A flag with a value for each URL belongs to them by position; a single value is for
  * all. What has no setting here is said in a note (vmagent-flags.ts).
  */
-import { readFileSync } from 'node:fs';
-import { resolve } from 'node:path';
 import { stringify } from 'yaml';
-import { formatDuration } from '../config/durations.ts';
 import { formatSize } from '../config/sizes.ts';
-import { describeError } from '../runtime/errors.ts';
 import { type Conversion, type ConversionTarget, ConvertError, headComment } from './conversion.ts';
-import {
-  arrayItems,
-  expandPercent,
-  itemFor,
-  parseGoBoolean,
-  parseGoDuration,
-  parseGoFlags,
-  parseVmSize,
-} from './go-flags.ts';
-import { movedPath } from './paths.ts';
-import { type ConvertedFlag, convertedFlags, kindOfFlag, knownFlags, leftOut } from './vmagent-flags.ts';
-import { type ConvertedRule, convertVmRelabel } from './vmagent-relabel.ts';
+import { Files } from './vmagent-files.ts';
+import type { ConvertedFlag } from './vmagent-flags.ts';
+import type { ConvertedRule } from './vmagent-relabel.ts';
+import { Flags } from './vmagent-values.ts';
 
 /** Throws `ConvertError`: with an unknown flag, or one whose value cannot be read, or without a URL. */
 export function convertVmagent(
@@ -43,140 +31,6 @@ export function convertVmagent(
   }
   const text = stringify(config, { lineWidth: 0, aliasDuplicateObjects: false });
   return { text: `${headComment('a command line of vmagent', notes)}\n${text}`, notes };
-}
-
-/** The values of a command line, and what is wrong with them. */
-class Flags {
-  readonly problems: string[];
-  readonly #values: ReadonlyMap<string, readonly string[]>;
-  readonly #expanded = new Set<string>();
-
-  constructor(args: readonly string[], env: ConversionTarget['env']) {
-    const parsed = parseGoFlags(args, kindOfFlag);
-    this.problems = [...parsed.problems];
-    const values = new Map(parsed.values);
-    if (parseGoBoolean(values.get('envflag.enable')?.at(-1) ?? 'false')) {
-      const prefix = values.get('envflag.prefix')?.at(-1) ?? '';
-      for (const name of knownFlags()) {
-        const value = env[prefix + name.replaceAll('.', '_')];
-        if (value !== undefined && !values.has(name)) values.set(name, [value]);
-      }
-    }
-    this.#values = new Map(
-      [...values].map(([name, texts]) => [
-        name,
-        texts.map((text) => {
-          const { text: expanded, names, missing } = expandPercent(text, env);
-          for (const variable of names) this.#expanded.add(variable);
-          for (const variable of missing) {
-            this.problems.push(`-${name} names ${variable}, which is not in the environment`);
-          }
-          return expanded;
-        }),
-      ]),
-    );
-  }
-
-  /** What was given and is not in the result, one note for all flags of which the same is to be said. */
-  notes(): string[] {
-    const byAbout = new Map<string, string[]>();
-    for (const name of this.#values.keys()) {
-      const about = leftOut.get(name)?.about;
-      if (about !== undefined) byAbout.set(about, [...(byAbout.get(about) ?? []), `-${name}`]);
-    }
-    const notes = [...byAbout].map(([about, names]) => `${names.join(', ')}: ${about}.`);
-    if (this.#expanded.size > 0) {
-      notes.push(
-        `${[...this.#expanded].map((name) => `%{${name}}`).join(', ')}: taken from the environment of this run, since Spillway expands nothing.`,
-      );
-    }
-    return notes;
-  }
-
-  has(name: ConvertedFlag): boolean {
-    return this.#values.has(name);
-  }
-
-  /** Of a flag that is given once. */
-  value(name: ConvertedFlag): string | undefined {
-    const value = this.#values.get(name)?.at(-1);
-    return value === '' ? undefined : value;
-  }
-
-  items(name: ConvertedFlag): readonly string[] {
-    return (this.#values.get(name) ?? []).flatMap(arrayItems);
-  }
-
-  at(name: ConvertedFlag, index: number): string | undefined {
-    return itemFor(this.items(name), index);
-  }
-
-  /** What `parse` makes of the value, which belongs to URL `index` where the flag has several. */
-  parsed<T>(
-    name: ConvertedFlag,
-    index: number,
-    what: string,
-    parse: (text: string) => T | undefined,
-  ): T | undefined {
-    const several = convertedFlags[name] === 'values' || convertedFlags[name] === 'switches';
-    const text = several ? this.at(name, index) : this.value(name);
-    if (text === undefined) return undefined;
-    const value = parse(text);
-    if (value === undefined) this.problems.push(`-${name} is not ${what}`);
-    return value;
-  }
-
-  boolean(name: ConvertedFlag, index = 0): boolean | undefined {
-    return this.parsed(name, index, 'true or false', parseGoBoolean);
-  }
-
-  duration(name: ConvertedFlag, index = 0): string | undefined {
-    return this.parsed(name, index, 'a duration', (text) => {
-      const ms = parseGoDuration(text);
-      return ms === undefined ? undefined : formatDuration(ms);
-    });
-  }
-
-  bytes(name: ConvertedFlag, index = 0): number | undefined {
-    return this.parsed(name, index, 'a size', parseVmSize);
-  }
-
-  integer(name: ConvertedFlag, index = 0): number | undefined {
-    return this.parsed(name, index, 'a whole number', (text) =>
-      /^-?\d+$/.test(text) ? Number(text) : undefined,
-    );
-  }
-}
-
-/** Paths of the command line, and the relabelling files that it names. */
-class Files {
-  readonly #from: string;
-  readonly #to: string | undefined;
-  readonly #problems: string[];
-
-  constructor(from: string, to: string | undefined, problems: string[]) {
-    this.#from = from;
-    this.#to = to;
-    this.#problems = problems;
-  }
-
-  moved(path: string | undefined): string | undefined {
-    return path === undefined ? undefined : movedPath(path, this.#from, this.#to);
-  }
-
-  rules(flag: ConvertedFlag, path: string | undefined): readonly ConvertedRule[] {
-    if (path === undefined) return [];
-    if (/^https?:/.test(path)) {
-      this.#problems.push(`-${flag} names a URL: fetch it, and name the file`);
-      return [];
-    }
-    try {
-      return convertVmRelabel(readFileSync(resolve(this.#from, path), 'utf8'), path, this.#problems);
-    } catch (error) {
-      this.#problems.push(`-${flag} cannot be read: ${describeError(error)}`);
-      return [];
-    }
-  }
 }
 
 /** Without the keys that are not set. */

@@ -112,13 +112,13 @@ test('an agent that listens to everybody without credentials says so, and check-
     join(folder, 'spillway.yaml'),
     'web_config_file: web.yaml\nremote_write: [{url: "sqlite:recent.db"}]\n',
   );
-  for (const args of [
-    ['check-config', join(folder, 'spillway.yaml')],
-    ['run', '--config', join(folder, 'spillway.yaml')],
-  ]) {
+  for (const [expected, ...args] of [
+    [1, 'check-config', join(folder, 'spillway.yaml')],
+    [2, 'run', '--config', join(folder, 'spillway.yaml')],
+  ] as [number, ...string[]][]) {
     const checked = Child.spawn(t, 'check', process.execPath, [spillway, ...args], { cwd: projectDir });
     await checked.line(/web\.yaml:1:\d+: basic_auth_users\.a: not a bcrypt hash/);
-    assert.equal((await checked.end()).code, 2);
+    assert.equal((await checked.end()).code, expected);
     assert.doesNotMatch(checked.lines.join('\n'), /s3cret/);
   }
 });
