@@ -275,7 +275,7 @@ for (const kernel of ['typescript', 'wasm'] as const) {
             }
           },
         ),
-        { numRuns: 500 },
+        { numRuns: 300 },
       );
     });
 
