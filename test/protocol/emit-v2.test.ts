@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import fc from 'fast-check';
 import * as snappyjs from 'snappyjs';
 import { loneExemplars, type SeriesMetadata } from '../../src/protocol/emitter-v2.ts';
@@ -218,6 +218,32 @@ function scrape(rows: number, timestamp = 1_700_000_000_000n): TimeSeriesV1[] {
   );
 }
 
+/** A hundred series of each of so many pods, with labels and values as a fleet has them. */
+function pods(count: number): TimeSeriesV1[] {
+  const random = new Random(7);
+  const value = new DataView(new ArrayBuffer(8));
+  return Array.from({ length: 100 * count }, (_, i) => {
+    const pod = Math.floor(i / 100);
+    value.setFloat64(0, random.int(0, 4) === 0 ? random.next() : random.int(0, 1 << 20));
+    return sample(
+      {
+        __name__: `http_server_${Math.floor((i % 100) / 14)}_seconds_bucket`,
+        cluster: 'production-eu-west-1-a',
+        container: `service-${pod % 12}`,
+        instance: `10.42.${pod >>> 8}.${pod & 255}:8080`,
+        job: `shop/service-${pod % 12}`,
+        le: `${(i % 14) * 0.25}`,
+        namespace: 'shop',
+        node: `ip-10-0-0-${pod >>> 4}.internal`,
+        pod: `service-${pod % 12}-${(pod * 7919).toString(16)}`,
+        region: 'eu-west-1',
+      },
+      BigInt(1_700_000_000_000 + ((pod * 7919) % 15_000)),
+      value.getBigUint64(0),
+    );
+  });
+}
+
 for (const kernel of ['typescript', 'wasm'] as const) {
   describe(`the emitter of 2.0 in ${kernel}`, () => {
     it('says what the rows say: any run of them in any order, some left out, with metadata and start times', () => {
@@ -249,7 +275,7 @@ for (const kernel of ['typescript', 'wasm'] as const) {
             }
           },
         ),
-        { numRuns: 500 },
+        { numRuns: 300 },
       );
     });
 
@@ -308,7 +334,7 @@ for (const kernel of ['typescript', 'wasm'] as const) {
     });
 
     it('gives refs of one, two and three bytes, to labels, metadata and exemplars', () => {
-      const wide = scrape(20_000);
+      const wide = scrape(16_600);
       const exemplars = [
         { labels: labels({ trace_id: 'abc', path: '/p/7' }), timestamp: 5n, valueBits: 1n },
         { labels: [], timestamp: 6n, valueBits: 0n },
@@ -318,7 +344,7 @@ for (const kernel of ['typescript', 'wasm'] as const) {
       const known = { type: 3, help: utf8('last'), unit: utf8('trace_id') };
       const rare = { type: 3, help: utf8('At last.'), unit: utf8('u') };
       one.emits((of) => (of[0]!.value === 'last' ? rare : of[0]!.value.includes('3') ? known : undefined));
-      one.emits(noFamily, 0, 20_000);
+      one.emits(noFamily, 0, 16_600);
     });
 
     it('of all rows, again and again, while the dictionary grows', () => {
@@ -327,6 +353,43 @@ for (const kernel of ['typescript', 'wasm'] as const) {
         one.emits();
         one.road.take(encodeWriteRequestV1({ timeseries: scrape(100 << round, 1_700_000_000_001n) }));
         one.road.read(one.road.commit());
+      }
+    });
+
+    it('of the first rows of a large dictionary, which make its tables and their memory grow', () => {
+      for (const rows of [50, 200, 800, 3200]) {
+        const exemplars = [{ labels: labels({ trace_id: 'abc' }), timestamp: 5n, valueBits: 1n }];
+        const [first, ...others] = scrape(rows);
+        // With an exemplar, which WebAssembly leaves to TypeScript over the same memory, and without.
+        for (const of of [{ ...first!, exemplars }, first!]) {
+          const one = new Case([of, ...others], kernel);
+          one.emits(noFamily, 0, 20);
+        }
+      }
+    });
+
+    it('has at most 20 bytes a sample on 1 and 4 shards, and no more than plain snappy; fewer as `small`', (t: TestContext) => {
+      for (const shards of [1, 4]) {
+        const bytes = { fast: 0, small: 0, snappy: 0 };
+        let rows = 0;
+        for (const compression of ['fast', 'small'] as const) {
+          const road = new Road('none', undefined, kernel, compression === 'small' ? 'small' : undefined);
+          road.take(encodeWriteRequestV1({ timeseries: pods(20 * shards) }));
+          const ring = road.read(road.commit());
+          const random = new Random(shards);
+          for (let i = 0; i < ring.length; i++) ring.skip[ring.at(i)] = random.int(0, shards) === 0 ? 0 : 1;
+          const { body } = road.emitV2(ring);
+          rows = ring.skip.subarray(0, ring.length).filter((skip) => skip === 0).length;
+          bytes[compression] = body.length;
+          bytes.snappy = snappyjs.compress(snappyjs.uncompress(body)).length;
+        }
+        const per = (total: number) => (total / rows).toFixed(1);
+        t.diagnostic(
+          `${shards} shards: ${per(bytes.fast)} B, small ${per(bytes.small)}, snappyjs ${per(bytes.snappy)}`,
+        );
+        assert.ok(bytes.fast <= 20 * rows);
+        assert.ok(bytes.fast <= 1.02 * bytes.snappy);
+        assert.ok(bytes.small <= 0.97 * bytes.snappy);
       }
     });
 
