@@ -53,7 +53,7 @@ const dropMessages: readonly [EndpointReason, string][] = [
   ],
 ];
 const RESHARD_TICKS = 10;
-/** How long after the beginning of a request rows wait for a fuller one when `batch_send_deadline` is not set. */
+/** How far apart requests are that are not full, when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
 
 class EndpointWorker {
