@@ -207,6 +207,8 @@ test('counted from the last request, a deadline lets go at once what comes after
   };
   let requests = 0;
   const leaves = async (...expected: number[]): Promise<void> => {
+    await quiet();
+    assert.equal(host.destination.posts.length, requests + 1, 'it leaves at once');
     const post = await host.destination.nth(requests++);
     assert.deepEqual(times(post), expected);
     post.answer(ok);
