@@ -523,7 +523,7 @@ export const options = {
             example: '5s',
             min: '1ms',
             max: '1h',
-            why: 'Unset: they wait until 200ms after the last request began, so that what comes after a pause leaves at once.',
+            why: 'Unset: what comes after a pause leaves at once; else there are five requests a second that are not full.',
             about: 'How long samples wait for a request to fill up.',
           },
           min_backoff: {

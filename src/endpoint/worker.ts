@@ -67,7 +67,7 @@ const whereKept: Partial<Record<EndpointReason, string>> = {
 const RESHARD_TICKS = 10;
 /** Families that are told to main at once: some hundred kilobytes. */
 const FAMILIES_A_TICK = 2000;
-/** How long after the beginning of a request rows wait for a fuller one when `batch_send_deadline` is not set. */
+/** How far apart requests are that are not full, when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
 /** While commits come one after the other: how long the thread lets them gather before it looks again. */
 const LOOK_EVERY_MS = 10;

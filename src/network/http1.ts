@@ -29,7 +29,7 @@ export type Connect = (target: DialTarget) => Promise<Socket>;
 /** How much sooner than its receiver says a connection is given up: a request must not meet the end on its way. */
 const HINT_MARGIN_MS = 2000;
 
-/** The peer ended the connection before its answer was complete. The code is the one that logs have always had. */
+/** The peer ended the connection, or what it is for, before its answer was complete. The code is the one that logs have always had. */
 class ClosedError extends Error {
   readonly code = 'UND_ERR_SOCKET';
 }
@@ -103,6 +103,10 @@ export class Http1Connection {
       ],
     });
     sent.on('error', fail);
+    sent.on('upgrade', () => {
+      socket.destroy();
+      fail(new ClosedError('the other side has changed to a protocol that nobody asked for (101)'));
+    });
     sent.on('response', (answer) => {
       handler.onHeaders(answer);
       answer.on('data', (chunk: Buffer) => handler.onData(chunk));

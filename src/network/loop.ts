@@ -35,8 +35,8 @@ export interface LoopSettings extends DecisionSettings {
   /** How long a row may wait for a fuller request, ms. */
   readonly batchSendDeadlineMs: number;
   /**
-   * From when on that is counted: `row`, the first that waits, unless it is said; or `request`, the beginning of the one
-   * before. Then what comes after a pause leaves at once, and there are as few requests.
+   * From when on that is counted: `row`, the first that waits, unless it is said; or `request`, the one before. Then what
+   * comes after a pause leaves at once, and there are as few requests.
    */
   readonly deadlineFrom?: 'row' | 'request';
   /** While nothing gets through, one loop tries at least so often, ms; 0 is as the backoff says. */
@@ -137,6 +137,8 @@ export class Loop {
   /** True when the row behind `#fitting` cannot share their request. */
   #cut = false;
   #collectingSince = 0;
+  /** When the last request would have begun, had all of them begun a deadline apart. */
+  #paced = Number.NEGATIVE_INFINITY;
   #timer: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #flushing = false;
@@ -176,7 +178,7 @@ export class Loop {
     this.#host = host;
     this.#emitter = emitter;
     this.#refusals = new Refusals(host.settings.splitRefused);
-    if (host.settings.deadlineFrom === 'request') this.#collectingSince = Number.NEGATIVE_INFINITY;
+    if (host.settings.deadlineFrom === 'request') this.#collectingSince = this.#paced;
     this.#turns = host.settings.tenants === true ? new TenantTurns(this.queue, () => host.now()) : undefined;
     this.#version = new RequestVersion(host.v2);
   }
@@ -331,7 +333,7 @@ export class Loop {
   }
 
   #begin(rows: number): void {
-    const { settings } = this.#host;
+    const { deadlineFrom, batchSendDeadlineMs } = this.#host.settings;
     clearTimeout(this.#timer);
     this.#timer = undefined;
     if (this.#turns !== undefined) {
@@ -341,9 +343,19 @@ export class Loop {
     this.#inFlight = rows;
     this.#fitting = 0;
     this.#cut = false;
-    this.#collectingSince = settings.deadlineFrom === 'request' ? this.#host.now() : 0;
+    this.#collectingSince = deadlineFrom === 'request' ? this.#pace(batchSendDeadlineMs) : 0;
     // In a turn of its own: a delivery that ends without a request begins the next one before it returns.
     this.#running = Promise.resolve().then(() => this.#deliver());
+  }
+
+  /**
+   * From when on the deadline of the next request counts, while one begins. One that was late is forgiven up to a whole
+   * deadline: else those that come just as often would be late from then on.
+   */
+  #pace(deadlineMs: number): number {
+    const now = this.#host.now();
+    this.#paced = Math.min(now, Math.max(this.#paced + deadlineMs, now - deadlineMs));
+    return this.#paced;
   }
 
   async #deliver(): Promise<void> {

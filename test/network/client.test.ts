@@ -429,6 +429,11 @@ const broken: [name: string, reply: (socket: Socket) => void, code: string][] = 
     (socket) => socket.end('HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc'),
     'UND_ERR_SOCKET',
   ],
+  [
+    'another protocol',
+    (socket) => socket.write('HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: x\r\n\r\n'),
+    'UND_ERR_SOCKET',
+  ],
   ['an answer that is not HTTP', (socket) => socket.write('SSH-2.0-x\r\n'), 'HPE_INVALID_CONSTANT'],
 ];
 

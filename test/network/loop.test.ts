@@ -199,33 +199,57 @@ test('what is not full waits for the deadline, from the first row on', async (t)
 test('counted from the last request, a deadline lets go at once what comes after a pause', async (t) => {
   const host = new Host(t, { batchSendDeadlineMs: 5000, deadlineFrom: 'request' });
   const segment = new TestSegment(1);
-  host.push(segment, { row: 0 });
-  host.loop.wake();
-  const first = await host.destination.nth(0);
-  assert.deepEqual(times(first), [0]);
-  host.clock += 2000;
-  host.push(segment, { row: 1 });
-  first.answer(ok);
-  await quiet();
-  host.clock += 2999;
-  host.push(segment, { row: 2 });
-  host.loop.wake();
-  await quiet();
-  assert.equal(host.destination.posts.length, 1, 'it began less than the deadline ago');
-  host.clock += 1;
-  host.loop.wake();
-  const second = await host.destination.nth(1);
-  assert.deepEqual(times(second), [1, 2]);
-  // Full requests do not wait, and count as well.
-  host.push(segment, ...rows(3, 7));
-  second.answer(ok);
-  const third = await host.destination.nth(2);
-  assert.deepEqual(times(third), [3, 4, 5, 6]);
-  third.answer(ok);
+  let next = 0;
+  const arrive = (count = 1): void => {
+    host.push(segment, ...rows(next, next + count));
+    next += count;
+    host.loop.wake();
+  };
+  let requests = 0;
+  const leaves = async (...expected: number[]): Promise<void> => {
+    await quiet();
+    assert.equal(host.destination.posts.length, requests + 1, 'it leaves at once');
+    const post = await host.destination.nth(requests++);
+    assert.deepEqual(times(post), expected);
+    post.answer(ok);
+    await quiet();
+  };
+  arrive();
+  await leaves(0);
+  // As often as the deadline, and now and then late: no row waits.
   host.clock += 5000;
-  host.push(segment, { row: 7 });
+  arrive();
+  await leaves(1);
+  host.clock += 9000;
+  arrive();
+  await leaves(2);
+  host.clock += 1000;
+  arrive();
+  await leaves(3);
+  host.clock += 5000;
+  arrive();
+  await leaves(4);
+  // More often: then they wait for one another.
+  host.clock += 500;
+  arrive();
+  host.clock += 3000;
+  arrive();
+  await quiet();
+  assert.equal(host.destination.posts.length, requests);
+  host.clock += 500;
   host.loop.wake();
-  assert.deepEqual(times(await host.destination.nth(3)), [7]);
+  await leaves(5, 6);
+  // Full ones do not wait, and those behind them only for the deadline.
+  for (let full = 0; full < 3; full++) {
+    arrive(4);
+    await leaves(...Array.from({ length: 4 }, (_, i) => next - 4 + i));
+  }
+  arrive();
+  await quiet();
+  assert.equal(host.destination.posts.length, requests);
+  host.clock += 5000;
+  host.loop.wake();
+  await leaves(next - 1);
 });
 
 test('the deadline comes by itself, without a further wake', async (t) => {

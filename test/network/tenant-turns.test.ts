@@ -36,6 +36,7 @@ describe('rows in another order', () => {
         at: row * 2 ** 33 + row,
         ...(isMetadata ? { kind: METADATA, payload: metadataPayload(`m${row}`) } : {}),
       });
+      if (row % 3 === 0) queue.startLast(row, 7);
     }
     // Of each row: every column that there is, so that a new one cannot be forgotten.
     const columns = Object.entries(queue).filter(([, column]) => ArrayBuffer.isView(column)) as [
