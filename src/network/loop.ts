@@ -298,19 +298,25 @@ export class Loop {
     const { settings } = this.#host;
     const together = this.#turns?.gather(settings.maxSamplesPerSend) ?? queue.length;
     const first = queue.head;
-    const metadata = queue.kind[first] === METADATA;
+    let metadata = queue.isMetadata(0, this.#fitting);
     const resent = queue.resent[first];
-    const most = Math.min(
+    let most = Math.min(
       this.#refusals.limit,
       metadata ? settings.maxMetadataPerSend : settings.maxSamplesPerSend,
     );
-    const available = Math.min(queue.length, queue.contextRows, most, together);
+    const available = Math.min(queue.length, queue.contextRows, together);
     const suspects = this.#refusals.hasSuspects;
-    const { mask, kind, resent: resents } = queue;
+    const { mask, kind, skip, resent: resents } = queue;
     let fitting = this.#fitting;
-    for (; fitting < available; fitting++) {
+    for (; fitting < available && fitting < most; fitting++) {
       const at = (first + fitting) & mask;
-      if ((kind[at] === METADATA) !== metadata || resents[at] !== resent) break;
+      if (resents[at] !== resent) break;
+      // What is left out may stand among anything: metadata that goes with its series comes with every other row.
+      if (skip[at] === LIVE && (kind[at] === METADATA) !== metadata) {
+        if (metadata !== undefined) break;
+        metadata = kind[at] === METADATA;
+        if (metadata) most = Math.min(this.#refusals.limit, settings.maxMetadataPerSend);
+      }
       if (suspects && fitting > 0) {
         const alone = this.#refusals.isSuspect(queue.seriesKey(0));
         if (alone || this.#refusals.isSuspect(queue.seriesKey(fitting))) break;
@@ -371,7 +377,7 @@ export class Loop {
         continue;
       }
       const rows = this.#inFlight;
-      const metadata = queue.kind[queue.head] === METADATA;
+      const metadata = queue.isMetadata(0, rows) === true;
       if (this.#version.choose(metadata, this.attempts, host.now())) body = undefined;
       if (this.#leaveOut(rows)) body = undefined;
       const version = this.#version.current;
@@ -469,7 +475,7 @@ export class Loop {
     const host = this.#host;
     const { stats } = host;
     const at = (this.queue.head + from) & this.queue.mask;
-    const metadata = this.queue.kind[at] === METADATA;
+    const metadata = this.queue.isMetadata(from, rows) === true;
     const known = this.queue.resent[at]!;
     const { live } = tally;
     host.leaving(this, from, rows, tally);
@@ -687,7 +693,7 @@ export class Loop {
     const { queue } = this;
     const { scratch, v2 } = this.#host;
     const first = (queue.head + from) & queue.mask;
-    if (queue.kind[first] === METADATA) return this.#emitter.emitMetadata(queue, first, rows, scratch);
+    if (queue.isMetadata(from, rows)) return this.#emitter.emitMetadata(queue, first, rows, scratch);
     const { dictionary, metadataOf = noMetadata } = queue.contextAt(from);
     return v2 !== undefined && version === '2.0'
       ? v2.emitter.emitV2(queue, first, rows, dictionary, metadataOf, scratch)

@@ -347,6 +347,14 @@ export class RowQueue implements OutgoingRows {
     return i;
   }
 
+  /** Whether the first of `rows` rows from row `from` on that is to be sent is metadata; undefined when none is. */
+  isMetadata(from: number, rows: number): boolean | undefined {
+    for (let i = this.head + from; i < this.head + from + rows; i++) {
+      if (this.skip[i & this.mask] === LIVE) return this.kind[i & this.mask] === METADATA;
+    }
+    return undefined;
+  }
+
   /** The shards of which a row that is not settled is among the first `rows`. */
   shardsOf(rows: number): Set<number> {
     const shards = new Set<number>();

@@ -492,3 +492,28 @@ test('INT-14, RLY-13: rows of unknown outcome that are refused for their age are
   assert.equal(delivery.stats.delivered(SAMPLE), 1);
   assert.deepEqual(delivery.letters, []);
 });
+
+test('metadata that comes with every other row, as from 2.0 senders, does not cut requests into pieces', async (t) => {
+  for (const [setting, reason] of [
+    ['2.0', 'metadata_with_series'],
+    ['1.0', 'metadata_unchanged'],
+  ] as const) {
+    const all = await rig(t, setting);
+    const count = 200;
+    await put(all.queue, family('m', 3, 'Help.'));
+    await all.queue.append((dictionary, batch) => {
+      const intern = (text: string) => dictionary.internString(Buffer.from(text), 0, text.length);
+      for (let i = 0; i < count; i++) {
+        fillWith(request(series({ __name__: 'm_bucket', le: `${i}` }, [first, i])))(dictionary, batch);
+        batch.appendMetadata(i + 1, 3, intern('m'), intern('Help.'), intern(''));
+      }
+    }).durable;
+    const delivery = all.start({ loops: 1, settings: { maxSamplesPerSend: 1000, capacity: 1000 } });
+    await delivery.done();
+    assert.equal(delivery.stats.delivered(SAMPLE), count);
+    assert.ok(delivery.stats.lost(reason, METADATA) >= count);
+    const requests = all.sink.requests.filter(({ rows }) => rows.length > 0).length;
+    assert.ok(requests <= 2, `${requests} requests`);
+    assert.equal(delivery.feeder.unsettled, 0);
+  }
+});
