@@ -1,6 +1,7 @@
 import type { FileQueue } from '../filequeue/file-queue.ts';
-import { type IngestReport, ingestV1 } from '../protocol/ingest-v1.ts';
-import type { IngestKernel } from '../protocol/kernel.ts';
+import type { IngestReport } from '../protocol/ingest-report.ts';
+import { ingestV1 } from '../protocol/ingest-v1.ts';
+import type { IngestKernel, WriteVersion } from '../protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../protocol/limits.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { Column } from '../serialization/columns.ts';
@@ -41,6 +42,7 @@ export class Appender {
   readonly #rows: Column = new Column();
   readonly #encoder: RowEncoder = new RowEncoder(this.#rows);
   #body: Uint8Array | undefined;
+  #version: WriteVersion = '1.0';
   #ended = false;
   #report: IngestReport | undefined;
 
@@ -76,13 +78,14 @@ export class Appender {
   }
 
   /**
-   * Appends all of a remote write 1.0 request, a snappy block as it came. It is looked at in `commit`, and must
-   * not change before; at most one a transaction.
+   * Appends all of a remote write request of this version, a snappy block as it came. It is looked at in `commit`,
+   * and must not change before; at most one a transaction.
    */
-  appendRequest(body: Uint8Array): void {
+  appendRequest(body: Uint8Array, version: WriteVersion = '1.0'): void {
     this.#open();
     if (this.#body !== undefined) throw new TransactionEndedError('a transaction takes one request');
     this.#body = body;
+    this.#version = version;
   }
 
   /**
@@ -98,14 +101,16 @@ export class Appender {
     try {
       const { result, durable } = queue.append((dictionary, batch) => {
         const body = this.#body;
-        if (body !== undefined && this.#rows.length === 0) {
-          return kernel.ingestV1(body, limits, dictionary, batch);
-        }
+        const ingest = (bytes: Uint8Array) =>
+          this.#version === '2.0'
+            ? kernel.ingestV2(bytes, limits, dictionary, batch)
+            : kernel.ingestV1(bytes, limits, dictionary, batch);
+        if (body !== undefined && this.#rows.length === 0) return ingest(body);
         this.#rows.reserve(16);
         const { bytes, length } = this.#rows;
         const view = new DataView(bytes.buffer);
         const report = ingestV1(bytes, view, length, dictionary, batch, withoutSize(limits));
-        return body === undefined ? report : merge(report, kernel.ingestV1(body, limits, dictionary, batch));
+        return body === undefined ? report : merge(report, ingest(body));
       });
       this.#report = result;
       onReport(result);
@@ -148,6 +153,8 @@ function merge(a: IngestReport, b: IngestReport): IngestReport {
     metadata: a.metadata + b.metadata,
     refused,
     dropped: a.dropped + b.dropped,
+    droppedHistograms: a.droppedHistograms + b.droppedHistograms,
+    droppedExemplars: a.droppedExemplars + b.droppedExemplars,
     firstRefused: a.firstRefused ?? b.firstRefused,
     newestMs: Math.max(a.newestMs, b.newestMs),
   };

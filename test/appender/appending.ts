@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import { Appender, type AppenderTarget } from '../../src/appender/appender.ts';
 import type { CommitFacts } from '../../src/filequeue/group-commit.ts';
-import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
+import type { IngestReport } from '../../src/protocol/ingest-report.ts';
 import { createWasmKernel } from '../../src/protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
 import { usingQueue } from '../filequeue/queue.ts';

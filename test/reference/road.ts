@@ -1,7 +1,7 @@
 import { uncompress } from 'snappyjs';
 import type { Emitter, OutgoingRows } from '../../src/protocol/emit-v1.ts';
 import { createEmitter } from '../../src/protocol/emit-wasm.ts';
-import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
+import type { IngestReport } from '../../src/protocol/ingest-report.ts';
 import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
 import type { Codec } from '../../src/serialization/codec.ts';
