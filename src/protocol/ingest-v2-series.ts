@@ -9,7 +9,7 @@ import { ProtoReader } from './proto-reader.ts';
 import { putLabel, type RequestV2 } from './request-v2.ts';
 
 /** Takes the rows of series that are refused; never read. */
-const discarded = new RowBatch();
+export const discarded: RowBatch = new RowBatch();
 const exemplarLabels = new Column();
 
 /** Refs to symbols, as many as there may be; more are counted only. */
@@ -170,7 +170,8 @@ function readMetadata(
   }
 }
 
-function readSample(
+/** Reads a sample of any layout. `created` is when it started, if it does not say so itself (INT-16). */
+export function readSample(
   { raw, view }: RequestV2,
   start: number,
   end: number,

@@ -1,7 +1,7 @@
 import type { Dictionary } from '../serialization/dictionary.ts';
 import type { RowBatch } from '../serialization/rows.ts';
-import type { IngestReport } from './ingest-report.ts';
-import { describeAt, plainSeries } from './ingest-v2-series.ts';
+import { emptyReport, type IngestReport } from './ingest-report.ts';
+import { describeAt, discarded, plainSeries, readSample } from './ingest-v2-series.ts';
 import { type IngestLimits, LimitError, noLimits } from './limits.ts';
 import { MalformedError, ProtoReader } from './proto-reader.ts';
 import { RequestV2 } from './request-v2.ts';
@@ -152,14 +152,13 @@ function readSeries(request: RequestV2): void {
  * was taken:
  *
  *     0a <len> refs
- *     12 <len> 09 <8 bytes> 10 <varint> 18 <varint>      one sample; the value is left out when it is 0, and so is
- *                                                       the start time when there is none
+ *     12 <len> sample                                    one or more
  *     2a <len> 08 <varint> 18 <varint> 20 <varint>       metadata, or none; each of its fields may be left out
  *     30 <varint>                                        when the series was created, up to rc.3 (INT-16), or not
  */
 function usualSeries(request: RequestV2, start: number, end: number): boolean {
-  const { raw, view, symbols, limits } = request;
-  if (raw[start] !== 0x0a || request.rows >= limits.rows) return false;
+  const { raw, symbols, limits, dictionary } = request;
+  if (raw[start] !== 0x0a) return false;
   let refsAt = start + 1;
   let size = raw[refsAt++]!;
   if (size >= 0x80) {
@@ -167,32 +166,22 @@ function usualSeries(request: RequestV2, start: number, end: number): boolean {
     if (raw[refsAt++]! >= 0x80) return false;
   }
   const refsEnd = refsAt + size;
-  if (refsEnd + 2 > end || raw[refsEnd] !== 0x12) return false;
-
-  let p = refsEnd + 2;
-  const sampleEnd = p + raw[refsEnd + 1]!;
-  if (raw[refsEnd + 1]! >= 0x80 || sampleEnd > end) return false;
-  let valueAt = -1;
-  if (raw[p] === 0x09) {
-    valueAt = p + 1;
-    p += 9;
+  let p = refsEnd;
+  let samples = 0;
+  while (p < end && raw[p] === 0x12) {
+    const length = raw[p + 1]!;
+    if (length >= 0x80) return false;
+    p += 2 + length;
+    samples++;
   }
-  if (p >= sampleEnd || raw[p] !== 0x10) return false;
-  p = varint(raw, p + 1);
-  const timeLo = lo;
-  const timeHi = hi;
-  let startLo = 0;
-  let startHi = 0;
-  if (p < sampleEnd && raw[p] === 0x18) {
-    p = varint(raw, p + 1);
-    startLo = lo;
-    startHi = hi;
-  }
-  if (p !== sampleEnd) return false;
+  if (samples === 0 || p > end || request.rows + samples > limits.rows) return false;
+  const samplesEnd = p;
 
   let type = 0;
   let help = 0;
   let unit = 0;
+  let createdLo = 0;
+  let createdHi = 0;
   if (p < end && raw[p] === 0x2a) {
     const metadataEnd = p + 2 + raw[p + 1]!;
     if (raw[p + 1]! >= 0x80 || metadataEnd > end) return false;
@@ -213,10 +202,8 @@ function usualSeries(request: RequestV2, start: number, end: number): boolean {
   }
   if (p < end && raw[p] === 0x30) {
     p = varint(raw, p + 1);
-    if ((startLo | startHi) === 0) {
-      startLo = lo;
-      startHi = hi;
-    }
+    createdLo = lo;
+    createdHi = hi;
   }
   const { count } = symbols;
   if (p !== end || (help !== 0 && help >= count) || (unit !== 0 && unit >= count)) return false;
@@ -237,32 +224,71 @@ function usualSeries(request: RequestV2, start: number, end: number): boolean {
   }
   if (p !== refsEnd || (n & 1) !== 0 || n > 2 * limits.labels) return false;
 
-  const { report, batch } = request;
   const series = request.internRefs(refs, n);
-  request.rows++;
+  request.rows += samples;
+  let { batch, report } = request;
   if (series < 0) {
-    request.refuseSeries(request.dictionary.invalid, ONE_SAMPLE, refs, n);
-    return true;
-  }
-  if ((type | help | unit) !== 0 || request.dictionary.metadata.hasSome(series))
+    request.refuseSeries(dictionary.invalid, { samples, histograms: 0, exemplars: 0 }, refs, n);
+    // Its samples are not kept, but they are read: a malformed one refuses the whole request (WIRE-07).
+    batch = discarded;
+    batch.clear();
+    report = emptyReport();
+  } else if ((type | help | unit) !== 0 || dictionary.metadata.hasSome(series)) {
     request.storeMetadata(series, type, help, unit, refs, n);
-  if (valueAt < 0) batch.appendSample(series, timeLo, timeHi, 0, 0);
-  else
-    batch.appendSample(
-      series,
-      timeLo,
-      timeHi,
-      view.getInt32(valueAt, true),
-      view.getInt32(valueAt + 4, true),
-    );
-  if ((startLo | startHi) !== 0) batch.setSampleStart(startLo, startHi);
-  report.samples++;
-  const timeMs = timeHi * 4294967296 + (timeLo >>> 0);
-  if (timeMs > report.newestMs) report.newestMs = timeMs;
+  }
+  for (p = refsEnd; p < samplesEnd; ) {
+    const at = p + 2;
+    p = at + raw[p + 1]!;
+    takeSample(request, at, p, series, createdLo, createdHi, batch, report);
+  }
   return true;
 }
 
-const ONE_SAMPLE = { samples: 1, histograms: 0, exemplars: 0 };
+/**
+ * Takes the sample in `raw[start, end)`. The usual layout is read here, others are left to `readSample`:
+ *
+ *     09 <8 bytes> 10 <varint> 18 <varint>     the value is left out when it is 0, and so is the start time
+ */
+function takeSample(
+  request: RequestV2,
+  start: number,
+  end: number,
+  series: number,
+  createdLo: number,
+  createdHi: number,
+  batch: RowBatch,
+  report: IngestReport,
+): void {
+  const { raw, view } = request;
+  let p = start;
+  if (end - start > 9 && raw[p] === 0x09) p += 9;
+  const hasValue = p > start;
+  let startLo = createdLo;
+  let startHi = createdHi;
+  if (p < end && raw[p] === 0x10) {
+    p = varint(raw, p + 1);
+    const timeLo = lo;
+    const timeHi = hi;
+    if (p < end && raw[p] === 0x18) {
+      p = varint(raw, p + 1);
+      if ((lo | hi) !== 0) {
+        startLo = lo;
+        startHi = hi;
+      }
+    }
+    if (p === end) {
+      const valueLo = hasValue ? view.getInt32(start + 1, true) : 0;
+      const valueHi = hasValue ? view.getInt32(start + 5, true) : 0;
+      batch.appendSample(series, timeLo, timeHi, valueLo, valueHi);
+      if ((startLo | startHi) !== 0) batch.setSampleStart(startLo, startHi);
+      report.samples++;
+      const timeMs = timeHi * 4294967296 + (timeLo >>> 0);
+      if (timeMs > report.newestMs) report.newestMs = timeMs;
+      return;
+    }
+  }
+  readSample(request, start, end, series, [createdLo, createdHi], batch, report);
+}
 
 /**
  * Reads the varint at `at` into `lo` and `hi`, and returns where it ends. One of more than ten bytes ends nowhere: the
