@@ -3,7 +3,7 @@ import { ABSENT, type Dictionary, INVALID } from '../serialization/dictionary.ts
 import type { RowBatch } from '../serialization/rows.ts';
 import type { DoorDrop, DoorReason } from '../telemetry/reasons.ts';
 import { emptyReport, type IngestReport, quote, refuse } from './ingest-report.ts';
-import type { IngestLimits } from './limits.ts';
+import { type IngestLimits, LimitError } from './limits.ts';
 import type { Symbols } from './symbols.ts';
 
 /** Rows of a series by kind. */
@@ -20,6 +20,8 @@ const suffixes: Readonly<Record<number, readonly string[]>> = {
   5: ['_sum', '_count'],
 };
 const METRIC_NAME_ID = 1;
+/** How much longer the labels of a request may be than the longest body. Those of real senders are about five times as long. */
+const EXPANSION = 8;
 /** No pair, and none of `ABSENT` and `INVALID`. */
 const NONE = -3;
 
@@ -36,6 +38,8 @@ export class RequestV2 {
   readonly report: IngestReport = emptyReport();
   /** Samples, histograms and exemplars so far, also refused ones. */
   rows = 0;
+  /** Bytes of labels that were looked up or written out, each symbol as often as that was done. */
+  #labelBytes = 0;
   /** Pairs of the series at hand. */
   #pairs: Uint32Array = new Uint32Array(64);
 
@@ -64,7 +68,7 @@ export class RequestV2 {
    * What the dictionary expects next is what they are compared with first; then nothing is hashed.
    */
   internRefs(refs: Uint32Array, count: number): number {
-    const { dictionary, symbols, raw, view } = this;
+    const { dictionary, symbols } = this;
     if (dictionary.hasGate) return this.#internBlock(refs, count);
     const { nameOfValue, pairOfValue } = symbols;
     const { seriesPairs, expected } = dictionary;
@@ -78,10 +82,7 @@ export class RequestV2 {
       const name = refs[i]!;
       const value = refs[i + 1]!;
       const wanted = at < to ? seriesPairs[at]! : NONE;
-      const pair =
-        nameOfValue[value] === name + 1
-          ? pairOfValue[value]!
-          : symbols.pair(name, value, wanted, raw, view, dictionary);
+      const pair = nameOfValue[value] === name + 1 ? pairOfValue[value]! : this.#lookUp(name, value, wanted);
       if (pair === wanted) at++;
       else if (pair === ABSENT) continue;
       else if (pair === INVALID) return -1;
@@ -93,11 +94,33 @@ export class RequestV2 {
     return expected;
   }
 
+  #lookUp(name: number, value: number, expected: number): number {
+    this.#charge(name, value);
+    return this.symbols.pair(name, value, expected, this.raw, this.view, this.dictionary);
+  }
+
+  /** A long symbol takes its bytes once, and may be used a hundred thousand times: the work that it makes is bounded. */
+  #charge(name: number, value: number): void {
+    const { at, end } = this.symbols;
+    this.#labelBytes += end[name]! - at[name]! + (end[value]! - at[value]!);
+    const most = EXPANSION * this.limits.decodedBytes;
+    if (this.#labelBytes > most) {
+      throw new LimitError(
+        'has too many bytes of labels, each symbol counted as often as it is used',
+        most,
+        'max_decoded_bytes',
+      );
+    }
+  }
+
   /** The same where there is a gate, which looks at the labels as remote write 1.0 has them. */
   #internBlock(refs: Uint32Array, count: number): number {
     const { dictionary, symbols, raw } = this;
     blockBytes.clear();
-    for (let i = 0; i < count; i += 2) putLabel(blockBytes, raw, symbols, refs[i]!, refs[i + 1]!);
+    for (let i = 0; i < count; i += 2) {
+      this.#charge(refs[i]!, refs[i + 1]!);
+      putLabel(blockBytes, raw, symbols, refs[i]!, refs[i + 1]!);
+    }
     const { bytes, length } = blockBytes;
     if (blockView.buffer !== bytes.buffer) blockView = new DataView(bytes.buffer);
     const series = dictionary.predict(bytes, blockView, 0, length);

@@ -5,7 +5,7 @@ import { Agent, remote } from '../support/agent.ts';
 import { loadCaptures, v2Captures } from '../support/captures.ts';
 import { request, series } from '../support/messages.ts';
 import { encodeBodyV2, requestV2 } from '../support/messages-v2.ts';
-import { seriesKey } from '../support/rows.ts';
+import { metadataOf, seriesKey } from '../support/rows.ts';
 import { encodeBody, type Reply, Sender, v1Headers } from '../support/sender.ts';
 import { Sink } from '../support/sink.ts';
 
@@ -207,6 +207,37 @@ test('labels leave sorted, with the external ones, and without empty values', as
   const [row] = sink.arrivals.rows();
   const expected = { __name__: 'up', cluster: 'c', job: 'mine', zone: 'z', zzz: '1', '～': '2', 𐀀: '3' };
   assert.equal(row!.series, seriesKey(Object.entries(expected).map(([name, value]) => ({ name, value }))));
+});
+
+test('RLY-06: metadata that came with a series leaves over 1.0 by the name of its family', async (t) => {
+  const sink = await Sink.start(t);
+  const agent = await Agent.start(t, {
+    remote_write: [remote(sink.url, { metadata_config: { send: true } })],
+  });
+  const sender = new Sender(t, agent.url);
+  const samples = [{ timestamp: 1n }];
+  const metadata = { type: 3, help: 'Seconds.', unit: 'seconds' };
+  const body = encodeBodyV2(
+    requestV2(
+      { labels: { __name__: 'x_seconds_bucket', le: '1' }, samples, metadata },
+      { labels: { __name__: 'x_seconds_sum' }, samples, metadata },
+      { labels: { __name__: 'requests_total' }, samples, metadata: { type: 1, help: 'Requests.' } },
+    ),
+  );
+  assert.equal((await sender.post(body, type(v2Type))).status, 204);
+  await sink.waitFor('the metadata', () => new Set(sink.metadata).size === 2);
+  assert.deepEqual(
+    new Set(sink.metadata),
+    new Set(
+      metadataOf({
+        timeseries: [],
+        metadata: [
+          { type: 3, metricFamilyName: 'x_seconds', help: 'Seconds.', unit: 'seconds' },
+          { type: 1, metricFamilyName: 'requests_total', help: 'Requests.', unit: '' },
+        ],
+      }),
+    ),
+  );
 });
 
 /** RW1-R-03: an empty body; INT-06: no counts. */

@@ -196,6 +196,24 @@ describe('RW1-R-10, RW2-R-18: limits of a request', () => {
     assert.equal(road.take(bomb.subarray(2), { ...noLimits, series: 12_500 }).samples, 0);
   });
 
+  it('a long symbol that is used again and again: refused before it makes more work than a long request', () => {
+    const road = new RoadV2();
+    const symbols = ['', '__name__', 'up', 'a', 'b', 'v'.repeat(1000)];
+    // With two names in turn, so that the table of pairs does not help.
+    const timeseries = Array.from({ length: 100 }, (_, i) => ({
+      labelsRefs: [1, 2, 3 + (i % 2), 5],
+      samples: [{ timestamp: 1n }],
+    }));
+    const bomb = encodeWriteRequestV2({ symbols, timeseries });
+    assert.throws(
+      () => road.take(bomb, { ...noLimits, decodedBytes: 10_000 }),
+      (error) =>
+        error instanceof LimitError && /bytes of labels.*over the limit of 80000 /.test(error.message),
+    );
+    assert.equal(road.batch.rows, 0);
+    assert.equal(road.take(bomb, { ...noLimits, decodedBytes: 20_000 }).samples, 100);
+  });
+
   it('labels: the series alone is refused, an exemplar alone as well', () => {
     const road = new RoadV2();
     const symbols = ['', '__name__', 'up', 'a', 'b', 'n'.repeat(9), 'c', 'v'.repeat(9)];

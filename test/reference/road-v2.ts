@@ -39,6 +39,12 @@ export class RoadV2 {
     this.#gatedBatch.clear();
     return rows;
   }
+
+  /** Starts anew with empty dictionaries, as for another segment. */
+  reset(): void {
+    this.dictionary.reset(0x5eed);
+    this.#gated.reset(0xfeed);
+  }
 }
 
 function outcome(
