@@ -155,6 +155,7 @@ function merge(a: IngestReport, b: IngestReport): IngestReport {
     dropped: a.dropped + b.dropped,
     droppedHistograms: a.droppedHistograms + b.droppedHistograms,
     droppedExemplars: a.droppedExemplars + b.droppedExemplars,
+    expandedBytes: a.expandedBytes + b.expandedBytes,
     firstRefused: a.firstRefused ?? b.firstRefused,
     newestMs: Math.max(a.newestMs, b.newestMs),
   };

@@ -13,6 +13,8 @@ export interface IngestReport {
   /** How many of them were histograms and exemplars; known of 2.0 requests, where their sender is told. */
   droppedHistograms: number;
   droppedExemplars: number;
+  /** Bytes of the labels of exemplars, for which a 2.0 body has symbols: what its rows take beyond the body. */
+  expandedBytes: number;
   /** The first refused series or entry, as text, with its reason; undefined when there is none. */
   firstRefused: { readonly reason: DoorReason; readonly what: string } | undefined;
   /** Newest sample or histogram time among the rows taken, in ms; -Infinity when there is none. */
@@ -30,6 +32,7 @@ export function emptyReport(): IngestReport {
     dropped: 0,
     droppedHistograms: 0,
     droppedExemplars: 0,
+    expandedBytes: 0,
     firstRefused: undefined,
     newestMs: Number.NEGATIVE_INFINITY,
   };

@@ -217,13 +217,14 @@ export function readSample(
  * without a name or not UTF-8, no time (RW2-R-19, -26), or more labels than there may be.
  */
 function readExemplar(
-  { raw, view, symbols, limits }: RequestV2,
+  request: RequestV2,
   start: number,
   end: number,
   series: number,
   batch: RowBatch,
   report: IngestReport,
 ): DoorReason | undefined {
+  const { raw, view, symbols, limits } = request;
   let valueLo = 0;
   let valueHi = 0;
   let lo = 0;
@@ -251,6 +252,7 @@ function readExemplar(
   for (let i = 0; i < count; i += 2) {
     const name = list[i]!;
     const value = list[i + 1]!;
+    request.chargeExemplar(name, value);
     if (symbols.at[name] === symbols.end[name] || !isText(name) || !isText(value)) return 'invalid_exemplar';
     putLabel(exemplarLabels, raw, symbols, name, value);
   }

@@ -99,6 +99,19 @@ export class RequestV2 {
     return this.symbols.pair(name, value, expected, this.raw, this.view, this.dictionary);
   }
 
+  /** A label of an exemplar is written out. Throws `LimitError` when they are longer than the longest body. */
+  chargeExemplar(name: number, value: number): void {
+    const { at, end } = this.symbols;
+    this.report.expandedBytes += 16 + end[name]! - at[name]! + (end[value]! - at[value]!);
+    if (this.report.expandedBytes > this.limits.decodedBytes) {
+      throw new LimitError(
+        'has too many bytes of labels of exemplars, each symbol counted as often as it is used',
+        this.limits.decodedBytes,
+        'max_decoded_bytes',
+      );
+    }
+  }
+
   /** A long symbol takes its bytes once, and may be used a hundred thousand times: the work that it makes is bounded. */
   #charge(name: number, value: number): void {
     const { at, end } = this.symbols;

@@ -4,6 +4,8 @@ import { type Dictionary, INVALID } from '../serialization/dictionary.ts';
 
 /** Room that is kept from request to request, in symbols. */
 const KEPT = 1 << 16;
+/** In place of a string: the symbol is not UTF-8. */
+const NO_TEXT = 0xffffffff;
 
 /**
  * The symbols of a remote write 2.0 request: where each stands in the body, and what the dictionary of the segment has
@@ -20,7 +22,7 @@ export class Symbols {
   /** Of each symbol as a value: the ref of the name that it came with last, plus one, and the pair that they are. */
   nameOfValue: Uint32Array = new Uint32Array(1024);
   pairOfValue: Int32Array = new Int32Array(1024);
-  /** The string of the dictionary, plus one; 0 while it is not known. */
+  /** The string of the dictionary, plus one; 0 while it is not known, `NO_TEXT` when there is none. */
   #strings: Uint32Array = new Uint32Array(1024);
 
   /** Begins with a request. */
@@ -89,10 +91,14 @@ export class Symbols {
   string(ref: number, raw: Uint8Array, view: DataView, dictionary: Dictionary): number {
     if (ref === 0) return 0;
     const known = this.#strings[ref]!;
+    if (known === NO_TEXT) return -1;
     if (known > 0) return known - 1;
     const at = this.at[ref]!;
     const end = this.end[ref]!;
-    if (!isUtf8(raw.subarray(at, end))) return -1;
+    if (!isUtf8(raw.subarray(at, end))) {
+      this.#strings[ref] = NO_TEXT;
+      return -1;
+    }
     const string = dictionary.internString(raw, at, end, view);
     this.#strings[ref] = string + 1;
     return string;

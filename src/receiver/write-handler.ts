@@ -175,7 +175,7 @@ export class WriteHandler {
       if (report !== undefined) {
         const rows = rowsOf(report);
         this.#senders.charge(sender, rows);
-        holdAtLeast(rows * ROW_BYTES, 'hold');
+        holdAtLeast(rows * ROW_BYTES + report.expandedBytes, 'hold');
       }
       await durable;
       const written = version === '2.0' ? { written: report! } : {};

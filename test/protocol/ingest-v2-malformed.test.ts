@@ -214,6 +214,22 @@ describe('RW1-R-10, RW2-R-18: limits of a request', () => {
     assert.equal(road.take(bomb, { ...noLimits, decodedBytes: 20_000 }).samples, 100);
   });
 
+  it('a long symbol in many exemplars: refused before memory is taken for them, and what is taken is said', () => {
+    const road = new RoadV2();
+    const symbols = ['', '__name__', 'up', 'a', 'v'.repeat(1000)];
+    const exemplars = Array.from({ length: 20 }, () => ({ labelsRefs: [3, 4], timestamp: 1n }));
+    const samples = [{ timestamp: 1n }];
+    const bomb = encodeWriteRequestV2({ symbols, timeseries: [{ labelsRefs: [1, 2], samples, exemplars }] });
+    assert.throws(
+      () => road.take(bomb, { ...noLimits, decodedBytes: 10_000 }),
+      (error) =>
+        error instanceof LimitError && /labels of exemplars.*over the limit of 10000 /.test(error.message),
+    );
+    assert.equal(road.batch.rows, 0);
+    const report = road.take(bomb, { ...noLimits, decodedBytes: 30_000 });
+    assert.deepEqual([report.exemplars, report.expandedBytes], [20, 20 * 1017]);
+  });
+
   it('labels: the series alone is refused, an exemplar alone as well', () => {
     const road = new RoadV2();
     const symbols = ['', '__name__', 'up', 'a', 'b', 'n'.repeat(9), 'c', 'v'.repeat(9)];
