@@ -13,7 +13,7 @@ import { tellAbsentEndpoints } from './ledger/absent-endpoints.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import { LetterWatch } from './ledger/letter-watch.ts';
 import { endpointNames, nextSegmentAfter, progressPath } from './network/progress.ts';
-import type { IngestReport } from './protocol/ingest-v1.ts';
+import type { IngestReport } from './protocol/ingest-report.ts';
 import { createKernel, type IngestKernel } from './protocol/kernel.ts';
 import type { IngestLimits } from './protocol/limits.ts';
 import { createBlocks } from './protocol/snappy-blocks.ts';

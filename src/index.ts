@@ -18,7 +18,7 @@ export { type Config, defaultConfig, loadConfig, parseConfig } from './config/lo
 export { ConfigError, type Problem } from './config/problems.ts';
 export { CommitError } from './filequeue/group-commit.ts';
 export type { Destination, Outcome } from './network/destination.ts';
-export type { IngestReport } from './protocol/ingest-v1.ts';
+export type { IngestReport } from './protocol/ingest-report.ts';
 export { InvalidTenantError } from './protocol/tenant-id.ts';
 export { ListenError } from './receiver/server.ts';
 export type { ReloadOutcome } from './reloads.ts';

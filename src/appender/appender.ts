@@ -1,6 +1,7 @@
 import type { FileQueue } from '../filequeue/file-queue.ts';
-import { type IngestReport, ingestV1 } from '../protocol/ingest-v1.ts';
-import type { IngestKernel } from '../protocol/kernel.ts';
+import type { IngestReport } from '../protocol/ingest-report.ts';
+import { ingestV1 } from '../protocol/ingest-v1.ts';
+import type { IngestKernel, WriteVersion } from '../protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../protocol/limits.ts';
 import { checkTenant } from '../protocol/tenant-id.ts';
 import { SpillwayError } from '../runtime/errors.ts';
@@ -45,6 +46,7 @@ export class Appender {
   readonly #encoder: RowEncoder = new RowEncoder(this.#rows);
   #body: Uint8Array | undefined;
   #tenant: Uint8Array = NO_TENANT;
+  #version: WriteVersion = '1.0';
   #ended = false;
   #report: IngestReport | undefined;
 
@@ -87,13 +89,14 @@ export class Appender {
   }
 
   /**
-   * Appends all of a remote write 1.0 request, a snappy block as it came. It is looked at in `commit`, and must
-   * not change before; at most one a transaction.
+   * Appends all of a remote write request of this version, a snappy block as it came. It is looked at in `commit`,
+   * and must not change before; at most one a transaction.
    */
-  appendRequest(body: Uint8Array): void {
+  appendRequest(body: Uint8Array, version: WriteVersion = '1.0'): void {
     this.#open();
     if (this.#body !== undefined) throw new TransactionEndedError('a transaction takes one request');
     this.#body = body;
+    this.#version = version;
   }
 
   /**
@@ -110,16 +113,16 @@ export class Appender {
       const { result, durable } = queue.append((dictionary, batch) =>
         forTenant(this.#tenant, dictionary, batch, () => {
           const body = this.#body;
-          if (body !== undefined && this.#rows.length === 0) {
-            return kernel.ingestV1(body, limits, dictionary, batch);
-          }
+          const ingest = (bytes: Uint8Array) =>
+            this.#version === '2.0'
+              ? kernel.ingestV2(bytes, limits, dictionary, batch)
+              : kernel.ingestV1(bytes, limits, dictionary, batch);
+          if (body !== undefined && this.#rows.length === 0) return ingest(body);
           this.#rows.reserve(16);
           const { bytes, length } = this.#rows;
           const view = new DataView(bytes.buffer);
           const report = ingestV1(bytes, view, length, dictionary, batch, withoutSize(limits));
-          return body === undefined
-            ? report
-            : merge(report, kernel.ingestV1(body, limits, dictionary, batch));
+          return body === undefined ? report : merge(report, ingest(body));
         }),
       );
       this.#report = result;
@@ -175,6 +178,9 @@ function merge(a: IngestReport, b: IngestReport): IngestReport {
     metadata: a.metadata + b.metadata,
     refused,
     dropped: a.dropped + b.dropped,
+    droppedHistograms: a.droppedHistograms + b.droppedHistograms,
+    droppedExemplars: a.droppedExemplars + b.droppedExemplars,
+    expandedBytes: a.expandedBytes + b.expandedBytes,
     firstRefused: a.firstRefused ?? b.firstRefused,
     newestMs: Math.max(a.newestMs, b.newestMs),
   };

@@ -117,7 +117,8 @@ export const options = {
         min: 1,
         max: 100_000_000,
         why: 'As many as a segment takes, and a hundred times what senders put in a request; a bomb of empty series costs its sender a refusal, not us a second.',
-        about: 'The most series and metadata entries in one request. One with more is refused.',
+        about:
+          'The most series and metadata entries in one request, and an eighth of the most symbols in remote write 2.0. One with more is refused.',
       },
       max_rows_per_request: {
         type: 'integer',

@@ -1,26 +1,11 @@
 import { isUtf8 } from 'node:buffer';
-import { Column } from '../serialization/columns.ts';
 import type { Dictionary } from '../serialization/dictionary.ts';
 import { RowBatch } from '../serialization/rows.ts';
 import type { DoorDrop, DoorReason } from '../telemetry/reasons.ts';
+import { ingestHistogram } from './ingest-histogram.ts';
+import { emptyReport, type IngestReport, quote, refuse } from './ingest-report.ts';
 import { type IngestLimits, LimitError, noLimits } from './limits.ts';
 import { MalformedError, ProtoReader } from './proto-reader.ts';
-
-/** What became of one request: rows taken, rows refused by reason, and words about the first refused series. */
-export interface IngestReport {
-  samples: number;
-  histograms: number;
-  exemplars: number;
-  metadata: number;
-  /** Rows by reason (a refused series without rows counts as one). Empty when all of it was taken. */
-  readonly refused: Map<DoorReason, number>;
-  /** Rows that were dropped on purpose (a series without rows counts as one): taken, and not stored. */
-  dropped: number;
-  /** The first refused series or entry, as text, with its reason; undefined when there is none. */
-  firstRefused: { readonly reason: DoorReason; readonly what: string } | undefined;
-  /** Newest sample or histogram time among the rows taken, in ms; -Infinity when there is none. */
-  newestMs: number;
-}
 
 /**
  * Appends the rows of a decoded `prometheus.WriteRequest` to a batch (RW1-R-02, WIRE-03 to WIRE-10).
@@ -188,7 +173,7 @@ export class IngestRequest {
     const { report, samples } = this;
     if (this.saw2 && !this.sawSeries && samples === 0) {
       throw new MalformedError(
-        'the body is a remote write 2.0 message, but the Content-Type says 1.0 (INT-04); nothing was stored',
+        'the body is a remote write 2.0 message, but the Content-Type says 1.0 (INT-04)',
       );
     }
     report.samples += samples;
@@ -227,19 +212,6 @@ export function ingestField(request: IngestRequest, at: number): number {
 
 function tooManyRows(limit: number, series: string): LimitError {
   return new LimitError('has too many samples', limit, 'max_rows_per_request', series);
-}
-
-function emptyReport(): IngestReport {
-  return {
-    samples: 0,
-    histograms: 0,
-    exemplars: 0,
-    metadata: 0,
-    refused: new Map(),
-    dropped: 0,
-    firstRefused: undefined,
-    newestMs: Number.NEGATIVE_INFINITY,
-  };
 }
 
 /** Where the run of `Label` fields that starts at `start` ends. */
@@ -332,6 +304,8 @@ export function ingestSeries(
     target = discarded;
     counts = emptyReport();
   }
+  const describe = () => describeLabels(raw, start, end);
+  const histograms = { series, batch: target, report: counts, created: undefined, describe };
   const reader = new ProtoReader(raw, start, end);
   while (!reader.done) {
     const tag = reader.tag();
@@ -343,10 +317,10 @@ export function ingestSeries(
     const at = reader.at;
     reader.at += size;
     if (tag === 0x12) ingestSample(raw, view, at, reader.at, series, target, counts);
-    else if (tag === 0x22) ingestHistogram(raw, at, reader.at, series, target, counts);
+    else if (tag === 0x22) ingestHistogram(raw, at, reader.at, histograms);
     else {
       const invalid = ingestExemplar(raw, view, at, reader.at, series, target, counts, limits);
-      if (invalid !== undefined) refuse(counts, invalid, 1, () => describeLabels(raw, start, end));
+      if (invalid !== undefined) refuse(counts, invalid, 1, describe);
     }
   }
   request.rows += rows;
@@ -393,103 +367,6 @@ function ingestSample(
   batch.appendSample(series, lo, hi, valueLo, valueHi);
   report.samples++;
   report.newestMs = Math.max(report.newestMs, hi * 4294967296 + (lo >>> 0));
-}
-
-/** The known fields of `Histogram` with their wire types; repeated numbers may come packed or not (WIRE-05). */
-const histogramTags: ReadonlySet<number> = new Set([
-  0x08, 0x11, 0x19, 0x20, 0x29, 0x30, 0x39, 0x42, 0x4a, 0x52, 0x5a, 0x62, 0x6a, 0x70, 0x82,
-]);
-const unpackedHistogramTags: ReadonlySet<number> = new Set([0x48, 0x51, 0x60, 0x69, 0x81]);
-const packedHistogramTags: ReadonlySet<number> = new Set([0x4a, 0x52, 0x62, 0x6a, 0x82]);
-const HISTOGRAM_TIME = 0x78;
-/** Offsets of runs of known fields. Unknown fields end a run; a sender of a later version may have some. */
-const MAX_HISTOGRAM_PARTS = 2 * 1000;
-
-function ingestHistogram(
-  raw: Uint8Array,
-  start: number,
-  end: number,
-  series: number,
-  batch: RowBatch,
-  report: IngestReport,
-): void {
-  let lo = 0;
-  let hi = 0;
-  const parts: number[] = [];
-  const reader = new ProtoReader(raw, start, end);
-  while (!reader.done) {
-    const from = reader.at;
-    const tag = reader.tag();
-    if (tag === HISTOGRAM_TIME) {
-      lo = reader.varint64();
-      hi = reader.high;
-      continue;
-    }
-    const valueAt = reader.at;
-    reader.skip(tag);
-    if (unpackedHistogramTags.has(tag)) {
-      const packed = packHistogram(raw, start, end);
-      ingestHistogram(packed, 0, packed.length, series, batch, report);
-      return;
-    }
-    if (!histogramTags.has(tag)) continue;
-    checkHistogramField(raw, tag, valueAt, reader.at);
-    if (parts[parts.length - 1] === from) parts[parts.length - 1] = reader.at;
-    else if (parts.length < MAX_HISTOGRAM_PARTS) parts.push(from, reader.at);
-    else throw new MalformedError('a histogram is scattered over too many fields', { offset: start });
-  }
-  batch.appendHistogram(series, lo, hi, raw, parts);
-  report.histograms++;
-  report.newestMs = Math.max(report.newestMs, hi * 4294967296 + (lo >>> 0));
-}
-
-/** The same message with each repeated number as one packed run, behind its other fields (WIRE-05). */
-function packHistogram(raw: Uint8Array, start: number, end: number): Uint8Array {
-  const out = new Column();
-  const packed = new Map<number, Column>();
-  const reader = new ProtoReader(raw, start, end);
-  while (!reader.done) {
-    const from = reader.at;
-    const tag = reader.tag();
-    let valueAt = reader.at;
-    if (packedHistogramTags.has(tag)) {
-      const size = reader.length();
-      valueAt = reader.at;
-      reader.skipBytes(size);
-    } else {
-      reader.skip(tag);
-      // These fields with a third wire type are unknown ones, and no part of a run.
-      if (!unpackedHistogramTags.has(tag)) {
-        out.putBytes(raw, from, reader.at);
-        continue;
-      }
-    }
-    const field = tag >>> 3;
-    const run = packed.get(field) ?? new Column();
-    packed.set(field, run);
-    run.putBytes(raw, valueAt, reader.at);
-  }
-  for (const [field, run] of packed) {
-    out.putVarint((field << 3) | 2);
-    out.putVarint(run.length);
-    out.putBytes(run.bytes, 0, run.length);
-  }
-  return out.used;
-}
-
-/** The inside of a span or of packed numbers must be well-formed too: it is passed on as it is. */
-function checkHistogramField(raw: Uint8Array, tag: number, valueAt: number, end: number): void {
-  if ((tag & 7) !== 2) return;
-  const reader = new ProtoReader(raw, valueAt, end);
-  reader.length();
-  const field = tag >>> 3;
-  if (field === 8 || field === 11) {
-    while (!reader.done) reader.skip(reader.tag());
-  } else if (field === 9 || field === 12) {
-    while (!reader.done) reader.varint64();
-  } else if ((reader.end - reader.at) % 8 !== 0) {
-    throw new MalformedError('packed doubles are cut short', { offset: valueAt });
-  }
 }
 
 /**
@@ -602,21 +479,6 @@ function ingestMetadata(
   report.metadata++;
 }
 
-/** `describe` is called for the first one alone: a request may bring a great many. */
-function refuse(
-  report: IngestReport,
-  reason: DoorReason | DoorDrop,
-  rows: number,
-  describe: () => string,
-): void {
-  if (reason === 'dropped_by_relabel_configs') {
-    report.dropped += rows;
-    return;
-  }
-  report.refused.set(reason, (report.refused.get(reason) ?? 0) + rows);
-  report.firstRefused ??= { reason, what: describe() };
-}
-
 /** The labels of a series as `{name="value", ...}`, at most about 400 characters, for an error message. */
 function describeLabels(raw: Uint8Array, start: number, end: number): string {
   const parts: string[] = [];
@@ -658,9 +520,4 @@ function describeLabel(raw: Uint8Array, start: number, end: number): string {
     reader.at += length;
   }
   return `${/^"[a-zA-Z_]\w*"$/.test(name) ? name.slice(1, -1) : name}=${value}`;
-}
-
-/** A string of the message as JSON, cut at 100 bytes. */
-function quote(raw: Uint8Array, from: number, to: number): string {
-  return JSON.stringify(new TextDecoder().decode(raw.subarray(from, Math.min(to, from + 100))));
 }

@@ -3,7 +3,8 @@ import type { Dictionary } from '../serialization/dictionary.ts';
 import type { RowBatch } from '../serialization/rows.ts';
 import * as at from './assembly/layout.ts';
 import { IngestMemory, memoryOf, type Rooms } from './ingest-memory.ts';
-import { type IngestReport, IngestRequest, ingestField, ingestSeries } from './ingest-v1.ts';
+import type { IngestReport } from './ingest-report.ts';
+import { IngestRequest, ingestField, ingestSeries } from './ingest-v1.ts';
 import type { IngestLimits } from './limits.ts';
 
 /** Bodies and tables get room in powers of two from here on. */
@@ -51,6 +52,15 @@ export class WasmIngest {
     while (body[start - 1]! >= 0x80) start++;
     const done = module.uncompress(source + start, source + body.length, target, length);
     return done === 1 ? raw.subarray(0, length) : undefined;
+  }
+
+  /** What was uncompressed last, with slack behind it; valid until the next `uncompress`. */
+  get raw(): Uint8Array {
+    return this.#memory.raw;
+  }
+
+  get rawView(): DataView {
+    return this.#memory.rawView;
   }
 
   /** Ingests the `length` bytes that were uncompressed last; results and errors are those of `ingestV1`. */

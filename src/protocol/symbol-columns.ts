@@ -1,4 +1,4 @@
-import { room } from '../serialization/dictionary.ts';
+import { room } from '../serialization/columns.ts';
 
 /** Words of a record. */
 export const SLOT_WORDS = 5;

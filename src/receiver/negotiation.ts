@@ -1,43 +1,47 @@
+import type { WriteVersion } from '../protocol/kernel.ts';
+
 /** What a write request says that it is, or why that is not taken. */
 export type Negotiated =
-  | { readonly accepted: true }
+  | { readonly accepted: true; readonly version: WriteVersion }
   /** To be answered with 415 (RW2-R-04). */
   | { readonly accepted: false; readonly message: string };
 
 const V1 = 'prometheus.WriteRequest';
 const V2 = 'io.prometheus.write.v2.Request';
+const MEDIA_TYPE = 'application/x-protobuf';
+/** What is taken, for whoever sent something else. */
+const TAKEN =
+  `send ${MEDIA_TYPE};proto=${V2} (remote write 2.0), or ` +
+  `${MEDIA_TYPE};proto=${V1} or ${MEDIA_TYPE} alone (remote write 1.0), with Content-Encoding: snappy`;
 
 /**
- * Decides by the headers alone what the body is (RW2-R-03): remote write 1.0 in snappy, or nothing that is taken.
+ * Decides by the headers alone what the body is (RW2-R-03): remote write 1.0 or 2.0 in snappy, or nothing that is taken.
  *
  * A missing header means 1.0 and snappy (INT-01); names compare case-blind (INT-02); parameters are read as
  * RFC 9110 says, with blanks and quotes (INT-03).
  */
 export function negotiate(contentType: string | undefined, contentEncoding: string | undefined): Negotiated {
+  let version: WriteVersion = '1.0';
   if (contentType !== undefined && contentType !== '') {
     const { type, parameters } = parseMediaType(contentType);
-    if (type !== 'application/x-protobuf') {
-      return refuse(
-        `Content-Type ${contentType} is not taken: it must be application/x-protobuf (remote write 1.0)`,
-      );
-    }
+    if (type !== MEDIA_TYPE) return refuse(`the Content-Type ${shown(contentType)}`);
     const message = parameters.get('proto') ?? V1;
-    if (message === V2) {
-      return refuse(
-        `the message ${V2} (remote write 2.0) is not supported yet; send ${V1} (remote write 1.0)`,
-      );
-    }
-    if (message !== V1) return refuse(`the message ${message} is unknown; send ${V1} (remote write 1.0)`);
+    if (message === V2) version = '2.0';
+    else if (message !== V1) return refuse(`the message ${shown(message)}`);
   }
   const encoding = contentEncoding?.trim().toLowerCase();
   if (encoding !== undefined && encoding !== '' && encoding !== 'snappy') {
-    return refuse(`Content-Encoding ${contentEncoding} is not taken: it must be snappy (block format)`);
+    return refuse(`the Content-Encoding ${shown(contentEncoding!)}`);
   }
-  return { accepted: true };
+  return { accepted: true, version };
 }
 
-function refuse(message: string): Negotiated {
-  return { accepted: false, message };
+function refuse(what: string): Negotiated {
+  return { accepted: false, message: `${what} is not taken; ${TAKEN}` };
+}
+
+function shown(text: string): string {
+  return text.length > 100 ? `${text.slice(0, 100)}...` : text;
 }
 
 /** A media type in lower case, with its parameters; names of parameters in lower case, values as they are. */

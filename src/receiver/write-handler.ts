@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Appender } from '../appender/appender.ts';
 import { QueueFullError } from '../filequeue/file-queue.ts';
-import type { IngestReport } from '../protocol/ingest-v1.ts';
-import { decodedLength } from '../protocol/kernel.ts';
+import type { IngestReport } from '../protocol/ingest-report.ts';
+import { decodedLength, type WriteVersion } from '../protocol/kernel.ts';
 import { type IngestLimits, LimitError, type RequestLimitKey } from '../protocol/limits.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { TokenBucket } from '../runtime/token-bucket.ts';
@@ -59,6 +59,8 @@ interface Reply {
   readonly close?: true;
   /** How it is logged, where it is not as bad as a 5xx usually is. */
   readonly level?: LogLevel;
+  /** Of a 2.0 request of which something is on disk. */
+  readonly written?: IngestReport;
 }
 
 /**
@@ -68,7 +70,11 @@ interface Reply {
  * What can never be taken is a 400 that names it (RW1-R-04, RW1-R-05, RW1-R-07); the valid rest of the request
  * is on disk by then (RW1-R-06). What may be taken later is a 503 with Retry-After (RW1-R-08, INT-08), and then
  * none of it is kept (RLY-03). Checks come in the order of section 9 of the requirements: method, type, encoding,
- * size, decompress, decode, validate, commit. 1.0 requests get no `-Written` headers (INT-06).
+ * size, decompress, decode, validate, commit.
+ *
+ * Once it is known to be a 2.0 request, each answer says how much of it was written (RW2-R-07); those of 1.0 must not
+ * (INT-06). What `relabel_configs` drops was taken, and counts as written: by a 2xx that says less, a sender would
+ * know its data lost.
  *
  * Memory: a request is held against `maxInFlightBytes`, and against the share of its sender, by what has arrived
  * of it; then, until its rows are on disk, by what it decodes to. Only the last of the requests that find room may
@@ -99,12 +105,13 @@ export class WriteHandler {
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();
     let bytes = 0;
-    const reply = await this.#write(request, (size) => {
+    const reply = await this.#write(request, response, (size) => {
       bytes = size;
     });
     this.#options.onRequest(reply?.status ?? 499, bytes, (performance.now() - started) / 1000);
     if (reply === undefined) return;
-    const { status, message, retryAfter, close, level = status >= 500 ? 'error' : 'warn' } = reply;
+    const { status, message, retryAfter, close, written, level = status >= 500 ? 'error' : 'warn' } = reply;
+    if (written !== undefined) setWritten(response, written);
     if (retryAfter !== undefined) response.setHeader('Retry-After', String(retryAfter));
     if (close) response.setHeader('Connection', 'close');
     if (status === 405) response.setHeader('Allow', 'POST');
@@ -118,13 +125,20 @@ export class WriteHandler {
   }
 
   /** The reply, or undefined when there is nobody left to answer. */
-  async #write(request: IncomingMessage, onBytes: (size: number) => void): Promise<Reply | undefined> {
+  async #write(
+    request: IncomingMessage,
+    response: ServerResponse,
+    onBytes: (size: number) => void,
+  ): Promise<Reply | undefined> {
     if (request.method !== 'POST') return { status: 405, message: 'remote write is a POST' };
     const negotiated = negotiate(request.headers['content-type'], request.headers['content-encoding']);
     if (!negotiated.accepted) return { status: 415, message: negotiated.message };
+    const { version } = negotiated;
+    // Until there is more to say, and also if the answer comes from elsewhere, as after an error of ours.
+    if (version === '2.0') setWritten(response, undefined);
     const sender = this.#senders.enter(this.#options.senderOf(request));
     try {
-      return await this.#writeOf(sender, request, onBytes);
+      return await this.#writeOf(sender, request, version, onBytes);
     } finally {
       this.#senders.leave(sender);
     }
@@ -133,6 +147,7 @@ export class WriteHandler {
   async #writeOf(
     sender: Sender,
     request: IncomingMessage,
+    version: WriteVersion,
     onBytes: (size: number) => void,
   ): Promise<Reply | undefined> {
     const waitMs = this.#senders.waitMs(sender);
@@ -159,18 +174,19 @@ export class WriteHandler {
       if (tenant !== undefined) appender.setTenant(tenant);
       const bytes = this.#body.gather(body);
       holdAtLeast(decodedLength(bytes, limits), 'take');
-      appender.appendRequest(bytes);
+      appender.appendRequest(bytes, version);
       const durable = appender.commit();
       const report = appender.report;
       if (report !== undefined) {
         const rows = rowsOf(report);
         this.#senders.charge(sender, rows);
-        holdAtLeast(rows * ROW_BYTES, 'hold');
+        holdAtLeast(rows * ROW_BYTES + report.expandedBytes, 'hold');
       }
       await durable;
+      const written = version === '2.0' ? { written: report! } : {};
       return report!.refused.size === 0
-        ? { status: 204, message: '' }
-        : { status: 400, message: refusal(report!, limits) };
+        ? { status: 204, message: '', ...written }
+        : { status: 400, message: refusal(report!, limits), ...written };
     } catch (error) {
       if (error instanceof BodyAbortedError) return undefined;
       if (!(error instanceof SpillwayError)) throw error;
@@ -183,7 +199,8 @@ export class WriteHandler {
       // Said as an error once, by the keeper of the queue, and not for each sender.
       if (error instanceof QueueFullError) return { ...later(error), level: 'warn' };
       if (error.retryable) return later(error);
-      return { status: 400, message: `${prefix(error)}${error.message}; nothing of the request was stored` };
+      const message = `${prefix(error, version)}${error.message}; nothing of the request was stored`;
+      return { status: 400, message };
     } finally {
       inFlight.release(held);
     }
@@ -222,6 +239,22 @@ export class WriteHandler {
   }
 }
 
+const WRITTEN = {
+  samples: 'X-Prometheus-Remote-Write-Samples-Written',
+  histograms: 'X-Prometheus-Remote-Write-Histograms-Written',
+  exemplars: 'X-Prometheus-Remote-Write-Exemplars-Written',
+} as const;
+
+/** Says how many rows of a 2.0 request are on disk, and how many were dropped as we were told to (RW2-R-07). */
+function setWritten(response: ServerResponse, report: IngestReport | undefined): void {
+  const histogramsDropped = report?.droppedHistograms ?? 0;
+  const exemplarsDropped = report?.droppedExemplars ?? 0;
+  const samplesDropped = (report?.dropped ?? 0) - histogramsDropped - exemplarsDropped;
+  response.setHeader(WRITTEN.samples, String((report?.samples ?? 0) + samplesDropped));
+  response.setHeader(WRITTEN.histograms, String((report?.histograms ?? 0) + histogramsDropped));
+  response.setHeader(WRITTEN.exemplars, String((report?.exemplars ?? 0) + exemplarsDropped));
+}
+
 function unavailable(message: string, retryAfter: number = RETRY_AFTER_SECONDS): Reply {
   return { status: 503, message, retryAfter };
 }
@@ -237,11 +270,11 @@ function rowsOf(report: IngestReport): number {
   return rows;
 }
 
-function prefix(error: SpillwayError): string {
+function prefix(error: SpillwayError, version: WriteVersion): string {
   return error.code === 'SNAPPY_INVALID'
     ? 'not a snappy block: '
     : error.code === 'PROTOBUF_MALFORMED'
-      ? 'not a remote write 1.0 message: '
+      ? `not a remote write ${version} message: `
       : '';
 }
 

@@ -109,6 +109,15 @@ export class Delta64Column extends Column {
     this.#put64((dl << 1) ^ sign, ((dh << 1) | (dl >>> 31)) ^ sign);
   }
 
+  /** Appends the number 0 `count` times. */
+  putZeros(count: number): void {
+    if (count <= 0) return;
+    this.put(0, 0);
+    this.reserve(count - 1);
+    this.bytes.fill(0, this.length, this.length + count - 1);
+    this.length += count - 1;
+  }
+
   #put64(lo: number, hi: number): void {
     this.reserve(10);
     const bytes = this.bytes;
@@ -197,4 +206,12 @@ export function readDeltas64(bytes: Uint8Array, count: number, out: Int32Array):
     out[2 * i + 1] = lastHi;
   }
   if (at !== end) throw new ColumnError('a column of times is longer than its count');
+}
+
+/** `array`, or a copy of at least `size` elements with the same content. */
+export function room(array: Uint32Array, size: number): Uint32Array {
+  if (size <= array.length) return array;
+  const grown = new Uint32Array(Math.max(size, array.length * 2));
+  grown.set(array);
+  return grown;
 }

@@ -3,7 +3,8 @@ import { type IngestLimits, noLimits } from '../protocol/limits.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { ProtoReader } from '../protocol/proto-reader.ts';
 import type { DoorDrop, DoorReason } from '../telemetry/reasons.ts';
-import { Column } from './columns.ts';
+import { Column, room } from './columns.ts';
+import { SeriesMetadata } from './series-metadata.ts';
 
 /**
  * The dictionary of the segment that is being written: label strings, label pairs and series, each once.
@@ -81,6 +82,9 @@ export class Dictionary {
   #blockSeed = 0;
   #tenantHash: readonly [lo: number, hi: number] = [0, 0];
 
+  /** What remote write 2.0 has said of the series in this segment. */
+  readonly metadata: SeriesMetadata = new SeriesMetadata();
+
   #gate: SeriesGate | undefined;
   /** What `#gate` becomes when the dictionary is emptied: series that are known were decided by the one of before. */
   nextGate: SeriesGate | undefined;
@@ -127,6 +131,7 @@ export class Dictionary {
     this.#next.fill(0);
     this.#asItCame.fill(0);
     this.#last = 0;
+    this.metadata.clear();
     this.internString(EMPTY, 0, 0);
     this.internString(METRIC_NAME, 0, METRIC_NAME.length);
   }
@@ -140,7 +145,8 @@ export class Dictionary {
       40 * this.pairCount +
       48 * this.seriesCount +
       4 * (this.seriesAt[this.seriesCount] ?? 0) +
-      40 * (this.#blockCount + this.#blocksElsewhere)
+      40 * (this.#blockCount + this.#blocksElsewhere) +
+      this.metadata.contentBytes
     );
   }
 
@@ -176,10 +182,8 @@ export class Dictionary {
    * `matchedTo` when they are the same and no label follows; else -1. `view` spans `raw`.
    */
   predict(raw: Uint8Array, view: DataView, start: number, end: number): number {
-    const expected = this.#next[this.#last]!;
-    if (expected === 0) return -1;
-    const series = expected - 1;
-    if (this.seriesTenant[series] !== this.#tenant) return -1;
+    const series = this.expected;
+    if (series < 0) return -1;
     const labels = this.#labelsView;
     let at = start;
     for (let i = this.seriesAt[series]!, to = this.seriesAt[series + 1]!; i < to; i++) {
@@ -197,8 +201,19 @@ export class Dictionary {
     }
     if (at < end && raw[at] === 0x0a) return -1;
     this.matchedTo = at;
-    this.#last = expected;
+    this.accept(series);
     return series;
+  }
+
+  /** The series that is expected next, or -1. */
+  get expected(): number {
+    const series = this.#next[this.#last]! - 1;
+    return series >= 0 && this.seriesTenant[series] === this.#tenant ? series : -1;
+  }
+
+  /** Says that the series which was expected has come. */
+  accept(series: number): void {
+    this.#last = series + 1;
   }
 
   /**
@@ -246,6 +261,63 @@ export class Dictionary {
   /** A kernel keeps one more block. */
   countBlock(): void {
     this.#blocksElsewhere++;
+  }
+
+  /** True when series have to pass a gate: then they can be interned as label blocks only. */
+  get hasGate(): boolean {
+    return this.#gate !== undefined;
+  }
+
+  /**
+   * The pair of the label with this name and this value, interned when new; `ABSENT` when the value is empty; `INVALID`,
+   * with `invalid` set, when it makes no valid label. Not with a gate.
+   */
+  internLabel(
+    raw: Uint8Array,
+    view: DataView,
+    nameAt: number,
+    nameEnd: number,
+    valueAt: number,
+    valueEnd: number,
+  ): number {
+    return this.#internTexts(raw, view, nameAt, nameEnd, valueAt, valueEnd);
+  }
+
+  /** True when `pair` is that of the label with this name and this value. */
+  isLabel(
+    pair: number,
+    raw: Uint8Array,
+    nameAt: number,
+    nameEnd: number,
+    valueAt: number,
+    valueEnd: number,
+  ): boolean {
+    return (
+      this.#isString(this.pairValue[pair]!, raw, valueAt, valueEnd) &&
+      this.#isString(this.pairName[pair]!, raw, nameAt, nameEnd)
+    );
+  }
+
+  #isString(id: number, raw: Uint8Array, start: number, end: number): boolean {
+    const at = this.stringAt[id]!;
+    const length = end - start;
+    return this.stringAt[id + 1]! - at === length && sameBytes(this.text.bytes, at, raw, start, length);
+  }
+
+  /**
+   * The series with the first `count` of these pairs, in any order, interned when new. Returns -1 and sets `invalid` when
+   * they make no valid series. Not with a gate.
+   */
+  internPairs(pairs: Uint32Array, count: number): number {
+    if (count > this.#limits.labels) {
+      this.invalid = 'too_many_labels';
+      return -1;
+    }
+    this.#blockPairs = room(this.#blockPairs, count + 1);
+    this.#blockPairs.set(pairs.subarray(0, count));
+    const series = this.#internSeries(count, this.#tenant);
+    if (series >= 0) this.#expect(series);
+    return series;
   }
 
   /** Next time, this series will be expected where it came now. */
@@ -444,6 +516,18 @@ export class Dictionary {
         reader.at += length;
       } else reader.skip(tag);
     }
+    return this.#internTexts(raw, view, nameAt, nameEnd, valueAt, valueEnd);
+  }
+
+  /** The pair of a label with this name and this value, or INVALID, or ABSENT when the value is empty. */
+  #internTexts(
+    raw: Uint8Array,
+    view: DataView,
+    nameAt: number,
+    nameEnd: number,
+    valueAt: number,
+    valueEnd: number,
+  ): number {
     const nameLength = nameEnd - nameAt;
     const valueLength = valueEnd - valueAt;
     if (nameLength === 0) {
@@ -595,8 +679,10 @@ export interface SeriesGate {
  */
 export type Admission = 'unchanged' | 'dropped' | Uint8Array;
 
-const INVALID = -1;
-const ABSENT = -2;
+/** In place of a pair: the label is not valid. */
+export const INVALID = -1;
+/** In place of a pair: the value is empty, which is the same as no label. */
+export const ABSENT = -2;
 const EMPTY = new Uint8Array(0);
 const METRIC_NAME = new TextEncoder().encode('__name__');
 const METRIC_NAME_ID = 1;
@@ -655,14 +741,6 @@ class IdTable {
     while (this.#slots[slot] !== 0) slot = this.next(slot);
     this.#slots[slot] = id + 1;
   }
-}
-
-/** `array`, or a copy of at least `size` elements with the same content. */
-export function room(array: Uint32Array, size: number): Uint32Array {
-  if (size <= array.length) return array;
-  const grown = new Uint32Array(Math.max(size, array.length * 2));
-  grown.set(array);
-  return grown;
 }
 
 function sameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: number): boolean {

@@ -1,5 +1,4 @@
-import { Column } from './columns.ts';
-import { room } from './dictionary.ts';
+import { Column, room } from './columns.ts';
 
 /**
  * The part of a segment's dictionary that emission reads: the labels of each series, as lists of slots. It is kept

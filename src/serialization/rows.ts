@@ -47,6 +47,9 @@ export class RowBatch {
   readonly order: Column = new Column();
   #runKind = 0;
   #run = 0;
+  /** Rows that the start columns reach up to. Rows without a start time, most of them, cost nothing: they are filled up late. */
+  #sampleStarts = 0;
+  #histogramStarts = 0;
 
   readonly sampleSeries: DeltaColumn = new DeltaColumn();
   readonly sampleTime: Delta64Column = new Delta64Column();
@@ -125,6 +128,22 @@ export class RowBatch {
     this.sampleValue.putWord64(valueLo, valueHi);
   }
 
+  /** Gives the sample that was appended last a start time; one that is 0 is unset, and is not to be given. */
+  setSampleStart(startLo: number, startHi: number): void {
+    const rows = this.counts[SAMPLE]!;
+    this.sampleStart.putZeros(rows - 1 - this.#sampleStarts);
+    this.sampleStart.put(startLo, startHi);
+    this.#sampleStarts = rows;
+  }
+
+  /** Gives the histogram that was appended last a start time that is not 0. */
+  setHistogramStart(startLo: number, startHi: number): void {
+    const rows = this.counts[HISTOGRAM]!;
+    this.histogramStart.putZeros(rows - 1 - this.#histogramStarts);
+    this.histogramStart.put(startLo, startHi);
+    this.#histogramStarts = rows;
+  }
+
   /** Appends `count` samples whose columns stand encoded in `src`, as the continuation of those here. */
   appendSamples(count: number, src: Uint8Array, columns: EncodedSamples): void {
     this.#count(SAMPLE, count);
@@ -186,17 +205,21 @@ export class RowBatch {
     this.metadataUnit.put(unit);
   }
 
-  /** Ends the last run of `order`; to be called once, before the columns are encoded. */
+  /** Ends the last run of `order` and fills the start columns up; to be called once, before the columns are encoded. */
   finishOrder(): void {
-    if (this.#run > 0) {
-      this.order.putVarint(this.#runKind);
-      this.order.putVarint(this.#run);
-      this.#run = 0;
+    this.#endRun();
+    if (this.#sampleStarts > 0) {
+      this.sampleStart.putZeros(this.counts[SAMPLE]! - this.#sampleStarts);
+      this.#sampleStarts = this.counts[SAMPLE]!;
+    }
+    if (this.#histogramStarts > 0) {
+      this.histogramStart.putZeros(this.counts[HISTOGRAM]! - this.#histogramStarts);
+      this.#histogramStarts = this.counts[HISTOGRAM]!;
     }
   }
 
   mark(): RowMark {
-    const mark = [...this.counts, this.#runKind, this.#run];
+    const mark = [...this.counts, this.#runKind, this.#run, this.#sampleStarts, this.#histogramStarts];
     for (const column of this.#plain) mark.push(column.length);
     for (const column of this.#deltas) mark.push(column.length, column.last);
     for (const column of this.#deltas64) mark.push(column.length, column.lastLo, column.lastHi);
@@ -209,6 +232,8 @@ export class RowBatch {
     for (let kind = 0; kind < KINDS; kind++) this.counts[kind] = mark[i++]!;
     this.#runKind = mark[i++]!;
     this.#run = mark[i++]!;
+    this.#sampleStarts = mark[i++]!;
+    this.#histogramStarts = mark[i++]!;
     for (const column of this.#plain) column.length = mark[i++]!;
     for (const column of this.#deltas) {
       column.length = mark[i++]!;
@@ -225,16 +250,25 @@ export class RowBatch {
     this.counts.fill(0);
     this.#run = 0;
     this.#runKind = 0;
+    this.#sampleStarts = 0;
+    this.#histogramStarts = 0;
     for (const column of this.#plain) column.clear();
     for (const column of this.#deltas) column.clear();
     for (const column of this.#deltas64) column.clear();
+  }
+
+  #endRun(): void {
+    if (this.#run === 0) return;
+    this.order.putVarint(this.#runKind);
+    this.order.putVarint(this.#run);
+    this.#run = 0;
   }
 
   #count(kind: number, rows = 1): void {
     this.counts[kind] = this.counts[kind]! + rows;
     if (kind === this.#runKind) this.#run += rows;
     else {
-      this.finishOrder();
+      this.#endRun();
       this.#runKind = kind;
       this.#run = rows;
     }

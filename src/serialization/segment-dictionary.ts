@@ -1,6 +1,5 @@
 import { digest, murmur3 } from '../protocol/murmur3.ts';
-import { Column, readDeltas, readVarints } from './columns.ts';
-import { room } from './dictionary.ts';
+import { Column, readDeltas, readVarints, room } from './columns.ts';
 import { bin, count, type FrameBody, FrameError, section } from './frame.ts';
 import { HeapColumns, type LabelColumns } from './label-columns.ts';
 import { type ChooseTenant, LeavingTenants, type TenantChoice } from './leaving-tenants.ts';

@@ -16,6 +16,11 @@ export const doorReasons = {
   invalid_exemplar:
     'An exemplar has no time, or a label that is not UTF-8 or has no name (RW2-R-19, RW2-R-26).',
   invalid_metadata: 'A metadata entry has no family name, or text that is not UTF-8.',
+  invalid_histogram:
+    'A native histogram breaks a rule of its format, such as a count that is not the sum of its buckets (RW2-R-27).',
+  invalid_refs:
+    'Remote write 2.0: the label refs of a series are odd in number, or a ref of the series (to a label, a help text or a unit) is outside of `symbols` (RW2-R-22, RW2-R-23).',
+  no_samples: 'Remote write 2.0: the series has neither a sample nor a histogram (RW2-R-24).',
 } as const;
 
 /** Rows that the receiver took (the sender was told so) and did not store, on purpose. */

@@ -6,6 +6,7 @@ import { CommitError } from '../../src/filequeue/group-commit.ts';
 import { decodeWriteRequestV1 } from '../../src/protocol/schema.ts';
 import { InvalidTenantError } from '../../src/protocol/tenant-id.ts';
 import { rowTexts } from '../filequeue/read-back.ts';
+import { withoutInvalidHistograms } from '../reference/histogram-rules.ts';
 import { loadCaptures, v1Captures } from '../support/captures.ts';
 import { bitsOf, labels, type Message, request, series } from '../support/messages.ts';
 import { encodeBody } from '../support/sender.ts';
@@ -102,10 +103,10 @@ describe('Appender', () => {
         countFloatBits: bitsOf(-0),
         sumBits: bitsOf(18.4),
         schema: -53,
-        zeroCountFloatBits: bitsOf(0.5),
-        positiveSpans: spans,
+        zeroCountFloatBits: bitsOf(-0),
+        positiveSpans: [{ offset: 1, length: 2 }],
         positiveCountsBits: [bitsOf(1.5), stale],
-        customValuesBits: [bitsOf(1), bitsOf(Number.POSITIVE_INFINITY)],
+        customValuesBits: [bitsOf(1), bitsOf(2)],
         resetHint: 3,
       },
     ];
@@ -152,7 +153,7 @@ describe('Appender', () => {
     const other = { __name__: 'other' };
     const appender = begin();
     appender.append(up, 1, 1);
-    appender.appendHistogram(up, 2, { countInt: 1n });
+    appender.appendHistogram(up, 2, { countInt: 1n, zeroCountInt: 1n });
     appender.append(other, 1, 1);
     appender.append(up, 3, 1);
     await appender.commit();
@@ -161,7 +162,7 @@ describe('Appender', () => {
       rowTexts(
         request(
           series(up, [1, 1]),
-          { labels: labels(up), histograms: [{ timestamp: 2n, countInt: 1n }] },
+          { labels: labels(up), histograms: [{ timestamp: 2n, countInt: 1n, zeroCountInt: 1n }] },
           series(other, [1, 1]),
           series(up, [3, 1]),
         ),
@@ -287,7 +288,7 @@ describe('Appender', () => {
         const appender = begin();
         appender.appendRequest(body);
         await appender.commit();
-        for (const text of rowTexts(decodeWriteRequestV1(raw))) expected.push(text);
+        for (const text of rowTexts(withoutInvalidHistograms(decodeWriteRequestV1(raw)))) expected.push(text);
       }
     }
     const message: Message = {

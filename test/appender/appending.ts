@@ -1,9 +1,10 @@
 import type { TestContext } from 'node:test';
 import { Appender, type AppenderTarget } from '../../src/appender/appender.ts';
 import type { CommitFacts } from '../../src/filequeue/group-commit.ts';
-import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
+import type { IngestReport } from '../../src/protocol/ingest-report.ts';
 import { createWasmKernel } from '../../src/protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
+import type { SeriesGate } from '../../src/serialization/dictionary.ts';
 import { usingQueue } from '../filequeue/queue.ts';
 import { readAll } from '../filequeue/read-back.ts';
 import { WatchedFs } from '../filequeue/watched-fs.ts';
@@ -20,10 +21,14 @@ export interface Appending {
   rows(): string[];
 }
 
-export async function appending(t: TestContext, limits: Partial<IngestLimits> = {}): Promise<Appending> {
+export async function appending(
+  t: TestContext,
+  limits: Partial<IngestLimits> = {},
+  gate?: SeriesGate,
+): Promise<Appending> {
   const dir = await tempDir(t, 'appender');
   const files = new WatchedFs();
-  const { queue, commits } = await usingQueue(t, dir, { files });
+  const { queue, commits } = await usingQueue(t, dir, gate === undefined ? { files } : { files, gate });
   const reports: IngestReport[] = [];
   const target: AppenderTarget = {
     queue,

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { decodeWriteRequestV1 } from '../../src/protocol/schema.ts';
+import {
+  decodeWriteRequestV1,
+  decodeWriteRequestV2,
+  encodeWriteRequestV1,
+} from '../../src/protocol/schema.ts';
+import { brokenRule, withoutInvalidHistograms } from '../reference/histogram-rules.ts';
 import { Agent, remote } from '../support/agent.ts';
 import { Arrivals } from '../support/arrivals.ts';
 import { loadCaptures, v1Captures, v2Captures } from '../support/captures.ts';
@@ -20,9 +25,12 @@ for (const folder of v1Captures) {
     const metadata = new Set<MetadataText>();
     for (const { name, raw, body, headers } of await loadCaptures(folder)) {
       const message = decodeWriteRequestV1(raw);
-      sent.add(rowsOf(message));
+      const invalid = message.timeseries.flatMap((one) => one.histograms).filter(brokenRule).length;
+      sent.add(rowsOf(withoutInvalidHistograms(message)));
       for (const entry of metadataOf(message)) metadata.add(entry);
-      assert.equal((await sender.post(body, headers)).status, 204, name);
+      const reply = await sender.post(body, headers);
+      assert.equal(reply.status, invalid > 0 ? 400 : 204, name);
+      if (invalid > 0) assert.match(reply.body, new RegExp(`^refused rows: ${invalid} invalid_histogram; `));
     }
     await sink.waitForRows([...sent.rows()]);
     await sink.waitFor('all metadata', () => metadata.size === new Set(sink.metadata).size);
@@ -37,14 +45,33 @@ for (const folder of v1Captures) {
 }
 
 for (const folder of v2Captures) {
-  test(`${folder} is refused with 415, and nothing of it is delivered`, async (t) => {
+  test(`RLY-06: ${folder} is delivered over 1.0 bit for bit, in order per series, once`, async (t) => {
     const sink = await Sink.start(t);
     const agent = await Agent.start(t, { remote_write: [remote(sink.url)] });
     const sender = new Sender(t, agent.url);
-    for (const { name, body, headers } of await loadCaptures(folder)) {
-      assert.equal((await sender.post(body, headers)).status, 415, name);
+    const sent = new Arrivals();
+    for (const { name, raw, body, headers } of await loadCaptures(folder)) {
+      const { symbols, timeseries } = decodeWriteRequestV2(raw);
+      const expanded = timeseries.map(({ labelsRefs, samples, histograms }) => ({
+        labels: labelsRefs.flatMap((ref, i) =>
+          i % 2 === 0 ? [{ name: symbols[ref]!, value: symbols[labelsRefs[i + 1]!]! }] : [],
+        ),
+        samples,
+        histograms: histograms.map(({ startTimestamp: _, ...histogram }) => histogram),
+      }));
+      sent.add(rowsOf(decodeWriteRequestV1(encodeWriteRequestV1({ timeseries: expanded }))));
+      const reply = await sender.post(body, headers);
+      assert.equal(reply.status, 204, name);
+      const written = ['samples', 'histograms', 'exemplars'].map((kind) =>
+        Number(reply.headers[`x-prometheus-remote-write-${kind}-written`]),
+      );
+      const samples = timeseries.flatMap((one) => one.samples).length;
+      const histograms = timeseries.flatMap((one) => one.histograms).length;
+      assert.deepEqual(written, [samples, histograms, 0], name);
     }
+    await sink.waitForRows([...sent.rows()]);
     assert.equal(await agent.terminate(), 0);
-    assert.equal(sink.requests.length, 0);
+    assert.equal(sink.arrivals.count, sent.count);
+    assert.deepEqual(sink.arrivals.sequences(), sent.sequences());
   });
 }

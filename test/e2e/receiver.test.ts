@@ -4,12 +4,14 @@ import { compress } from 'snappyjs';
 import { Agent, remote } from '../support/agent.ts';
 import { loadCaptures, v2Captures } from '../support/captures.ts';
 import { request, series } from '../support/messages.ts';
-import { seriesKey } from '../support/rows.ts';
+import { encodeBodyV2, requestV2 } from '../support/messages-v2.ts';
+import { metadataOf, seriesKey } from '../support/rows.ts';
 import { encodeBody, type Reply, Sender, v1Headers } from '../support/sender.ts';
 import { Sink } from '../support/sink.ts';
 
 /** One valid row. */
 const valid = encodeBody(request(series({ __name__: 'up', job: 'a' }, [1, 1])));
+const overV2Body = encodeBodyV2(requestV2({ labels: { __name__: 'up' }, samples: [{ timestamp: 1n }] }));
 const mislabelled = await loadCaptures(v2Captures[0]);
 
 interface Case {
@@ -50,15 +52,12 @@ const accepted: readonly Omit<Case, 'status'>[] = [
 ];
 
 const v2Type = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
+const overV2: readonly Omit<Case, 'status'>[] = [
+  { what: 'remote write 2.0 (RW2-R-01)', headers: type(v2Type) },
+  { what: 'remote write 2.0, spelt freely (INT-03)', headers: type(v2Type.replace(';', ' ; ')) },
+];
 
 const refused: readonly Case[] = [
-  {
-    what: 'remote write 2.0',
-    headers: type(v2Type),
-    status: 415,
-    says: /io\.prometheus\.write\.v2\.Request/,
-  },
-  { what: 'remote write 2.0, spelt freely (INT-03)', headers: type(v2Type.replace(';', ' ; ')), status: 415 },
   {
     what: 'another message',
     headers: type('application/x-protobuf;proto=other'),
@@ -132,6 +131,15 @@ test('the write path answers by the table of remote-write.md, and refused reques
   }
   await sink.waitFor('what was accepted', () => sink.arrivals.count === 6 && sink.metadata.length === 1);
 
+  for (const { what, headers } of overV2) {
+    await t.test(`accepts ${what}`, async () => {
+      const reply = await sender.post(overV2Body, headers);
+      assert.equal(reply.status, 204, reply.body);
+      assert.equal(reply.headers['x-prometheus-remote-write-samples-written'], '1');
+    });
+  }
+  await sink.waitFor('what was accepted', () => sink.arrivals.count === 8);
+
   for (const { what, headers, body = valid, status, says = /./ } of refused) {
     await t.test(`answers ${status} to ${what}`, async () => {
       const reply = await sender.post(body, headers);
@@ -152,7 +160,7 @@ test('the write path answers by the table of remote-write.md, and refused reques
   });
 
   assert.equal(await agent.terminate(), 0);
-  assert.equal(sink.arrivals.count, 6);
+  assert.equal(sink.arrivals.count, 8);
 });
 
 test('/api/v1/push is the same door (RW1-R-01)', async (t) => {
@@ -199,6 +207,37 @@ test('labels leave sorted, with the external ones, and without empty values (RW1
   const [row] = sink.arrivals.rows();
   const expected = { __name__: 'up', cluster: 'c', job: 'mine', zone: 'z', zzz: '1', '～': '2', 𐀀: '3' };
   assert.equal(row!.series, seriesKey(Object.entries(expected).map(([name, value]) => ({ name, value }))));
+});
+
+test('RLY-06: metadata that came with a series leaves over 1.0 by the name of its family', async (t) => {
+  const sink = await Sink.start(t);
+  const agent = await Agent.start(t, {
+    remote_write: [remote(sink.url, { metadata_config: { send: true } })],
+  });
+  const sender = new Sender(t, agent.url);
+  const samples = [{ timestamp: 1n }];
+  const metadata = { type: 3, help: 'Seconds.', unit: 'seconds' };
+  const body = encodeBodyV2(
+    requestV2(
+      { labels: { __name__: 'x_seconds_bucket', le: '1' }, samples, metadata },
+      { labels: { __name__: 'x_seconds_sum' }, samples, metadata },
+      { labels: { __name__: 'requests_total' }, samples, metadata: { type: 1, help: 'Requests.' } },
+    ),
+  );
+  assert.equal((await sender.post(body, type(v2Type))).status, 204);
+  await sink.waitFor('the metadata', () => new Set(sink.metadata).size === 2);
+  assert.deepEqual(
+    new Set(sink.metadata),
+    new Set(
+      metadataOf({
+        timeseries: [],
+        metadata: [
+          { type: 3, metricFamilyName: 'x_seconds', help: 'Seconds.', unit: 'seconds' },
+          { type: 1, metricFamilyName: 'requests_total', help: 'Requests.', unit: '' },
+        ],
+      }),
+    ),
+  );
 });
 
 /** RW1-R-03: an empty body; INT-06: no counts. */

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import fc from 'fast-check';
-import { encodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/schema.ts';
+import {
+  encodeWriteRequestV1,
+  encodeWriteRequestV2,
+  type WriteRequestV1,
+  type WriteRequestV2,
+} from '../../src/protocol/schema.ts';
 import { SnappyCompressor, SnappyError } from '../../src/protocol/snappy.ts';
 import { SpillwayError } from '../../src/runtime/errors.ts';
 import { codecs } from '../../src/serialization/codec.ts';
@@ -11,9 +16,11 @@ import { ExactScratch } from '../reference/exact-scratch.ts';
 import { OddWriter } from '../reference/odd-writer.ts';
 import { plainUncompress } from '../reference/plain-snappy.ts';
 import { anyRequest } from '../reference/requests.ts';
+import { anyRequestV2 } from '../reference/requests-v2.ts';
 import { Road } from '../reference/road.ts';
 import { assertSameVerdict } from '../reference/same-verdict.ts';
-import { loadCaptures, v1Captures } from '../support/captures.ts';
+import { assertSameVerdictV2 } from '../reference/same-verdict-v2.ts';
+import { loadCaptures, v1Captures, v2Captures } from '../support/captures.ts';
 import { Random } from '../support/random.ts';
 import { mutated, topLevelFields } from './mutation.ts';
 import { type Fuzz, runFuzz } from './script.ts';
@@ -34,28 +41,35 @@ export class KernelFuzz implements Fuzz {
   /** Top-level fields of the captures: series, for the most part. */
   readonly #series: readonly Uint8Array[];
   readonly #messages: readonly WriteRequestV1[];
+  readonly #fieldsV2: readonly Uint8Array[];
+  readonly #messagesV2: readonly WriteRequestV2[];
   readonly #compressor: SnappyCompressor = new SnappyCompressor();
 
-  private constructor(seed: number, series: readonly Uint8Array[]) {
+  private constructor(seed: number, series: readonly Uint8Array[], fieldsV2: readonly Uint8Array[]) {
     this.#seed = seed;
     this.#series = series;
     this.#messages = fc.sample(anyRequest, { seed, numRuns: 200 });
+    this.#fieldsV2 = fieldsV2;
+    this.#messagesV2 = fc.sample(anyRequestV2, { seed, numRuns: 200 });
   }
 
   static async open(seed: number): Promise<KernelFuzz> {
     const captures = await Promise.all(v1Captures.map(loadCaptures));
+    const [first] = await loadCaptures(v2Captures[0]);
     return new KernelFuzz(
       seed,
       captures.flat().flatMap(({ raw }) => topLevelFields(raw)),
+      topLevelFields(first!.raw),
     );
   }
 
   /** Throws when the kernel and an oracle differ. */
   round(number: number): void {
     const random = new Random(this.#seed + Math.imul(number, 0x9e3779b1));
-    const what = random.int(0, 3);
+    const what = random.int(0, 4);
     if (what === 0) this.#fuzzRecord(random);
     else if (what === 1) this.#fuzzBody(random);
+    else if (what === 2) assertSameVerdictV2(mutated(random, this.#messageV2(random)));
     else assertSameVerdict(mutated(random, this.#message(random)));
   }
 
@@ -71,6 +85,20 @@ export class KernelFuzz implements Fuzz {
     }
     const message = this.#messages[random.int(0, this.#messages.length)]!;
     return random.next() < 0.7 ? new OddWriter(random).request(message) : encodeWriteRequestV1(message);
+  }
+
+  /** A 2.0 request of some fields of a capture, or a made one in an odd encoding. */
+  #messageV2(random: Random): Uint8Array {
+    if (random.next() < 0.3) {
+      const fields = this.#fieldsV2;
+      const from = random.int(0, fields.length);
+      return Buffer.concat([
+        ...fields.slice(0, random.int(0, 20)),
+        ...fields.slice(from, from + random.int(1, 8)),
+      ]);
+    }
+    const message = this.#messagesV2[random.int(0, this.#messagesV2.length)]!;
+    return random.next() < 0.7 ? new OddWriter(random).requestV2(message) : encodeWriteRequestV2(message);
   }
 
   /** A mutated body: uncompressed as the plain decoder does, or refused. */

@@ -4,6 +4,7 @@ import type { IngestLimits, RequestLimitKey } from '../../src/protocol/limits.ts
 import { senderOf } from '../../src/receiver/senders.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
 import { WriteHandler } from '../../src/receiver/write-handler.ts';
+import type { SeriesGate } from '../../src/serialization/dictionary.ts';
 import { type Appending, appending } from '../appender/appending.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { Progress } from '../support/progress.ts';
@@ -40,9 +41,10 @@ export async function door(
     bodyIdleMs = 60_000,
     perSender = noSenderLimits,
     limits = {} as Partial<IngestLimits>,
+    gate = undefined as SeriesGate | undefined,
   } = {},
 ): Promise<Door> {
-  const queue = await appending(t, { decodedBytes: 2 ** 20, ...limits });
+  const queue = await appending(t, { decodedBytes: 2 ** 20, ...limits }, gate);
   const { logger, lines } = logLines();
   const told: Told[] = [];
   const limited: RequestLimitKey[] = [];

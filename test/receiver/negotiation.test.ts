@@ -6,53 +6,55 @@ const v1 = 'application/x-protobuf;proto=prometheus.WriteRequest';
 const v2 = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
 
 describe('negotiate', () => {
-  for (const [type, encoding] of [
-    // INT-01
-    [undefined, undefined],
-    ['', ''],
-    [undefined, 'snappy'],
-    ['application/x-protobuf', undefined],
-    ['application/x-protobuf', 'snappy'],
-    [v1, 'snappy'],
-    // INT-02
-    ['Application/X-PROTOBUF', 'SNAPPY'],
-    ['application/x-protobuf;Proto=prometheus.WriteRequest', ' Snappy '],
-    // INT-03
-    ['application/x-protobuf ; proto=prometheus.WriteRequest', 'snappy'],
-    ['application/x-protobuf;\tproto="prometheus.WriteRequest"', 'snappy'],
-    ['application/x-protobuf; proto="prometheus.\\WriteRequest"', 'snappy'],
-    ['application/x-protobuf;charset=utf-8; proto=prometheus.WriteRequest ;x=y', 'snappy'],
-    ['application/x-protobuf;note="; proto=io.prometheus.write.v2.Request"', 'snappy'],
-    ['application/x-protobuf;', 'snappy'],
+  for (const [version, type, encoding, why] of [
+    ['1.0', undefined, undefined, 'INT-01'],
+    ['1.0', '', '', 'INT-01'],
+    ['1.0', undefined, 'snappy', 'INT-01'],
+    ['1.0', 'application/x-protobuf', undefined, 'INT-01'],
+    ['1.0', 'application/x-protobuf', 'snappy', 'RW2-R-03'],
+    ['1.0', v1, 'snappy', 'RW2-R-03'],
+    ['2.0', v2, 'snappy', 'RW2-R-01, RW2-R-02, RW2-R-03'],
+    ['2.0', v2, undefined, 'INT-01'],
+    ['1.0', 'Application/X-PROTOBUF', 'SNAPPY', 'INT-02'],
+    ['1.0', 'application/x-protobuf;Proto=prometheus.WriteRequest', ' Snappy ', 'INT-02'],
+    ['2.0', v2.replace('x-protobuf', 'X-Protobuf'), 'Snappy', 'INT-02'],
+    ['1.0', 'application/x-protobuf ; proto=prometheus.WriteRequest', 'snappy', 'INT-03'],
+    ['1.0', 'application/x-protobuf;\tproto="prometheus.WriteRequest"', 'snappy', 'INT-03'],
+    ['1.0', 'application/x-protobuf; proto="prometheus.\\WriteRequest"', 'snappy', 'INT-03'],
+    ['1.0', 'application/x-protobuf;charset=utf-8; proto=prometheus.WriteRequest ;x=y', 'snappy', 'INT-03'],
+    ['1.0', 'application/x-protobuf;note="; proto=io.prometheus.write.v2.Request"', 'snappy', 'INT-03'],
+    ['1.0', 'application/x-protobuf;', 'snappy', 'INT-03'],
+    ['2.0', v2.replace(';', ' ; '), 'snappy', 'INT-03'],
+    ['2.0', v2.replace(/proto=(.*)/, 'PROTO="$1"'), 'snappy', 'INT-03'],
   ] as const) {
-    it(`takes ${type} in ${encoding}`, () => {
-      assert.deepEqual(negotiate(type, encoding), { accepted: true });
+    it(`${why}: ${type} in ${encoding} is remote write ${version}`, () => {
+      assert.deepEqual(negotiate(type, encoding), { accepted: true, version });
     });
   }
 
   for (const [type, encoding, says] of [
-    [v2, 'snappy', /2\.0/],
-    [v2.replace(';', ' ; '), 'snappy', /2\.0/],
-    [v2.replace(/proto=(.*)/, 'PROTO="$1"'), 'snappy', /2\.0/],
-    [v2.replace('x-protobuf', 'X-Protobuf'), 'snappy', /2\.0/],
-    ['application/x-protobuf;proto=prometheus.writerequest', 'snappy', /prometheus\.writerequest/],
-    ['application/x-protobuf;proto=', 'snappy', /unknown/],
+    ['application/x-protobuf;proto=prometheus.writerequest', 'snappy', /message prometheus\.writerequest/],
+    ['application/x-protobuf;proto=io.prometheus.write.v3.Request', 'snappy', /write\.v3\.Request/],
+    ['application/x-protobuf;proto=', 'snappy', /message {2}is not taken/],
     ['application/x-protobufs', 'snappy', /application\/x-protobufs/],
     ['application/json', 'snappy', /application\/json/],
     ['text/plain;x=application/x-protobuf', 'snappy', /text\/plain/],
     ['application/x-protobuf, text/plain', 'snappy', /text\/plain/],
+    ['x'.repeat(5000), 'snappy', /x{100}\.\.\. is not taken/],
     [v1, 'zstd', /zstd/],
+    [v2, 'zstd', /zstd/],
     [v1, 'gzip', /gzip/],
     [v1, 'snappy, gzip', /snappy, gzip/],
     [v1, 'x-snappy-framed', /x-snappy-framed/],
     [v1, 'identity', /identity/],
     [undefined, 'zstd', /zstd/],
   ] as const) {
-    it(`refuses ${type} in ${encoding}, and names it (RW2-R-04)`, () => {
+    it(`RW2-R-04, INT-17: refuses ${type?.slice(0, 80)} in ${encoding}, names it and says what is taken`, () => {
       const answer = negotiate(type, encoding);
       assert.ok(!answer.accepted);
       assert.match(answer.message, says);
-      assert.ok(answer.message.length < 300);
+      for (const taken of [v1, v2, 'snappy']) assert.ok(answer.message.includes(taken), answer.message);
+      assert.ok(answer.message.length < 500);
     });
   }
 });

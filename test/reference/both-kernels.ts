@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { type IngestReport, ingestV1 } from '../../src/protocol/ingest-v1.ts';
+import type { IngestReport } from '../../src/protocol/ingest-report.ts';
+import { ingestV1 } from '../../src/protocol/ingest-v1.ts';
 import { WasmIngest } from '../../src/protocol/ingest-wasm.ts';
 import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
 import { longestOf, SnappyError, uncompress } from '../../src/protocol/snappy.ts';

@@ -1,4 +1,4 @@
-import type { WriteRequestV1 } from '../../src/protocol/schema.ts';
+import type { WriteRequestV1, WriteRequestV2 } from '../../src/protocol/schema.ts';
 import type { Random } from '../support/random.ts';
 import {
   type FieldSpec,
@@ -7,6 +7,7 @@ import {
   type Scalar,
   wireTypeOf,
   writeRequestSpec,
+  writeRequestV2Spec,
 } from './wire.ts';
 
 type Values = Readonly<Record<string, unknown>>;
@@ -29,6 +30,10 @@ export class OddWriter {
 
   request(request: WriteRequestV1): Uint8Array {
     return this.message(request as unknown as Values, writeRequestSpec);
+  }
+
+  requestV2(request: WriteRequestV2): Uint8Array {
+    return this.message(request as unknown as Values, writeRequestV2Spec);
   }
 
   message(values: Values, spec: MessageSpec): Uint8Array {
@@ -67,6 +72,7 @@ export class OddWriter {
         this.#one(number, type, value),
       ];
     }
+    if (typeof type === 'object') return value === null ? [] : [this.#one(number, type, value)];
     const before = this.#few().map(() => this.#one(number, type, decoy(type)));
     const isDefault = value === 0n || value === 0 || value === '';
     if (isDefault && before.length === 0 && !(this.#odd && this.#chance(0.5))) return [];
@@ -98,7 +104,8 @@ export class OddWriter {
     const wrong = spec.fields.filter((field) => {
       return wireTypeOf(field.type) !== wireType && !(isPackable(field) && wireType === 2);
     });
-    const number = this.#pick([17, 2 ** 29 - 1, ...wrong.map((field) => field.number)]);
+    const free = spec.fields.some(({ number }) => number === 17) ? 23 : 17;
+    const number = this.#pick([free, 2 ** 29 - 1, ...wrong.map((field) => field.number)]);
     const size = wireType === 1 ? 8 : wireType === 5 ? 4 : this.#random.int(0, 20);
     const bytes = Uint8Array.from({ length: size }, () => this.#random.int(0, 256));
     if (wireType === 2) return this.#delimited(number, bytes);

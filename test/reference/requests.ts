@@ -1,5 +1,12 @@
 import fc from 'fast-check';
-import type { HistogramV1, Label, TimeSeriesV1, WriteRequestV1 } from '../../src/protocol/schema.ts';
+import {
+  type HistogramV1,
+  type Label,
+  staleMarkerBits,
+  type TimeSeriesV1,
+  type WriteRequestV1,
+} from '../../src/protocol/schema.ts';
+import { bitsOf } from '../support/messages.ts';
 
 /** Arbitrary values, series and requests of remote write 1.0, for fast-check. */
 
@@ -142,7 +149,62 @@ export const histogram: fc.Arbitrary<HistogramV1> = fc
   )
   .map((parts) => Object.assign({}, ...parts) as HistogramV1);
 
-function seriesWith(labels: fc.Arbitrary<Label[]>): fc.Arbitrary<TimeSeriesV1> {
+/** Buckets of one side: their spans, and as many counts, each below 2^20. */
+const side = fc.array(record({ offset: fc.nat(3), length: fc.nat(3) }), { maxLength: 3 }).chain((list) => {
+  const buckets = list.reduce((sum, { length }) => sum + length, 0);
+  const count = fc.oneof(fc.constantFrom(0, 1, 2 ** 20), fc.nat(2 ** 20));
+  return record({
+    spans: fc.constant(list),
+    counts: fc.array(count, { minLength: buckets, maxLength: buckets }),
+  });
+});
+const noSide = { spans: [], counts: [] };
+
+/** Histograms that keep the rules of their format (HIST-01 to -07), of every flavour, and stale markers. */
+export const validHistogram: fc.Arbitrary<HistogramV1> = fc
+  .record({
+    schema: fc.constantFrom(-4, 0, 3, 8, 52, -53),
+    float: fc.boolean(),
+    positive: side,
+    negative: side,
+    zero: fc.nat(2 ** 33),
+    nanSum: fc.boolean(),
+    stale: fc.integer({ min: 0, max: 9 }),
+    timestamp: int64,
+    resetHint: fc.constantFrom(0, 1, 2, 3),
+  })
+  .map(({ schema, float, positive, negative, zero, nanSum, stale, timestamp, resetHint }) => {
+    const custom = schema === -53;
+    const other = custom ? noSide : negative;
+    const zeroCount = custom ? 0 : zero;
+    const reach = positive.spans.reduce((sum, { offset, length }) => sum + offset + length, 0);
+    const sum = (counts: readonly number[]) => counts.reduce((a, b) => a + b, 0);
+    const total = zeroCount + sum(positive.counts) + sum(other.counts) + (nanSum ? 1 : 0);
+    const deltas = (counts: readonly number[]) => counts.map((n, i) => BigInt(n - (counts[i - 1] ?? 0)));
+    const bitsOfAll = (counts: readonly number[]) => counts.map(bitsOf);
+    return {
+      ...(float ? { countFloatBits: bitsOf(total) } : { countInt: BigInt(total) }),
+      ...(float ? { zeroCountFloatBits: bitsOf(zeroCount) } : { zeroCountInt: BigInt(zeroCount) }),
+      sumBits: stale === 0 ? staleMarkerBits : nanSum ? 0x7ff8000000000001n : bitsOf(1.5),
+      // A stale marker passes whatever it holds (RW-STALE-02).
+      schema: stale === 0 ? 99 : schema,
+      zeroThresholdBits: custom ? 0n : bitsOf(1e-128),
+      negativeSpans: other.spans,
+      negativeDeltas: float ? [] : deltas(other.counts),
+      negativeCountsBits: float ? bitsOfAll(other.counts) : [],
+      positiveSpans: positive.spans,
+      positiveDeltas: float ? [] : deltas(positive.counts),
+      positiveCountsBits: float ? bitsOfAll(positive.counts) : [],
+      resetHint,
+      timestamp,
+      customValuesBits: custom ? Array.from({ length: Math.max(0, reach - 1) }, (_, i) => bitsOf(i - 2)) : [],
+    };
+  });
+
+function seriesWith(
+  labels: fc.Arbitrary<Label[]>,
+  histograms: fc.Arbitrary<HistogramV1>,
+): fc.Arbitrary<TimeSeriesV1> {
   const one = record({
     labels,
     samples: fc.array(sample, { minLength: 1, maxLength: 1 }),
@@ -153,7 +215,7 @@ function seriesWith(labels: fc.Arbitrary<Label[]>): fc.Arbitrary<TimeSeriesV1> {
     labels,
     samples: fc.array(sample, { maxLength: 4 }),
     exemplars: fc.array(exemplar, { maxLength: 2 }),
-    histograms: fc.array(histogram, { maxLength: 2 }),
+    histograms: fc.array(histograms, { maxLength: 2 }),
   });
   return fc.oneof({ weight: 3, arbitrary: one }, { weight: 1, arbitrary: mixed });
 }
@@ -167,12 +229,14 @@ const metadata = record({
 
 /** Requests in which every series is valid. */
 export const validRequest: fc.Arbitrary<WriteRequestV1> = record({
-  timeseries: fc.array(seriesWith(validLabels), { maxLength: 8 }),
+  timeseries: fc.array(seriesWith(validLabels, validHistogram), { maxLength: 8 }),
   metadata: fc.array(metadata, { maxLength: 2 }),
 });
 
-/** Requests in which some series are to be refused. */
+export const anyHistogram: fc.Arbitrary<HistogramV1> = fc.oneof(validHistogram, histogram);
+
+/** Requests in which some series and some histograms are to be refused. */
 export const anyRequest: fc.Arbitrary<WriteRequestV1> = record({
-  timeseries: fc.array(seriesWith(anyLabels), { maxLength: 8 }),
+  timeseries: fc.array(seriesWith(anyLabels, anyHistogram), { maxLength: 8 }),
   metadata: fc.array(metadata, { maxLength: 2 }),
 });

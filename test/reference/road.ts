@@ -3,7 +3,7 @@ import type { Emitter, OutgoingRows } from '../../src/protocol/emit-v1.ts';
 import { createEmitterV2 } from '../../src/protocol/emit-v2-wasm.ts';
 import { createEmitter } from '../../src/protocol/emit-wasm.ts';
 import type { EmitterV2, MetadataOf } from '../../src/protocol/emitter-v2.ts';
-import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
+import type { IngestReport } from '../../src/protocol/ingest-report.ts';
 import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
 import type { Codec } from '../../src/serialization/codec.ts';

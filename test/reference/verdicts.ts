@@ -7,6 +7,7 @@ import type {
   WriteRequestV1,
 } from '../../src/protocol/schema.ts';
 import type { DoorReason } from '../../src/telemetry/reasons.ts';
+import { brokenRule } from './histogram-rules.ts';
 
 /** One `TimeSeries` as it is to be delivered: labels in their order, only rows that are kept. */
 export interface KeptSeries {
@@ -25,7 +26,7 @@ export interface Verdicts {
   readonly firstReason: DoorReason | undefined;
 }
 
-/** The rules of remote-write.md section 5 (RW2-R-19 to -21, -26), plainly, on a request as protobufjs has it. */
+/** The rules of remote-write.md section 5 (RW2-R-19 to -21, -26, -27), plainly, on a request as protobufjs has it. */
 export function verdictsOn(request: WriteRequestV1): Verdicts {
   const kept: KeptSeries[] = [];
   const reasons: DoorReason[] = [];
@@ -38,7 +39,11 @@ export function verdictsOn(request: WriteRequestV1): Verdicts {
     }
     const keptExemplars = exemplars.filter(isValidExemplar);
     reasons.push(...new Array<DoorReason>(exemplars.length - keptExemplars.length).fill('invalid_exemplar'));
-    kept.push({ labels: canonical(labels), samples, exemplars: keptExemplars, histograms });
+    const keptHistograms = histograms.filter((one) => brokenRule(one) === undefined);
+    reasons.push(
+      ...new Array<DoorReason>(histograms.length - keptHistograms.length).fill('invalid_histogram'),
+    );
+    kept.push({ labels: canonical(labels), samples, exemplars: keptExemplars, histograms: keptHistograms });
   }
   const metadata = request.metadata.filter((entry) => entry.metricFamilyName !== '');
   reasons.push(...new Array<DoorReason>(request.metadata.length - metadata.length).fill('invalid_metadata'));
@@ -54,7 +59,7 @@ export function canonical(labels: readonly Label[]): Label[] {
     .sort((a, b) => Buffer.compare(Buffer.from(a.name), Buffer.from(b.name)));
 }
 
-function invalidLabels(labels: readonly Label[]): DoorReason | undefined {
+export function invalidLabels(labels: readonly Label[]): DoorReason | undefined {
   if (labels.some(({ name }) => name === '')) return 'empty_label_name';
   const names = canonical(labels).map(({ name }) => name);
   if (new Set(names).size < names.length) return 'duplicate_label';

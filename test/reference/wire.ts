@@ -1,5 +1,5 @@
 /**
- * The messages of remote write 1.0 as tables, written from remote-write.md 1.1 and 1.3 a second time: what
+ * The messages of remote write as tables, written from remote-write.md 1.1 to 1.3 a second time: what
  * `OddWriter` writes and `problemIn` checks by. Values are as src/protocol/schema.ts has them: a double is the
  * bigint of its bits, 64-bit integers are bigints.
  */
@@ -90,6 +90,49 @@ export const writeRequestSpec: MessageSpec = {
   fields: [
     { number: 1, name: 'timeseries', type: timeSeries, repeated: true },
     { number: 3, name: 'metadata', type: metadata, repeated: true },
+  ],
+};
+
+const sampleV2: MessageSpec = {
+  fields: [...sample.fields, { number: 3, name: 'startTimestamp', type: 'int64' }],
+};
+
+const exemplarV2: MessageSpec = {
+  fields: [
+    { number: 1, name: 'labelsRefs', type: 'uint32', repeated: true },
+    { number: 2, name: 'valueBits', type: 'double' },
+    { number: 3, name: 'timestamp', type: 'int64' },
+  ],
+};
+
+const metadataV2: MessageSpec = {
+  fields: [
+    { number: 1, name: 'type', type: 'int32' },
+    { number: 3, name: 'helpRef', type: 'uint32' },
+    { number: 4, name: 'unitRef', type: 'uint32' },
+  ],
+};
+
+const histogramV2: MessageSpec = {
+  fields: [...histogramSpec.fields, { number: 17, name: 'startTimestamp', type: 'int64' }],
+};
+
+const timeSeriesV2: MessageSpec = {
+  fields: [
+    { number: 1, name: 'labelsRefs', type: 'uint32', repeated: true },
+    { number: 2, name: 'samples', type: sampleV2, repeated: true },
+    { number: 3, name: 'histograms', type: histogramV2, repeated: true },
+    { number: 4, name: 'exemplars', type: exemplarV2, repeated: true },
+    { number: 5, name: 'metadata', type: metadataV2 },
+    { number: 6, name: 'createdTimestamp', type: 'int64' },
+  ],
+};
+
+/** Of remote write 2.0. */
+export const writeRequestV2Spec: MessageSpec = {
+  fields: [
+    { number: 4, name: 'symbols', type: 'string', repeated: true },
+    { number: 5, name: 'timeseries', type: timeSeriesV2, repeated: true },
   ],
 };
 
