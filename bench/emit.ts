@@ -2,16 +2,21 @@
  * What a request body costs: `npm run bench:emit`.
  *
  * The series of the workload in the dictionary of a segment, their samples in the rings of 1, 4 and 16 shards, and
- * bodies of 2000 rows made of them by each kernel in each compression, taking turns. CPU time of the emission alone,
- * the best of some rounds; bytes beside those of plain snappy (snappyjs) for the same messages. Every message is held
- * against the others.
+ * bodies of 2000 rows made of them by each kernel in each version and compression, taking turns; and the same of the
+ * requests of real senders, all rows of a capture in one ring. CPU time of the emission alone, the best of some rounds;
+ * bytes beside those of plain snappy (snappyjs) for the same messages. Every message is held against the others.
  */
 import { createHash } from 'node:crypto';
 import { cpus } from 'node:os';
 import { compress, uncompress } from 'snappyjs';
+import { createEmitterV2 } from '../src/protocol/emit-v2-wasm.ts';
 import { createEmitter } from '../src/protocol/emit-wasm.ts';
+import type { MetadataOf, SeriesMetadata } from '../src/protocol/emitter-v2.ts';
 import { Scratch } from '../src/protocol/snappy.ts';
+import { SAMPLE } from '../src/serialization/rows.ts';
+import type { SegmentDictionary } from '../src/serialization/segment-dictionary.ts';
 import { Ring, Road } from '../test/reference/road.ts';
+import { loadCaptures, v1Captures } from '../test/support/captures.ts';
 import { SeriesSet } from './series.ts';
 import { Workload } from './workload.ts';
 
@@ -19,30 +24,36 @@ const SERIES = 50_000;
 const ROWS = 2000;
 const ROUNDS = 10;
 
-/** One kernel with one compression, and what was measured of it. */
+/** What is emitted: 1.0, 2.0 of series that nothing more is known of, or 2.0 with a metadata text for each name. */
+const versions = ['1.0', '2.0', '2.0 + metadata'] as const;
+
+/** One kernel with one version and compression, and what was measured of it. */
 class Contender {
+  readonly version: (typeof versions)[number];
   readonly name: string;
   readonly emit: (use: (body: Uint8Array) => void) => void;
-  /** The best so far, of CPU for a sample. */
+  readonly rows: number;
+  /** The best so far, of CPU for a row. */
   ns: number = Number.POSITIVE_INFINITY;
 
   constructor(
+    version: (typeof versions)[number],
     kernel: 'typescript' | 'wasm',
     compression: 'fast' | 'small',
-    workload: Workload,
+    requests: readonly Uint8Array[],
     shards: number,
   ) {
-    this.name = `${kernel} ${compression}`;
+    this.version = version;
+    this.name = `${version}, ${kernel} ${compression}`;
     const road = new Road('none', undefined, kernel);
-    for (let i = 0; i < workload.requests; i++) road.take(uncompress(workload.body(i)));
+    for (const request of requests) road.take(request);
     const rings = ringsOf(road.read(road.commit()), road, shards);
-    const emitter = createEmitter(kernel, fail, compression);
-    const out = new Scratch();
+    this.rows = rings.reduce((rows, { length }) => rows + length, 0);
+    const bodyOf = bodiesOf(version, kernel, compression, road.reader);
     this.emit = (use) => {
       for (const ring of rings) {
-        for (let first = 0; first < ring.length; first += ROWS) {
-          use(emitter.emit(ring, first, Math.min(ROWS, ring.length - first), road.reader, out).bytes);
-        }
+        for (let first = 0; first < ring.length; first += ROWS)
+          use(bodyOf(ring, first, Math.min(ROWS, ring.length - first)));
       }
     };
   }
@@ -51,7 +62,7 @@ class Contender {
     const before = process.cpuUsage();
     this.emit(() => undefined);
     const { user, system } = process.cpuUsage(before);
-    this.ns = Math.min(this.ns, ((user + system) * 1000) / SERIES);
+    this.ns = Math.min(this.ns, ((user + system) * 1000) / this.rows);
   }
 
   /** Bytes of the bodies, those of plain snappy, and a digest of the messages. */
@@ -68,37 +79,92 @@ class Contender {
   }
 }
 
+/** Makes the body of some rows of a ring. */
+function bodiesOf(
+  version: (typeof versions)[number],
+  kernel: 'typescript' | 'wasm',
+  compression: 'fast' | 'small',
+  dictionary: SegmentDictionary,
+): (ring: Ring, first: number, count: number) => Uint8Array {
+  const out = new Scratch();
+  if (version === '1.0') {
+    const emitter = createEmitter(kernel, fail, compression);
+    return (ring, first, count) => emitter.emit(ring, first, count, dictionary, out).bytes;
+  }
+  const emitter = createEmitterV2(kernel, fail, compression);
+  const metadataOf = version === '2.0' ? () => undefined : familiesOf(dictionary);
+  return (ring, first, count) => emitter.emitV2(ring, first, count, dictionary, metadataOf, out).bytes;
+}
+
+/** Metadata for the name of each series. */
+function familiesOf(dictionary: SegmentDictionary): MetadataOf {
+  const families = new Map<string, SeriesMetadata>();
+  const { seriesAt, seriesSlots } = dictionary.columns;
+  const ofSeries = Array.from({ length: dictionary.series }, (_, series) => {
+    const slots = Array.from(seriesSlots.subarray(seriesAt[series], seriesAt[series + 1]));
+    const named = slots.find((slot) => Buffer.from(dictionary.slotName(slot)).toString() === '__name__')!;
+    const name = Buffer.from(dictionary.slotValue(named)).toString();
+    let family = families.get(name);
+    if (family === undefined) {
+      const help = `What ${name.replaceAll('_', ' ')} counts since the start of the process.`;
+      family = { type: 1, help: Buffer.from(help), unit: new Uint8Array(0) };
+      families.set(name, family);
+    }
+    return family;
+  });
+  return (series) => ofSeries[series];
+}
+
 function fail(error: unknown): never {
   throw error;
 }
 
-/** The rows of all series, in a ring for each shard. */
+/** The samples of all series, in a ring for each shard. */
 function ringsOf(rows: Ring, road: Road, shards: number): Ring[] {
   const { series, time, value, kind } = rows;
   const rings = Array.from({ length: shards }, () => new Ring(rows.length));
   for (let i = 0; i < rows.length; i++) {
+    if (kind[i] !== SAMPLE) continue;
     const ring = rings[road.reader.seriesHash[2 * series[i]!]! % shards]!;
-    ring.push(kind[i]!, series[i]!, [time[2 * i]!, time[2 * i + 1]!], [value[2 * i]!, value[2 * i + 1]!]);
+    ring.push(SAMPLE, series[i]!, [time[2 * i]!, time[2 * i + 1]!], [value[2 * i]!, value[2 * i + 1]!]);
   }
   return rings;
 }
 
-const workload = Workload.fresh({ series: new SeriesSet(SERIES), rounds: 1, perRequest: 10_000 });
-console.log(`node ${process.version}, ${cpus()[0]?.model}, ${SERIES} series, ${ROWS} rows a body`);
-for (const shards of [1, 4, 16]) {
-  const contenders = (['fast', 'small'] as const).flatMap((compression) =>
-    (['typescript', 'wasm'] as const).map((kernel) => new Contender(kernel, compression, workload, shards)),
+function compare(what: string, requests: readonly Uint8Array[], shards: number): void {
+  const contenders = versions.flatMap((version) =>
+    (['fast', 'small'] as const).flatMap((compression) =>
+      (['typescript', 'wasm'] as const).map(
+        (kernel) => new Contender(version, kernel, compression, requests, shards),
+      ),
+    ),
   );
   for (let round = 0; round < ROUNDS; round++) for (const contender of contenders) contender.measure();
-  const digests = new Set<string>();
-  for (const contender of contenders) {
-    const { bytes, plain, digest } = contender.check();
-    digests.add(digest);
+  const digests = new Map<string, string>();
+  for (const { name, version, ns, rows, check } of contenders.map((one) => ({
+    ...one,
+    check: one.check(),
+  }))) {
+    const { bytes, plain, digest } = check;
+    if ((digests.get(version) ?? digest) !== digest) throw new Error(`the messages of ${version} differ`);
+    digests.set(version, digest);
     console.log(
-      `${shards} shards, ${contender.name.padEnd(16)} ${contender.ns.toFixed(0).padStart(5)} ns a sample ` +
-        `(${(contenders[0]!.ns / contender.ns).toFixed(2)} times typescript fast), ` +
-        `${(bytes / SERIES).toFixed(1)} B, ${(bytes / plain).toFixed(2)} of plain snappy`,
+      `${what}, ${name.padEnd(32)} ${ns.toFixed(0).padStart(5)} ns a row ` +
+        `(${(contenders[0]!.ns / ns).toFixed(2)} times 1.0, typescript fast), ` +
+        `${(bytes / rows).toFixed(1)} B, ${(bytes / plain).toFixed(2)} of plain snappy`,
     );
   }
-  if (digests.size !== 1) throw new Error('the messages differ');
+}
+
+const workload = Workload.fresh({ series: new SeriesSet(SERIES), rounds: 1, perRequest: 10_000 });
+const bodies = Array.from({ length: workload.requests }, (_, i) => uncompress(workload.body(i)));
+console.log(`node ${process.version}, ${cpus()[0]?.model}, ${SERIES} series, ${ROWS} rows a body`);
+for (const shards of [1, 4, 16]) compare(`${shards} shards`, bodies, shards);
+for (const folder of v1Captures) {
+  const captures = await loadCaptures(folder);
+  compare(
+    folder,
+    captures.map(({ raw }) => raw),
+    1,
+  );
 }

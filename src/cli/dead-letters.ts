@@ -115,6 +115,11 @@ const commands = {
       }
       const done = await resendLetters(source, query, endpoint, flags['keep-going'] === true);
       await output.line(`${name}: resent ${done.resent}, refused again ${done.refused}, left ${done.left}`);
+      if (done.unknown > 0) {
+        await output.line(
+          `${name}: ${done.unknown} of those left stand for rows of which only the number is known; they can be purged with --reason not_written`,
+        );
+      }
       if (done.stopped !== undefined) await output.line(`${name}: ${done.stopped}`);
       if (done.refused + done.left > 0 || done.stopped !== undefined) allTaken = false;
     }

@@ -1,6 +1,7 @@
 import type { EndpointConfig } from '../config/endpoints.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { createDestination } from '../network/create-destination.ts';
+import { PARTIAL } from '../network/dead-letter.ts';
 import { Resender, type ResendStop } from '../network/resend.ts';
 import { packageVersion } from '../runtime/version.ts';
 import type { LetterQuery } from '../status/letter-query.ts';
@@ -13,6 +14,8 @@ export interface Resent {
   readonly refused: number;
   /** Letters of the query that were not sent, or of which it is not known whether they were taken. */
   readonly left: number;
+  /** Of those, letters that stand for rows of which only the number is known: there is nothing to send. */
+  readonly unknown: number;
   /** Why it ended before all was sent, for people. */
   readonly stopped: string | undefined;
 }
@@ -39,6 +42,7 @@ export async function resendLetters(
   let found = 0;
   let resent = 0;
   let refused = 0;
+  let unknown = 0;
   const resender = new Resender<StoredLetter>({
     destination,
     settings: {
@@ -49,6 +53,7 @@ export async function resendLetters(
       holdOn4xx: true,
       splitRefused: true,
     },
+    version: endpoint.messageVersion,
     maxSamplesPerSend: queueConfig.maxSamplesPerSend,
     maxMetadataPerSend: metadataConfig.maxSamplesPerSend,
     mostRefusals: keepGoing ? Number.POSITIVE_INFINITY : MOST_REFUSALS,
@@ -65,13 +70,14 @@ export async function resendLetters(
   try {
     for await (const letter of lettersOf(source, { ...query, ...until, endpoint: endpoint.name }, 'time')) {
       found++;
-      if (resender.stopped === undefined) await resender.add(letter);
+      if (letter.kind === PARTIAL) unknown++;
+      else if (resender.stopped === undefined) await resender.add(letter);
     }
     await resender.finish();
   } finally {
     await destination.close();
   }
-  return { resent, refused, left: found - resent - refused, stopped: stopText(resender.stopped) };
+  return { resent, refused, left: found - resent - refused, unknown, stopped: stopText(resender.stopped) };
 }
 
 function stopText(stop: ResendStop | undefined): string | undefined {

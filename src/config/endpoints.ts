@@ -5,6 +5,7 @@ import { type Auth, authOf } from './auth.ts';
 import { type ClientTlsConfig, clientTlsOf } from './client-tls.ts';
 import { formatDuration } from './durations.ts';
 import { type HttpHeader, httpHeadersOf } from './http-headers.ts';
+import { type MessageVersion, messageVersionOf } from './message-version.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
 import { type ProxyConfig, type ProxySettings, proxyOf } from './proxy.ts';
@@ -41,6 +42,7 @@ export type EndpointConfig = Omit<
   | 'queueConfig'
   | 'ttlMs'
   | 'replies'
+  | 'protobufMessage'
 > & {
   /** Unique, and the same in every run. */
   readonly name: string;
@@ -52,6 +54,8 @@ export type EndpointConfig = Omit<
   /** Headers beside `headers`. */
   readonly httpHeaders: readonly HttpHeader[];
   readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
+  /** The version of remote write that is sent: `protobuf_message`. */
+  readonly messageVersion: MessageVersion;
   /** 0 means no limit. */
   readonly ttlMs: number;
   /** What is done against the letter of RW1-S-18: the profile, and what is set beside it. */
@@ -80,7 +84,7 @@ function endpointOf(
   dataDir: string,
   problems: Problems,
 ): EndpointConfig | undefined {
-  const { name, url, queueConfig, ttlMs, replies, ...more } = settings;
+  const { name, url, queueConfig, ttlMs, replies, protobufMessage, ...more } = settings;
   const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
   const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
   const { followRedirects, enableHttp2, sigv4, azuread, googleIam, httpHeaders: named, ...rest } = direct;
@@ -93,6 +97,7 @@ function endpointOf(
   const httpHeaders = httpHeadersOf(named, `${path}.http_headers`, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
+  const messageVersion = messageVersionOf(protobufMessage, url.kind, `${path}.protobuf_message`, problems);
   const proxy = url.kind === 'http' ? proxyOf(settings, url.href, `${path}.`, problems) : undefined;
   return {
     name: name ?? derivedName(url),
@@ -103,6 +108,7 @@ function endpointOf(
     httpHeaders,
     ...rest,
     queueConfig: queue,
+    messageVersion,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,
     replies: repliesOf(replies),
   };

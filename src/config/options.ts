@@ -358,7 +358,6 @@ export const options = {
     about:
       'The endpoints. Each of them gets everything, at its own pace. Without a configuration file there is one, `name: recent` with `url: sqlite:recent.db`: it keeps what came in the last hour in `recent.db` in the data directory, and sends nothing anywhere.',
     sample: { name: 'recent', url: 'sqlite:recent.db' },
-    unsupported: ['send_exemplars', 'send_native_histograms', 'protobuf_message'],
     options: {
       name: {
         type: 'string',
@@ -401,6 +400,27 @@ export const options = {
         why: 'A body takes about 2.5 times less CPU, and most links to a store are not scarce. Where bytes are paid for, `small` sends up to an eighth fewer.',
         about:
           'How hard request bodies are compressed. Both are snappy, which every receiver reads; `fast` is written straight from the dictionary.',
+      },
+      protobuf_message: {
+        type: 'enum',
+        values: ['prometheus.WriteRequest', 'io.prometheus.write.v2.Request', 'auto'],
+        default: 'prometheus.WriteRequest',
+        why: 'The default of Prometheus: 2.0 is not final, and 1.0 is what every receiver reads.',
+        about:
+          'The message that is sent: remote write 1.0, 2.0, or with `auto` 2.0 and, for an hour at a time, 1.0 when the receiver cannot read it. 2.0 carries metadata with each series, start timestamps and histograms with custom buckets; what 1.0 cannot carry is counted. `auto` is not in Prometheus. Only 1.0 for `sqlite:` URLs. See [remote-write-2.md](remote-write-2.md).',
+      },
+      send_exemplars: {
+        type: 'boolean',
+        default: true,
+        why: 'Differs from Prometheus, which collects them itself: what came in was sent on purpose, and was acknowledged.',
+        about: 'Whether to send exemplars. With `false` they are counted as `exemplars_off`.',
+      },
+      send_native_histograms: {
+        type: 'boolean',
+        default: true,
+        why: 'Differs from Prometheus, for the same reason.',
+        about:
+          'Whether to send native histograms, in either version. With `false` they are counted as `histograms_off`.',
       },
       headers: {
         type: 'map',

@@ -257,6 +257,7 @@ export class Endpoint implements KeptEndpoint {
       returned: Math.max(0, -gap),
       settledAhead: behindStart - waiting,
       userAgent,
+      ...this.#learned(),
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), {
       workerData,
@@ -287,6 +288,34 @@ export class Endpoint implements KeptEndpoint {
       });
     });
     return Promise.race([ready, this.#exited]);
+  }
+
+  /** What the ledger has for an endpoint that may be sent remote write 2.0. None of it is needed to deliver. */
+  #learned(): Pick<WorkerStart, 'metadata' | 'fellBackMs'> {
+    const { messageVersion, url } = this.config;
+    if (messageVersion === '1.0') return { metadata: [], fellBackMs: undefined };
+    const { metadata, versions } = this.#options.ledger;
+    try {
+      const fellBackMs = messageVersion === 'auto' ? versions.fellBackMs(this.name, url.text) : undefined;
+      return { metadata: metadata.all(), fellBackMs };
+    } catch (error) {
+      this.#tell('learned', 'the metadata in the ledger cannot be read; senders will tell it again', error);
+      return { metadata: [], fellBackMs: undefined };
+    }
+  }
+
+  /** Keeps what the thread has learned, if that can be done. */
+  #learn(keep: (ledger: Ledger) => void): void {
+    try {
+      keep(this.#options.ledger);
+      this.#repetition.over('learn');
+    } catch (error) {
+      this.#tell(
+        'learn',
+        'metadata cannot be kept in the ledger; after a restart it is learned again',
+        error,
+      );
+    }
   }
 
   #restartLater(): void {
@@ -366,6 +395,12 @@ export class Endpoint implements KeptEndpoint {
         return;
       case 'progress':
         this.#save(message.block);
+        return;
+      case 'metadata':
+        this.#learn(({ metadata }) => metadata.save(message.families, this.#options.now()));
+        return;
+      case 'version':
+        this.#learn(({ versions }) => versions.note(this.name, this.config.url.text, message.fellBackMs));
         return;
       case 'letters':
         void this.#keep(message.letters).then(() => this.#post({ type: 'kept', id: message.id }));

@@ -9,9 +9,10 @@ import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../s
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
-import { encodeMetadata, familyShard, MetadataFilter } from './metadata.ts';
+import { familyShard } from './metadata.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
+import { type MetadataForV2, type MetadataSettings, MetadataTaker } from './take-metadata.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
@@ -25,7 +26,11 @@ export interface FeederOptions {
   /** Rows behind `start` that the processes before had settled already. */
   readonly settledAhead: number;
   readonly ttlMs: number;
-  readonly metadata: { readonly send: boolean; readonly sendIntervalMs: number };
+  readonly metadata: MetadataSettings;
+  /** For endpoints that may be sent remote write 2.0; undefined for 1.0 alone. */
+  readonly v2?: MetadataForV2 | undefined;
+  /** Whether these are sent; both are by default. */
+  readonly sends?: { readonly exemplars: boolean; readonly histograms: boolean };
   /** Fewer samples than this are handed out one by one; 64 by default. */
   readonly shortRun?: number;
   readonly watermark: () => ReadLimit;
@@ -72,7 +77,8 @@ export class Feeder {
   #lostAhead = 0;
   /** No row behind this was settled by the processes before. */
   readonly #settledEnd: Position;
-  readonly #metadata: MetadataFilter;
+  readonly #metadata: MetadataTaker;
+  readonly #sends: { readonly exemplars: boolean; readonly histograms: boolean };
   readonly #router: SampleRouter;
   readonly #shortRun: number;
   #drop: DropOrder | undefined;
@@ -96,7 +102,8 @@ export class Feeder {
     });
     this.#settledAhead = options.settledAhead;
     this.#settledEnd = further(options.table.furthestNext(), options.furthest);
-    this.#metadata = new MetadataFilter(options.metadata.sendIntervalMs);
+    this.#metadata = new MetadataTaker(options.metadata, options.v2);
+    this.#sends = options.sends ?? { exemplars: true, histograms: true };
   }
 
   get front(): Position {
@@ -545,6 +552,8 @@ export class Feeder {
       valueHi,
       payload,
     );
+    const starts = kind === SAMPLE ? rows.sampleStart : kind === HISTOGRAM ? rows.histogramStart : undefined;
+    if (starts !== undefined) loop.queue.startLast(starts[2 * i]!, starts[2 * i + 1]!);
     return true;
   }
 
@@ -552,17 +561,16 @@ export class Feeder {
   #payload(reader: WalReader, context: SegmentContext, kind: number, i: number): Payload | EndpointReason {
     const { rows } = reader;
     if (kind === HISTOGRAM) {
+      if (!this.#sends.histograms) return 'histograms_off';
       const bytes = rows.histogramBytes.slice(rows.histogramAt[i]!, rows.histogramAt[i + 1]!);
-      return hasCustomBuckets(bytes) ? 'custom_buckets' : { bytes };
+      if (!hasCustomBuckets(bytes)) return { bytes };
+      return this.#options.v2 === undefined ? 'custom_buckets' : { bytes, customBuckets: true };
     }
     if (kind === EXEMPLAR) {
+      if (!this.#sends.exemplars) return 'exemplars_off';
       return { bytes: rows.exemplarLabels.slice(rows.exemplarAt[i]!, rows.exemplarAt[i + 1]!) };
     }
-    if (!this.#options.metadata.send) return 'metadata_off';
-    const bytes = encodeMetadata(rows, i, context.dictionary);
-    const family = context.dictionary.string(rows.metadataFamily[i]!);
-    if (bytes === undefined || family === undefined) return 'damaged';
-    return this.#metadata.passes(family, bytes, reader.head.at) ? { bytes } : 'metadata_unchanged';
+    return this.#metadata.take(rows, i, context, reader.head.at);
   }
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */

@@ -3,6 +3,7 @@ import type { PassedSegment } from '../filequeue/keeper.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
 import type { LogLevel } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import type { FamilyMetadata } from './metadata-cache.ts';
 
 /** What a worker is started with. Everything in it can be cloned; secrets come by the file that names them. */
 export interface WorkerStart {
@@ -26,6 +27,10 @@ export interface WorkerStart {
   /** Rows behind the first cursor that do not wait. */
   readonly settledAhead: number;
   readonly userAgent: string;
+  /** What is known of metric families, for endpoints that may be sent remote write 2.0. */
+  readonly metadata: readonly FamilyMetadata[];
+  /** When the endpoint was last found not to take 2.0, ms since the epoch. */
+  readonly fellBackMs: number | undefined;
 }
 
 export type ToWorker =
@@ -47,6 +52,10 @@ export type FromWorker =
   | { readonly type: 'ready' }
   /** About once a second, and last of all before it ends. `block` is a progress block (network/progress.ts). */
   | { readonly type: 'progress'; readonly block: Uint8Array }
+  /** What was last said of some metric families: to be kept. */
+  | { readonly type: 'metadata'; readonly families: readonly FamilyMetadata[] }
+  /** `auto`: the endpoint does not take remote write 2.0 since then, or does. */
+  | { readonly type: 'version'; readonly fellBackMs: number | undefined }
   /** Rows that are about to be given up: `kept` answers. */
   | { readonly type: 'letters'; readonly id: number; readonly letters: DeadLetters }
   | {

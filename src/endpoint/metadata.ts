@@ -1,33 +1,29 @@
 import { SHARDS } from '../network/progress.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { Column } from '../serialization/columns.ts';
-import type { FrameRows } from '../serialization/frame.ts';
-import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 
 /**
- * The encoded 1.0 `MetricMetadata` of row `i` of a frame, or undefined when one of its texts is missing.
+ * An encoded 1.0 `MetricMetadata`.
  *
  *     08 <type> 12 <len> family 22 <len> help 2a <len> unit
  */
 export function encodeMetadata(
-  rows: FrameRows,
-  i: number,
-  dictionary: SegmentDictionary,
-): Uint8Array | undefined {
+  type: number,
+  family: Uint8Array,
+  help: Uint8Array,
+  unit: Uint8Array,
+): Uint8Array {
   const out = new Column();
-  const type = rows.metadataType[i]!;
   if (type !== 0) {
     out.putVarint(0x08);
     out.putVarint(type);
   }
   const fields = [
-    [0x12, rows.metadataFamily[i]!],
-    [0x22, rows.metadataHelp[i]!],
-    [0x2a, rows.metadataUnit[i]!],
+    [0x12, family],
+    [0x22, help],
+    [0x2a, unit],
   ] as const;
-  for (const [tag, id] of fields) {
-    const text = dictionary.string(id);
-    if (text === undefined) return undefined;
+  for (const [tag, text] of fields) {
     if (text.length === 0) continue;
     out.putVarint(tag);
     out.putVarint(text.length);

@@ -1,10 +1,13 @@
 import { identify, openSegment, type SegmentIdentity } from '../filequeue/identify.ts';
 import type { SegmentEnd } from '../filequeue/segment-file.ts';
+import type { MetadataOf } from '../protocol/emitter-v2.ts';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
 import type { Codec } from '../serialization/codec.ts';
 import type { LabelColumns } from '../serialization/label-columns.ts';
 import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';
+import type { MetadataCache } from './metadata-cache.ts';
+import { SegmentMetadata } from './series-metadata.ts';
 
 /**
  * One segment as an endpoint has it open: its file, its dictionary so far, and where its frames begin.
@@ -16,6 +19,8 @@ import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-
 export class SegmentContext {
   readonly segment: number;
   readonly dictionary: SegmentDictionary;
+  /** For endpoints that may be sent remote write 2.0. */
+  readonly metadata: SegmentMetadata | undefined;
   readonly file: ReadableFile;
   /** Undefined when the header is damaged. */
   readonly codec: Codec | undefined;
@@ -39,6 +44,7 @@ export class SegmentContext {
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
     columns: LabelColumns | undefined,
+    metadata: MetadataCache | undefined,
   ) {
     this.segment = segment;
     this.file = file;
@@ -46,6 +52,7 @@ export class SegmentContext {
     this.previous = header?.previous;
     this.mark = mark;
     this.dictionary = new SegmentDictionary(rewrite, columns);
+    this.metadata = metadata && new SegmentMetadata(this.dictionary, metadata);
     this.#onIdle = onIdle;
   }
 
@@ -60,14 +67,19 @@ export class SegmentContext {
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
     columns?: LabelColumns,
+    metadata?: MetadataCache,
   ): SegmentContext {
     const file = openSegment(files, dir, segment);
     try {
-      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle, columns);
+      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle, columns, metadata);
     } catch (error) {
       file.close();
       throw error;
     }
+  }
+
+  get metadataOf(): MetadataOf | undefined {
+    return this.metadata?.of;
   }
 
   /** Counts `n` more users of the dictionary. */

@@ -14,7 +14,10 @@ import {
   type Standing,
 } from '../network/progress.ts';
 import { RateLimit } from '../network/rate-limit.ts';
+import type { SpeaksV2 } from '../network/request-version.ts';
 import { ShardTable } from '../network/shard-table.ts';
+import { Negotiation } from '../network/version.ts';
+import { createEmitterV2 } from '../protocol/emit-v2-wasm.ts';
 import { createEmitter } from '../protocol/emit-wasm.ts';
 import { createBlocks } from '../protocol/snappy-blocks.ts';
 import { describeError } from '../runtime/errors.ts';
@@ -28,6 +31,7 @@ import type { DropOrder } from './dropper.ts';
 import { ExternalLabels } from './external-labels.ts';
 import { Feeder } from './feeder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { MetadataCache } from './metadata-cache.ts';
 import { RelabelSeries } from './relabel-series.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
@@ -52,7 +56,16 @@ const dropMessages: readonly [EndpointReason, string][] = [
     'rows that are older than the configured age were given up; they are counted as dropped_age',
   ],
 ];
+/** What is to be said of rows that were refused for good. */
+const whereKept: Partial<Record<EndpointReason, string>> = {
+  rejected: 'they are kept, see `spillway dead-letters list`',
+  duplicate: 'they may have been delivered before, by a request of unknown outcome',
+  not_written:
+    'it wrote the others of their requests, and does not say which these are. Its words and counts are kept, see `spillway dead-letters list`',
+};
 const RESHARD_TICKS = 10;
+/** Families that are told to main at once: some hundred kilobytes. */
+const FAMILIES_A_TICK = 2000;
 /** How long a row may wait for a fuller request when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
 
@@ -66,6 +79,8 @@ class EndpointWorker {
   readonly #table: ShardTable;
   readonly #manager: Manager;
   readonly #feeder: Feeder;
+  /** For an endpoint that may be sent remote write 2.0. */
+  readonly #v2: (SpeaksV2 & { readonly cache: MetadataCache }) | undefined;
   readonly #repetition: Repetition = new Repetition(Date.now);
   readonly #toldDropped = new Map<EndpointReason, number>();
   readonly #ticker: NodeJS.Timeout;
@@ -102,17 +117,24 @@ class EndpointWorker {
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
     this.#table = new ShardTable(this.#block, progress, start.start, queue.minShards);
-    const emitter = createEmitter(
-      config.kernel,
-      (error) => {
-        this.#log(
-          'warn',
-          'the WebAssembly kernel does not work; requests of this endpoint are made by the TypeScript one, at more CPU',
-          { error: describeError(error) },
-        );
-      },
-      endpoint.wireCompression,
-    );
+    const onKernelFailure = (error: unknown): void => {
+      this.#log(
+        'warn',
+        'the WebAssembly kernel does not work; requests of this endpoint are made by the TypeScript one, at more CPU',
+        { error: describeError(error) },
+      );
+    };
+    const emitter = createEmitter(config.kernel, onKernelFailure, endpoint.wireCompression);
+    if (endpoint.messageVersion !== '1.0') {
+      this.#v2 = {
+        negotiation: new Negotiation(endpoint.messageVersion, start.fellBackMs, (ms) =>
+          this.#versionChanged(ms),
+        ),
+        emitter: createEmitterV2(config.kernel, onKernelFailure, endpoint.wireCompression),
+        cache: new MetadataCache(metadataConfig.send ? start.metadata : []),
+      };
+    }
+    const v2 = this.#v2;
     this.#manager = new Manager({
       settings: {
         capacity: queue.capacity,
@@ -132,6 +154,7 @@ class EndpointWorker {
       destination: createDestination(endpoint, start.userAgent),
       emitter,
       stats: this.#stats,
+      v2,
       limit: new RateLimit(endpoint.rateLimit, () => performance.now()),
       now: Date.now,
       random: Math.random,
@@ -146,7 +169,7 @@ class EndpointWorker {
       nodeFileSystem,
       dir,
       (segment, onIdle) =>
-        SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns()),
+        SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns(), v2?.cache),
       () => createBlocks(config.kernel),
     );
     this.#feeder = new Feeder({
@@ -159,6 +182,8 @@ class EndpointWorker {
       settledAhead: start.settledAhead,
       ttlMs,
       metadata: metadataConfig,
+      v2: v2 && { cache: v2.cache, version: () => v2.negotiation.version },
+      sends: { exemplars: endpoint.sendExemplars, histograms: endpoint.sendNativeHistograms },
       watermark: () => {
         // Asked for first, so that a commit between here and falling asleep wakes this thread again.
         this.#watermark.sleep();
@@ -280,6 +305,26 @@ class EndpointWorker {
     }
   }
 
+  /** Has main keep what was learned of metric families. */
+  #tellMetadata(): void {
+    const families = this.#v2?.cache.takeChanges(FAMILIES_A_TICK) ?? [];
+    if (families.length > 0) this.#send({ type: 'metadata', families });
+  }
+
+  /** `auto` has found that the endpoint takes another version than it was sent. */
+  #versionChanged(fellBackMs: number | undefined): void {
+    this.#send({ type: 'version', fellBackMs });
+    if (fellBackMs === undefined) {
+      this.#log('info', 'the endpoint takes remote write 2.0 by now, and is sent it', {});
+    } else if (this.#repetition.tell('version') !== undefined) {
+      this.#log(
+        'warn',
+        'the endpoint does not take remote write 2.0; it is sent 1.0 for an hour, then 2.0 is tried once more. What 1.0 cannot carry is counted',
+        {},
+      );
+    }
+  }
+
   #lost(reason: EndpointReason): number {
     return kindNames.reduce((sum, _, kind) => sum + this.#stats.lost(reason, kind), 0);
   }
@@ -313,8 +358,10 @@ class EndpointWorker {
     stats.set('segment', this.#feeder.front.segment);
     stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
     stats.set('holdingLoops', this.#manager.loops.filter((loop) => loop.holding).length);
+    stats.set('messageVersion', this.#v2?.negotiation.version === '2.0' ? 2 : 1);
     void this.#report();
     this.#tellDropped();
+    this.#tellMetadata();
     if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
   }
 
@@ -390,10 +437,7 @@ class EndpointWorker {
     };
     if (action === 'reject') {
       const { rows, reason } = failure;
-      const kept =
-        reason === 'rejected'
-          ? 'they are kept, see `spillway dead-letters list`'
-          : 'they may have been delivered before, by a request of unknown outcome';
+      const kept = whereKept[reason] ?? '';
       this.#log('error', `the endpoint refused ${rows} rows for good, counted as ${reason}; ${kept}`, facts);
       return;
     }
@@ -402,6 +446,12 @@ class EndpointWorker {
       this.#log(
         'error',
         'the endpoint refuses whatever it is sent; rows are held on disk and tried again, none is given up. See what it says',
+        next,
+      );
+    } else if (cause === '415' || cause === 'unread') {
+      this.#log(
+        'error',
+        'the endpoint does not read what it is sent; rows are held on disk and tried again. Check its URL, and `protobuf_message`: it may take another version of remote write',
         next,
       );
     } else if (action === 'hold') {

@@ -6,6 +6,9 @@ import Database from '../runtime/sqlite.ts';
 import type { Position } from '../serialization/position.ts';
 import { deadLetterTables } from './dead-letter-tables.ts';
 import { DeadLetterStore, type LetterLimits } from './dead-letters.ts';
+import { MetadataStore } from './metadata-store.ts';
+import { metadataTables } from './metadata-tables.ts';
+import { VersionHints } from './version-hints.ts';
 
 /** The ledger was written by a newer version, whose tables this one does not know. */
 export class LedgerVersionError extends SpillwayError {
@@ -34,7 +37,11 @@ const migrations: readonly string[] = [
      -- The first start without it.
      since_ms INTEGER NOT NULL
    ) STRICT;`,
+  metadataTables,
 ];
+
+/** Metric families whose metadata is kept. */
+const MOST_FAMILIES = 50_000;
 
 /** What could be kept of a damaged ledger: `positions` when only dead letters are damaged. */
 export type LedgerRemains = 'positions' | 'nothing';
@@ -62,6 +69,10 @@ const SUSPECT = 0x7370773f;
 export class Ledger {
   /** Rows that were refused for good. */
   readonly deadLetters: DeadLetterStore;
+  /** What is known of metric families. */
+  readonly metadata: MetadataStore;
+  /** Which endpoints did not take remote write 2.0. */
+  readonly versions: VersionHints;
   readonly #database: BetterSqlite3.Database;
   readonly #save: (
     name: string,
@@ -79,6 +90,8 @@ export class Ledger {
   private constructor(database: BetterSqlite3.Database, letters: LetterLimits) {
     this.#database = database;
     this.deadLetters = new DeadLetterStore(database, letters, () => markSuspect(database));
+    this.metadata = new MetadataStore(database, MOST_FAMILIES);
+    this.versions = new VersionHints(database);
     this.#block = database.prepare('SELECT block FROM endpoint WHERE name = ?');
     this.#names = database.prepare('SELECT name FROM endpoint ORDER BY name');
     this.#next = database.prepare(
@@ -209,12 +222,12 @@ function check(database: BetterSqlite3.Database, what: readonly string[]): void 
   }
 }
 
-/** All tables but those of the dead letters. */
+/** All tables but those of the dead letters, and of metadata, which senders tell again. */
 function positionTables(database: BetterSqlite3.Database, schema = 'main'): string[] {
   const tables = database
     .prepare<[], { name: string }>(
       `SELECT name FROM ${schema}.sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\'
-         AND name NOT LIKE 'dead\\_letter%' ESCAPE '\\'`,
+         AND name NOT LIKE 'dead\\_letter%' ESCAPE '\\' AND name <> 'metric_metadata'`,
     )
     .all();
   return tables.map(({ name }) => name);

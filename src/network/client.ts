@@ -7,6 +7,8 @@ import type { ClientTlsOptions } from './client-tls.ts';
 import type { Destination, Outcome } from './destination.ts';
 import { type Dial, dialDirectly } from './dial.ts';
 import type { ForwardProxy } from './proxy.ts';
+import type { WireVersion } from './version.ts';
+import { type Written, writtenOf } from './written.ts';
 
 /** What `HttpDestination` needs to know of an endpoint. */
 export interface HttpDestinationOptions {
@@ -55,8 +57,19 @@ const wordsBytes = 1024;
 /** How much of an answer is read so that the connection can be used again; beyond it a new one costs less. */
 const drainBytes = 65_536;
 
+/** The types of the two messages: byte by byte, since receivers take one with a blank for another (RW2-S-05, INT-03). */
+const contentTypes = {
+  '1.0': 'application/x-protobuf',
+  '2.0': 'application/x-protobuf;proto=io.prometheus.write.v2.Request',
+} as const;
+
+/** RW2-S-07. */
+const versionHeaders = { '1.0': '0.1.0', '2.0': '2.0.0' } as const;
+
 /** What a signature covers beside the host: what nobody on the way may change. */
-const signedHeaders = { 'Content-Encoding': 'snappy', 'Content-Type': 'application/x-protobuf' } as const;
+function signedHeaders(version: WireVersion): Readonly<Record<string, string>> {
+  return { 'Content-Encoding': 'snappy', 'Content-Type': contentTypes[version] };
+}
 
 const noBytes = Buffer.alloc(0);
 
@@ -89,8 +102,8 @@ export class HttpDestination implements Destination {
   readonly #options: HttpDestinationOptions;
   readonly #origin: string;
   readonly #path: string;
-  /** Names and values in turn: what the user wants, then RW1-S-02. */
-  readonly #headers: readonly string[];
+  /** By version, names and values in turn: what the user wants, then RW1-S-02 or RW2-S-03. */
+  readonly #headers: Readonly<Record<WireVersion, readonly string[]>>;
   /** Open or not; the one used last is at the end. */
   readonly #idle: Connection[] = [];
   #calls = 0;
@@ -104,24 +117,19 @@ export class HttpDestination implements Destination {
     this.#origin = url.origin;
     url.hash = '';
     this.#path = options.forward === undefined ? url.pathname + url.search : url.href;
-    const headers = Object.entries({
-      ...options.headers,
-      ...signedHeaders,
-      'User-Agent': options.userAgent,
-      'X-Prometheus-Remote-Write-Version': '0.1.0',
-    });
-    for (const [name, value] of headers) {
-      validateHeaderName(name);
-      validateHeaderValue(name, value);
-    }
-    this.#headers = headers.flat();
+    this.#headers = { '1.0': headersOf(options, '1.0'), '2.0': headersOf(options, '2.0') };
   }
 
-  async post(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  async post(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    version: WireVersion = '1.0',
+  ): Promise<Outcome> {
     if (this.#closed !== undefined) return notSent;
     this.#calls += 1;
     try {
-      return await this.#send(body, attempt, signal);
+      return await this.#send(body, attempt, signal, version);
     } finally {
       this.#calls -= 1;
       if (this.#calls === 0) this.#lastCallEnded();
@@ -143,18 +151,28 @@ export class HttpDestination implements Destination {
   }
 
   /** Sends the request; again, once, when it was refused for a token that may just have been withdrawn. */
-  async #send(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
-    const first = await this.#sendOnce(body, attempt, signal);
+  async #send(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    version: WireVersion,
+  ): Promise<Outcome> {
+    const first = await this.#sendOnce(body, attempt, signal, version);
     const { outcome, authorization } = first;
     if (outcome.kind !== 'response' || outcome.status !== 401 || authorization === undefined) return outcome;
     if (!this.#options.renew?.(authorization)) return outcome;
-    return (await this.#sendOnce(body, attempt, signal)).outcome;
+    return (await this.#sendOnce(body, attempt, signal, version)).outcome;
   }
 
-  async #sendOnce(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Sent> {
+  async #sendOnce(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    version: WireVersion,
+  ): Promise<Sent> {
     // All calls may share a signal: beyond ten listeners node would suspect a leak.
     setMaxListeners(0, signal);
-    const headers = [...this.#headers];
+    const headers = [...this.#headers[version]];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
     let tls: ClientTlsOptions | undefined;
     let authorization: string | undefined;
@@ -165,7 +183,7 @@ export class HttpDestination implements Destination {
         validateHeaderValue('Authorization', authorization);
         headers.push('Authorization', authorization);
       }
-      headers.push(...((await this.#options.sign?.(body, signedHeaders, signal)) ?? []));
+      headers.push(...((await this.#options.sign?.(body, signedHeaders(version), signal)) ?? []));
       const more = (await this.#options.moreHeaders?.()) ?? [];
       for (let i = 0; i < more.length; i += 2) validateHeaderValue(more[i]!, more[i + 1]!);
       headers.push(...more);
@@ -180,7 +198,7 @@ export class HttpDestination implements Destination {
 
     const connection = this.#take(tls);
     const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
-    const outcome = await connection.exchange(request, signal);
+    const outcome = await connection.exchange(request, signal, version);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
     return { outcome, authorization };
@@ -194,6 +212,21 @@ export class HttpDestination implements Destination {
     }
     return new Connection(this.#origin, tls, this.#options);
   }
+}
+
+/** The headers of requests of one version. Throws a `TypeError` of node's for one that HTTP does not allow. */
+function headersOf(options: HttpDestinationOptions, version: WireVersion): string[] {
+  const headers = Object.entries({
+    ...options.headers,
+    ...signedHeaders(version),
+    'User-Agent': options.userAgent,
+    'X-Prometheus-Remote-Write-Version': versionHeaders[version],
+  });
+  for (const [name, value] of headers) {
+    validateHeaderName(name);
+    validateHeaderValue(name, value);
+  }
+  return headers.flat();
 }
 
 /** What an exchange waits for, and what undici calls it when that does not come in time. */
@@ -219,6 +252,8 @@ class Connection implements Dispatcher.DispatchHandlers {
   #status = 0;
   #retryAfter: string | undefined;
   #redirect: string | undefined;
+  #version: WireVersion = '1.0';
+  #written: Written | undefined;
   #words = noBytes;
   #bytesRead = 0;
   #end: (outcome: Outcome) => void = ignore;
@@ -255,7 +290,9 @@ class Connection implements Dispatcher.DispatchHandlers {
   }
 
   /** Sends `request` and answers once, at the latest after `remoteTimeoutMs` or when `signal` aborts. */
-  exchange(request: Dispatcher.DispatchOptions, signal: AbortSignal): Promise<Outcome> {
+  exchange(request: Dispatcher.DispatchOptions, signal: AbortSignal, version: WireVersion): Promise<Outcome> {
+    this.#version = version;
+    this.#written = undefined;
     this.#waitsFor = 'connection';
     this.#complete = false;
     this.#retryAfter = undefined;
@@ -315,8 +352,12 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#waitsFor = 'body';
     this.#status = status;
     // A header that was sent twice comes as a list.
-    if (!this.#refused) return true;
+    // Of a 1.0 request nothing is to be read into the counts (RW2-S-11).
+    const counted = this.#version === '2.0';
+    if (!this.#refused && !counted) return true;
     const parsed = util.parseHeaders(headers);
+    if (counted) this.#written = writtenOf(parsed);
+    if (!this.#refused) return true;
     this.#retryAfter = [parsed['retry-after']].flat()[0];
     if (status < 400) this.#redirect = [parsed.location].flat()[0];
     return true;
@@ -360,6 +401,7 @@ class Connection implements Dispatcher.DispatchHandlers {
       status: this.#status,
       retryAfter: this.#retryAfter,
       words: there === undefined ? words : `redirects to ${there}, which is not followed: ${words}`,
+      ...(this.#written === undefined ? {} : { written: this.#written }),
     };
   }
 

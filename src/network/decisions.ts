@@ -2,6 +2,8 @@ import type { EndpointReason } from '../telemetry/reasons.ts';
 import { type BackoffSettings, backoffMs } from './backoff.ts';
 import type { Outcome } from './destination.ts';
 import { retryAfterMs } from './retry-after.ts';
+import type { WireVersion } from './version.ts';
+import { notWritten, type Written, writtenRows } from './written.ts';
 
 /**
  * What to do about the outcome of a request: one pure table.
@@ -27,6 +29,15 @@ import { retryAfterMs } from './retry-after.ts';
  *   a request back whole (INT-12, INT-14): by the letter one bad series would cost every row that happens to be
  *   beside it.
  *
+ * Over 2.0 the receiver says how many rows it wrote (RW2-S-11), in a header that a missing one is not:
+ *
+ *   2xx, some written                settle: what is missing is lost, and not sent again (RLY-12)
+ *   2xx, nothing written             reject: nothing was stored, whatever the status says
+ *   2xx that does not say            hold: it was read as 1.0, and as empty (RW2-S-12)
+ *   400, ..., some written           settle, as above: a partial write
+ *   400, ..., nothing written        settle when the words call the rows old; else reject, as over 1.0
+ *   400, ... that does not say       reject, as over 1.0: who answers so is not a receiver of 2.0
+ *
  * One more decides no delivery, only the name of a refusal: where rows may have been delivered before, the
  * words of the receiver tell a duplicate from a loss (RLY-13, against RW1-S-14).
  */
@@ -48,13 +59,17 @@ export interface DecisionSettings extends BackoffSettings {
 /** Why an endpoint is tried again: a stable label for metrics and logs. */
 export type RetryCause = 'network' | 'timeout' | '5xx' | '429' | '408';
 
-/** Why an endpoint is held: a stable label for metrics and logs. `refused`: it refuses whatever it is sent. */
+/**
+ * Why an endpoint is held: a stable label for metrics and logs. `refused`: it refuses whatever it is sent. `unread`: it
+ * answers 2.0 requests with a 2xx and no count, as receivers of 1.0 do that find nothing in them.
+ */
 export type HoldCause =
   | '401'
   | '403'
   | '404'
   | '407'
   | '415'
+  | 'unread'
   | '3xx'
   | 'dns'
   | 'tls'
@@ -71,7 +86,15 @@ export type Fault = 'old' | 'size' | 'unclear';
 
 export type Decision =
   /** The rows are delivered. */
-  | { readonly action: 'settle' }
+  | { readonly action: 'settle'; readonly missing?: undefined }
+  /** The rows are delivered, but for `missing` of each kind: it is not known which. */
+  | {
+      readonly action: 'settle';
+      readonly missing: Uint32Array;
+      /** What those are counted as. */
+      readonly reason: Extract<EndpointReason, 'not_written' | 'duplicate'>;
+      readonly words: string;
+    }
   /** Send the same rows in the same order after `waitMs` (RLY-08); where `maybeDelivered`, as resent ones. */
   | {
       readonly action: 'retry';
@@ -133,17 +156,26 @@ const shutStatus: ReadonlyMap<number, HoldCause> = new Map([
 
 const settle: Decision = { action: 'settle' };
 
+/** What an answer answers. */
+export interface Sent {
+  readonly attempt: number;
+  readonly resent: boolean;
+  /** 1.0 if not given. */
+  readonly version?: WireVersion;
+  readonly kinds?: ArrayLike<number>;
+}
+
 /**
  * What to do with the rows of a request after `answer`.
  *
  * @param sent `attempt` counts from 0 for these rows; `resent` is true when an earlier request may have
- *   delivered them (RLY-13)
+ *   delivered them (RLY-13); `kinds` are the rows of a 2.0 request by kind
  * @param random a number in [0, 1), for the backoff
  * @param nowMs the time of the answer, milliseconds since the epoch
  */
 export function decide(
   answer: Answer,
-  sent: { readonly attempt: number; readonly resent: boolean },
+  sent: Sent,
   settings: DecisionSettings,
   random: number,
   nowMs: number,
@@ -153,9 +185,19 @@ export function decide(
     return { ...waitForCode(answer.code), waitMs, asked: false, maybeDelivered: answer.maybeDelivered };
   }
   const { status, words } = answer;
-  if (status >= 200 && status < 300) return settle;
-  const wait = waitForStatus(status, settings);
+  const taken = status >= 200 && status < 300;
+  if (taken && sent.version !== '2.0') return settle;
+  // Without a header it is a 1.0 receiver: as a 415 (RW2-S-12).
+  const unread = taken && answer.written === undefined;
+  const wait = unread ? waitForUnread(settings) : taken ? undefined : waitForStatus(status, settings);
   if (wait === undefined) {
+    if (sent.version === '2.0' && answer.written !== undefined) {
+      const decision = byCounts(taken, words, sent, answer.written);
+      if (decision !== undefined) return decision;
+    }
+    if (taken) {
+      return { action: 'reject', fault: 'unclear', reason: 'rejected', words: notTaken(status, unread) };
+    }
     const old = duplicateWords.test(words);
     return {
       action: 'reject',
@@ -173,6 +215,27 @@ export function decide(
   return { ...wait, waitMs, asked: askedMs !== undefined, maybeDelivered: wait.action === 'retry' };
 }
 
+/** What the counts of a 2.0 answer say of the rows; undefined when none was written, and they may be sent again. */
+function byCounts(
+  taken: boolean,
+  words: string,
+  { kinds = [], resent }: Sent,
+  written: Written,
+): Decision | undefined {
+  const old = duplicateWords.test(words);
+  if (writtenRows(written) === 0 && (taken || !old)) return undefined;
+  const missing = notWritten(kinds, written);
+  if (missing === undefined) return settle;
+  return { action: 'settle', missing, reason: resent && old ? 'duplicate' : 'not_written', words };
+}
+
+/** In place of the words of a receiver that says 2xx. */
+function notTaken(status: number, unread: boolean): string {
+  return unread
+    ? `answered ${status} and no count of what was written: it does not read remote write 2.0`
+    : `answered ${status}, and that nothing of the request was written`;
+}
+
 type Wait =
   | { readonly action: 'retry'; readonly cause: RetryCause }
   | { readonly action: 'hold'; readonly cause: HoldCause };
@@ -184,6 +247,11 @@ function waitForCode(code: string): Wait {
   if (dnsCode.test(code)) return { action: 'hold', cause: 'dns' };
   if (tlsCode.test(code)) return { action: 'hold', cause: 'tls' };
   return { action: 'retry', cause: timeoutCode.test(code) ? 'timeout' : 'network' };
+}
+
+/** As a 415, under a name of its own. */
+function waitForUnread(settings: DecisionSettings): Wait | undefined {
+  return settings.holdOn4xx ? { action: 'hold', cause: 'unread' } : undefined;
 }
 
 /** Undefined when the request must not be sent again. */

@@ -1,13 +1,19 @@
+import type { WireVersion } from './version.ts';
+import type { Written } from './written.ts';
+
 /**
- * A destination takes one remote-write 1.0 request body and says what became of it.
+ * A destination takes one remote-write request body and says what became of it.
  *
  * It is the last stage: what it reports decides what is settled. It answers every call exactly once, keeps
  * nothing of `body` after it has answered (the caller reuses the buffer), and never throws for what a peer
  * or a network does: that is an `Outcome`.
  */
 export interface Destination {
-  /** Sends `body`, a snappy block of a `prometheus.WriteRequest`. `attempt` counts from 0 for these rows. */
-  post(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome>;
+  /**
+   * Sends `body`, a snappy block of a `prometheus.WriteRequest`, or with `version` 2.0 of an
+   * `io.prometheus.write.v2.Request`. `attempt` counts from 0 for these rows.
+   */
+  post(body: Uint8Array, attempt: number, signal: AbortSignal, version?: WireVersion): Promise<Outcome>;
   /** Releases sockets and files; idempotent. Calls under way finish first. */
   close(): Promise<void>;
 }
@@ -21,6 +27,8 @@ export type Outcome =
       readonly retryAfter: string | undefined;
       /** The first 1024 bytes of the body as text: the receiver's own words (RW1-S-14). Empty on 2xx. */
       readonly words: string;
+      /** What was written of a 2.0 request, when the answer says so (RW2-S-11); never of a 1.0 one. */
+      readonly written?: Written | undefined;
     }
   | {
       readonly kind: 'network';

@@ -1,10 +1,11 @@
-import type { Emitter } from '../protocol/emit-v1.ts';
+import type { EmittedBody, Emitter } from '../protocol/emit-v1.ts';
 import type { Scratch } from '../protocol/snappy.ts';
 import { wait } from '../runtime/wait.ts';
 import { KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { backoffMs } from './backoff.ts';
+import { canGoAlone, leaveOutUncarried, startsAmong } from './carried.ts';
 import type { DeadLetters } from './dead-letter.ts';
 import {
   type Decision,
@@ -14,12 +15,16 @@ import {
   type HoldCause,
   type RetryCause,
 } from './decisions.ts';
-import type { Destination } from './destination.ts';
+import type { Destination, Outcome } from './destination.ts';
 import { lettersOf } from './letters.ts';
+import { partialLetter } from './partial-letter.ts';
 import type { RateLimit } from './rate-limit.ts';
 import { Refusals, type Verdict } from './refusals.ts';
+import { RequestVersion, type SpeaksV2 } from './request-version.ts';
 import { FRESH, LIVE, lostFor, REFUSED, RowQueue, reasonOf, SETTLED, UNKNOWN } from './row-queue.ts';
 import { RowTally } from './row-tally.ts';
+import type { WireVersion } from './version.ts';
+import { writtenRows } from './written.ts';
 
 export interface LoopSettings extends DecisionSettings {
   /** Rows that a loop holds. */
@@ -41,6 +46,8 @@ export interface LoopHost {
   readonly stats: EndpointStats;
   /** What may be sent in a second; undefined for as much as is taken. */
   readonly limit?: RateLimit | undefined;
+  /** For endpoints that may be sent remote write 2.0. */
+  readonly v2?: SpeaksV2 | undefined;
   now(): number;
   random(): number;
   /** Where bodies are put together; shared, since that is done in one go. */
@@ -129,6 +136,10 @@ export class Loop {
   #drop: { readonly segment: number; readonly skip: number } = { segment: 0, skip: LIVE };
   /** The last row that was taken, as a request of its own. */
   #known: Uint8Array = new Uint8Array(0);
+  #knownVersion: WireVersion = '1.0';
+  readonly #version: RequestVersion;
+  /** By kind, rows of the request that was taken last which by its answer were not written. */
+  #missing: Missing | undefined;
   /** Shards whose oldest row was refused when it was asked for evidence. */
   readonly #silent: Set<number> = new Set();
   /** Of the request under way, as it was sent. */
@@ -152,6 +163,7 @@ export class Loop {
     this.#host = host;
     this.#emitter = emitter;
     this.#refusals = new Refusals(host.settings.splitRefused);
+    this.#version = new RequestVersion(host.v2);
   }
 
   /** True while a request keeps failing. */
@@ -207,6 +219,7 @@ export class Loop {
     this.#timer = undefined;
     this.#pause?.abort();
     await this.#running;
+    this.#version.end();
   }
 
   /** Cuts the request under way and forgets what is queued; resolves when nothing is running. Idempotent. */
@@ -308,18 +321,31 @@ export class Loop {
         await this.#throttle(shareMs);
         continue;
       }
-      if (this.#leaveOut(this.#inFlight)) body = undefined;
       const rows = this.#inFlight;
+      const metadata = queue.kind[queue.head] === METADATA;
+      if (this.#version.choose(metadata, this.attempts, host.now())) body = undefined;
+      if (this.#leaveOut(rows)) body = undefined;
+      const version = this.#version.current;
+      if (leaveOutUncarried(queue, rows, version, this.#version.standing)) body = undefined;
       const { live } = this.#tally.count(queue, 0, rows);
       if (live === 0) break;
       const resent = queue.resent[queue.head]!;
-      body ??= this.#build(0, rows);
-      const answer = await this.#send(0, rows, this.#tally, body);
+      body ??= this.#build(0, rows, version);
+      const answer = await this.#send(0, rows, this.#tally, body, version);
       if (answer === undefined) return;
+      const word = this.#version.hear(answer.outcome, host.now());
+      if (word !== undefined) {
+        if (word === 'bad') this.queue.note(REFUSED, 0, rows);
+        body = undefined;
+        continue;
+      }
       const { decision } = answer;
       if (decision.action === 'settle') {
-        this.#refusals.taken(live === 1 ? queue.seriesKey(queue.firstLive(rows)) : 0);
-        this.#remember(rows);
+        if (missingRows(decision) < live)
+          this.#refusals.taken(live === 1 ? queue.seriesKey(queue.firstLive(rows)) : 0);
+        if (decision.missing === undefined) this.#remember(rows, version);
+        else await this.#lacks(decision, answer.cause);
+        if (version === '1.0') host.stats.add('startsDropped', startsAmong(queue, rows));
         taken = true;
         break;
       }
@@ -341,7 +367,7 @@ export class Loop {
         }
         this.queue.note(REFUSED, 0, rows);
         body = undefined;
-        if (await this.#takesOthers(decision.fault)) continue;
+        if (await this.#takesOthers(decision.fault, version)) continue;
         const waitMs = backoffMs(this.attempts, host.settings, host.random());
         failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs, asked: false };
       } else {
@@ -364,9 +390,11 @@ export class Loop {
     }
     this.attempts = 0;
     this.holding = false;
+    this.#version.end();
     // What was taken is what was sent; of other rows it may have been decided since what becomes of them.
     if (!taken) this.#tally.count(this.queue, 0, rows);
-    this.#count(0, rows, this.#tally);
+    this.#count(0, rows, this.#tally, this.#missing);
+    this.#missing = undefined;
     host.settled(this, 0, rows, this.#tally);
     this.queue.shift(rows);
     this.#inFlight = 0;
@@ -377,7 +405,13 @@ export class Loop {
   }
 
   /** Sends `rows` rows from row `from` on, of which `tally` tells, as one request, once. Undefined when it was cut. */
-  async #send(from: number, rows: number, tally: RowTally, body: Uint8Array): Promise<Answered | undefined> {
+  async #send(
+    from: number,
+    rows: number,
+    tally: RowTally,
+    body: Uint8Array,
+    version: WireVersion,
+  ): Promise<Answered | undefined> {
     const host = this.#host;
     const { stats } = host;
     const at = (this.queue.head + from) & this.queue.mask;
@@ -387,7 +421,7 @@ export class Loop {
     host.leaving(this, from, rows, tally);
     host.limit?.take(live, body.length);
     const started = performance.now();
-    const outcome = await host.destination.post(body, this.attempts, this.#abort.signal);
+    const outcome = await host.destination.post(body, this.attempts, this.#abort.signal, version);
     if (outcome.kind === 'aborted') return undefined;
     const seconds = (performance.now() - started) / 1000;
     this.busySeconds += seconds;
@@ -396,11 +430,11 @@ export class Loop {
     stats.add('bytesSent', body.length);
     if (metadata) stats.add('metadataBytesSent', body.length);
     if (known !== FRESH) stats.add('resentRows', live);
-    const sent = { attempt: this.attempts, resent: known === UNKNOWN };
+    const sent = { attempt: this.attempts, resent: known === UNKNOWN, version, kinds: tally.kinds };
     const decision = decide(outcome, sent, host.settings, host.random(), host.now());
-    if (decision.action === 'settle') host.taken++;
+    if (decision.action === 'settle' && missingRows(decision) < live) host.taken++;
     const cause = outcome.kind === 'response' ? String(outcome.status) : outcome.code;
-    return { decision, cause, words: outcome.words };
+    return { outcome, decision, cause, words: outcome.words };
   }
 
   /** The wait before the next attempt: that of the backoff, shorter for the loop that probes. */
@@ -454,7 +488,7 @@ export class Loop {
    * refused are not tried again before all others were. When none is taken, the last row that was is sent once more:
    * a receiver that has it takes it again, one that refuses everything does not.
    */
-  async #takesOthers(fault: Fault): Promise<boolean> {
+  async #takesOthers(fault: Fault, version: WireVersion): Promise<boolean> {
     const { queue } = this;
     const { ttlMs } = this.#host.settings;
     const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : this.#host.now() - ttlMs;
@@ -467,21 +501,24 @@ export class Loop {
       seen.add(shard);
       if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.queue.seriesKey(i))) continue;
       if (this.#silent.has(shard) || (queue.kind[at] !== METADATA && queue.timeMs(at) < oldest)) continue;
+      if (!canGoAlone(queue, at, version)) continue;
       probes++;
-      const answer = await this.#send(i, 1, this.#alone.count(queue, i, 1), this.#build(i, 1));
+      const body = this.#build(i, 1, version);
+      const answer = await this.#send(i, 1, this.#alone.count(queue, i, 1), body, version);
       if (answer === undefined) return false;
       const { decision } = answer;
-      if (decision.action === 'settle') {
+      const settled = decision.action === 'settle';
+      if (settled && missingRows(decision) === 0) {
         this.#settleBeforeTurn(i);
         return true;
       }
-      if (decision.action !== 'reject') {
+      if (!settled && decision.action !== 'reject') {
         if (decision.maybeDelivered && queue.resent[at] !== UNKNOWN) this.queue.note(UNKNOWN, i, 1);
         return false;
       }
       this.queue.note(REFUSED, i, 1);
       this.#silent.add(shard);
-      if (decision.fault === 'old' && fault !== 'old') {
+      if ((settled || decision.fault === 'old') && fault !== 'old') {
         // Other words for another row: it is the rows that are looked at.
         this.#host.taken++;
         return true;
@@ -496,25 +533,40 @@ export class Loop {
     const host = this.#host;
     if (this.#known.length === 0 || this.#over) return false;
     host.limit?.take(1, this.#known.length);
-    const outcome = await host.destination.post(this.#known, this.attempts, this.#abort.signal);
+    const version = this.#knownVersion;
+    const outcome = await host.destination.post(this.#known, this.attempts, this.#abort.signal, version);
     if (outcome.kind !== 'response') return false;
     host.stats.add('requests', 1);
     host.stats.add('bytesSent', this.#known.length);
     host.stats.add('resentRows', 1);
     if (outcome.status >= 300) return false;
+    if (version === '2.0' && (outcome.written === undefined || writtenRows(outcome.written) === 0))
+      return false;
     host.taken++;
     return true;
   }
 
   /** Keeps the last row of a request that was taken, for `#takesKnown`. */
-  #remember(rows: number): void {
+  #remember(rows: number, version: WireVersion): void {
     const { queue } = this;
     for (let i = rows - 1; i >= 0; i--) {
       const at = (queue.head + i) & queue.mask;
       if (queue.skip[at] !== LIVE || queue.kind[at] !== SAMPLE) continue;
-      this.#known = this.#build(i, 1).slice();
+      this.#known = this.#build(i, 1, version).slice();
+      this.#knownVersion = version;
       return;
     }
+  }
+
+  /** Rows of the request were not written, by its answer: counted when it is settled (RLY-12). */
+  async #lacks(missing: Missing, cause: string): Promise<void> {
+    const host = this.#host;
+    this.#missing = missing;
+    const { reason, words } = missing;
+    const letter =
+      reason === 'duplicate' ? undefined : partialLetter(this.queue, missing.missing, this.#tally);
+    if (letter !== undefined) await host.kept({ reason, cause, words, atMs: host.now(), letters: [letter] });
+    host.failed(this, { action: 'reject', cause, words, rows: missingRows(missing), reason });
   }
 
   /** Marks the live ones of the first rows as lost, after they were kept where people find them. */
@@ -527,7 +579,7 @@ export class Loop {
     const host = this.#host;
     const { reason, words } = decision;
     if (reason === 'rejected') {
-      const letters = lettersOf(queue, rows, (i) => this.#build(i, 1));
+      const letters = lettersOf(queue, rows, (i) => this.#build(i, 1, '1.0'));
       await host.kept({ reason, cause, words, atMs: host.now(), letters });
     }
     const series = this.queue.seriesKey(this.queue.firstLive(rows));
@@ -542,17 +594,23 @@ export class Loop {
     host.failed(this, { action: 'reject', cause, words, rows: refused, reason });
   }
 
-  #build(from: number, rows: number): Uint8Array {
-    const { queue } = this;
-    const first = (queue.head + from) & queue.mask;
+  #build(from: number, rows: number, version: WireVersion): Uint8Array {
     // Emission needs room for the worst case. One such buffer serves all loops; what a loop keeps fits its body.
-    const { bytes } =
-      queue.kind[first] === METADATA
-        ? this.#emitter.emitMetadata(queue, first, rows, this.#host.scratch)
-        : this.#emitter.emit(queue, first, rows, queue.contextAt(from).dictionary, this.#host.scratch);
+    const { bytes } = this.#emit(from, rows, version);
     if (this.#body.length < bytes.length) this.#body = new Uint8Array(bytes.length + (bytes.length >> 2));
     this.#body.set(bytes);
     return this.#body.subarray(0, bytes.length);
+  }
+
+  #emit(from: number, rows: number, version: WireVersion): EmittedBody {
+    const { queue } = this;
+    const { scratch, v2 } = this.#host;
+    const first = (queue.head + from) & queue.mask;
+    if (queue.kind[first] === METADATA) return this.#emitter.emitMetadata(queue, first, rows, scratch);
+    const { dictionary, metadataOf = noMetadata } = queue.contextAt(from);
+    return v2 !== undefined && version === '2.0'
+      ? v2.emitter.emitV2(queue, first, rows, dictionary, metadataOf, scratch)
+      : this.#emitter.emit(queue, first, rows, dictionary, scratch);
   }
 
   /** Marks the first rows that are past their TTL, or to be dropped, to be left out; true when there were new ones. */
@@ -581,21 +639,34 @@ export class Loop {
   }
 
   /** Counts rows as what became of them; those that are live were delivered. */
-  #count(from: number, rows: number, { live, kinds, newestMs }: RowTally): void {
+  #count(from: number, rows: number, { live, kinds, newestMs }: RowTally, not?: Missing): void {
     const { stats } = this.#host;
     const { head, mask, skip, kind } = this.queue;
     for (let i = head + from; i < head + from + rows && live < rows; i++) {
       const left = skip[i & mask]!;
       if (left !== LIVE && left !== SETTLED) stats.addLost(reasonOf(left), kind[i & mask]!, 1);
     }
-    for (let k = 0; k < KINDS; k++) if (kinds[k]! > 0) stats.addDelivered(k, kinds[k]!);
+    for (let k = 0; k < KINDS; k++) {
+      const lost = not?.missing[k] ?? 0;
+      if (kinds[k]! > lost) stats.addDelivered(k, kinds[k]! - lost);
+      if (not !== undefined && lost > 0) stats.addLost(not.reason, k, lost);
+    }
     if (live === 0) return;
     if (newestMs > stats.get('highestSentMs')) stats.set('highestSentMs', newestMs);
     stats.observeDelay(Math.max(0, this.#host.now() - this.#host.committedMs(this)) / 1000, live);
   }
 }
 
+function missingRows({ missing }: Extract<Decision, { action: 'settle' }>): number {
+  return missing === undefined ? 0 : missing.reduce((sum, rows) => sum + rows, 0);
+}
+
+type Missing = Extract<Decision, { action: 'settle'; missing: Uint32Array }>;
+
+const noMetadata = (): undefined => undefined;
+
 interface Answered {
+  readonly outcome: Outcome;
   readonly decision: Decision;
   /** The status, or the code of what went wrong. */
   readonly cause: string;

@@ -8,6 +8,7 @@ import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
 import { SHARDS } from './progress.ts';
 import type { RateLimit } from './rate-limit.ts';
+import type { SpeaksV2 } from './request-version.ts';
 import type { RowTally } from './row-tally.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
 
@@ -22,6 +23,8 @@ export interface ManagerOptions {
   readonly stats: EndpointStats;
   /** What all loops may send together in a second. */
   readonly limit?: RateLimit;
+  /** For endpoints that may be sent remote write 2.0. */
+  readonly v2?: SpeaksV2 | undefined;
   readonly now: () => number;
   readonly random: () => number;
   /** The table has changed in a way that must be written down now: rows leave, or were settled. */
@@ -47,6 +50,7 @@ export class Manager implements LoopHost {
   readonly destination: Destination;
   readonly stats: EndpointStats;
   readonly limit: RateLimit | undefined;
+  readonly v2: SpeaksV2 | undefined;
   readonly scratch: Scratch = new Scratch();
   readonly loops: Loop[] = [];
   taken = 0;
@@ -62,6 +66,7 @@ export class Manager implements LoopHost {
     this.destination = options.destination;
     this.stats = options.stats;
     this.limit = options.limit;
+    this.v2 = options.v2;
     this.#options = options;
     this.#table = options.table;
     // As many loops as the table names: after a restart they form the requests again that were on their way.

@@ -1,9 +1,12 @@
 import { compress } from 'snappyjs';
-import { METADATA } from '../serialization/rows.ts';
+import { EXEMPLAR, METADATA } from '../serialization/rows.ts';
 import type { DeadLetter } from './dead-letter.ts';
-import { type DecisionSettings, decide } from './decisions.ts';
-import type { Destination } from './destination.ts';
+import { type Decision, type DecisionSettings, decide } from './decisions.ts';
+import type { Destination, Outcome } from './destination.ts';
 import { lettersMessage } from './letters-message.ts';
+import { lettersMessageV2 } from './letters-message-v2.ts';
+import { Negotiation, type Try, type VersionSetting } from './version.ts';
+import { versionWord } from './written.ts';
 
 /** What one receiver said to one letter. */
 export interface Refusal {
@@ -17,6 +20,8 @@ export interface Refusal {
 export interface ResendHost<Letter extends DeadLetter> {
   readonly destination: Destination;
   readonly settings: DecisionSettings;
+  /** The version of remote write that is sent; 1.0 if not given. Metadata and exemplars by themselves go as 1.0. */
+  readonly version?: VersionSetting;
   readonly maxSamplesPerSend: number;
   readonly maxMetadataPerSend: number;
   /** Letters refused one by one, with nothing taken between them, after which it is not worth going on. */
@@ -45,18 +50,23 @@ export class Resender<Letter extends DeadLetter> {
   readonly #host: ResendHost<Letter>;
   readonly #rows: Letter[] = [];
   readonly #metadata: Letter[] = [];
+  /** Over 2.0 an exemplar does not go without a row of its series. */
+  readonly #exemplars: Letter[] = [];
+  readonly #negotiation: Negotiation;
   #refusals = 0;
   /** Set once: nothing is sent any more. */
   stopped: ResendStop | undefined;
 
   constructor(host: ResendHost<Letter>) {
     this.#host = host;
+    this.#negotiation = new Negotiation(host.version ?? '1.0');
   }
 
   /** Queues a letter, and sends when there is enough for a request. */
   async add(letter: Letter): Promise<void> {
     const metadata = letter.kind === METADATA;
-    const queue = metadata ? this.#metadata : this.#rows;
+    const apart = letter.kind === EXEMPLAR && this.#negotiation.setting !== '1.0';
+    const queue = metadata ? this.#metadata : apart ? this.#exemplars : this.#rows;
     queue.push(letter);
     const { maxSamplesPerSend, maxMetadataPerSend } = this.#host;
     if (queue.length >= (metadata ? maxMetadataPerSend : maxSamplesPerSend))
@@ -67,18 +77,17 @@ export class Resender<Letter extends DeadLetter> {
   async finish(): Promise<void> {
     await this.#send(this.#metadata.splice(0));
     await this.#send(this.#rows.splice(0));
+    await this.#send(this.#exemplars.splice(0));
   }
 
   async #send(letters: readonly Letter[]): Promise<void> {
     if (letters.length === 0 || this.stopped !== undefined) return;
-    const { destination, settings, now } = this.#host;
-    const body = compress(lettersMessage(letters));
-    const outcome = await destination.post(body, 0, new AbortController().signal);
-    if (outcome.kind === 'aborted') throw new Error('nobody has aborted the request');
-    const decision = decide(outcome, { attempt: 0, resent: false }, settings, 0, now());
+    const { outcome, decision } = await this.#post(letters);
     const { words } = outcome;
     switch (decision.action) {
       case 'settle':
+        // Some were written, and it is not known which: as a refusal, since over 2.0 what comes twice does no harm.
+        if (decision.missing !== undefined) break;
         this.#refusals = 0;
         await this.#host.taken(letters);
         return;
@@ -101,4 +110,27 @@ export class Resender<Letter extends DeadLetter> {
     await this.#host.refused(letters[0]!, { cause, words });
     if (++this.#refusals >= this.#host.mostRefusals) this.stopped = { action: 'refused', cause, words };
   }
+
+  /** Sends a request of these letters, in the version that the endpoint turns out to take. */
+  async #post(letters: readonly Letter[]): Promise<{ outcome: Answered; decision: Decision }> {
+    const { destination, settings, now } = this.#host;
+    const { kind } = letters[0]!;
+    const asV1 = kind === METADATA || kind === EXEMPLAR;
+    let how: Try = asV1 ? { version: '1.0', why: 'standing' } : this.#negotiation.begin(now());
+    for (;;) {
+      const { version } = how;
+      const body = compress(version === '2.0' ? lettersMessageV2(letters) : lettersMessage(letters));
+      const outcome = await destination.post(body, 0, new AbortController().signal, version);
+      if (outcome.kind === 'aborted') throw new Error('nobody has aborted the request');
+      const kinds = [0, 0, 0, 0];
+      for (const letter of letters) kinds[letter.kind]!++;
+      const decision = decide(outcome, { attempt: 0, resent: false, version, kinds }, settings, 0, now());
+      if (outcome.kind !== 'response' || asV1) return { outcome, decision };
+      const next = this.#negotiation.hear(how, versionWord(version, outcome.status, outcome.written), now());
+      if (!next.atOnce) return { outcome, decision };
+      how = next.try;
+    }
+  }
 }
+
+type Answered = Exclude<Outcome, { kind: 'aborted' }>;

@@ -1,4 +1,5 @@
 import type { OutgoingRows } from '../protocol/emit-v1.ts';
+import type { MetadataOf } from '../protocol/emitter-v2.ts';
 import { KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
@@ -31,6 +32,8 @@ export interface RowContext {
   readonly dictionary: SegmentDictionary;
   /** When the row was committed, ms since the epoch; undefined when it is not known. */
   committedMs(row: number): number | undefined;
+  /** What is known of the metadata of its series, for remote write 2.0. */
+  readonly metadataOf?: MetadataOf | undefined;
   hold(rows: number): void;
   letGo(rows: number): void;
 }
@@ -39,6 +42,8 @@ export interface RowContext {
 export interface Samples {
   readonly sampleSeries: Uint32Array;
   readonly sampleTime: Int32Array;
+  /** Start times; undefined when none is set. */
+  readonly sampleStart?: Int32Array | undefined;
   readonly sampleValue: DataView;
 }
 
@@ -53,6 +58,8 @@ export class RowQueue implements OutgoingRows {
   readonly mask: number;
   readonly series: Uint32Array;
   readonly time: Int32Array;
+  /** As `time`; there from the first row on that has a start time. */
+  start: Int32Array | undefined;
   readonly value: Int32Array;
   readonly #valueBytes: Uint8Array;
   readonly kind: Uint8Array;
@@ -150,6 +157,7 @@ export class RowQueue implements OutgoingRows {
     this.time[2 * at + 1] = timeHi;
     this.value[2 * at] = valueLo;
     this.value[2 * at + 1] = valueHi;
+    if (this.start !== undefined) this.start.fill(0, 2 * at, 2 * at + 2);
     this.kind[at] = kind;
     this.skip[at] = skip;
     this.row[at] = row;
@@ -160,6 +168,20 @@ export class RowQueue implements OutgoingRows {
       this.payload[at] = payload;
       this.payloadBytes += payload?.bytes.length ?? 0;
     }
+  }
+
+  /** Gives the last row a start time. */
+  startLast(lo: number, hi: number): void {
+    if (lo === 0 && hi === 0) return;
+    const at = (this.head + this.length - 1) & this.mask;
+    const start = this.#startColumn();
+    start[2 * at] = lo;
+    start[2 * at + 1] = hi;
+  }
+
+  #startColumn(): Int32Array {
+    this.start ??= new Int32Array(this.time.length);
+    return this.start;
   }
 
   /**
@@ -174,8 +196,9 @@ export class RowQueue implements OutgoingRows {
     shards: Uint8Array,
     count: number,
   ): void {
-    const { sampleSeries, sampleTime, sampleValue } = samples;
+    const { sampleSeries, sampleTime, sampleStart, sampleValue } = samples;
     const { buffer, byteOffset } = sampleValue;
+    const start = sampleStart === undefined ? this.start : this.#startColumn();
     for (let done = 0; done < count; ) {
       const at = (this.head + this.length) & this.mask;
       // Up to where the ring begins again.
@@ -183,6 +206,8 @@ export class RowQueue implements OutgoingRows {
       const from = first + done;
       this.series.set(sampleSeries.subarray(from, from + rows), at);
       this.time.set(sampleTime.subarray(2 * from, 2 * (from + rows)), 2 * at);
+      if (sampleStart !== undefined) start?.set(sampleStart.subarray(2 * from, 2 * (from + rows)), 2 * at);
+      else start?.fill(0, 2 * at, 2 * (at + rows));
       this.#valueBytes.set(new Uint8Array(buffer, byteOffset + 8 * from, 8 * rows), 8 * at);
       this.shard.set(shards.subarray(done, done + rows), at);
       this.#add(context, rows);
@@ -205,7 +230,8 @@ export class RowQueue implements OutgoingRows {
     to: number,
   ): void {
     const { mask, series, time, value, row: ordinals, shard } = this;
-    const { sampleSeries, sampleTime, sampleValue } = samples;
+    const { sampleSeries, sampleTime, sampleStart, sampleValue } = samples;
+    const starts = sampleStart === undefined ? this.start : this.#startColumn();
     const start = (this.head + this.length) & mask;
     this.#add(context, to - from);
     for (let i = from; i < to; i++) {
@@ -217,6 +243,10 @@ export class RowQueue implements OutgoingRows {
       time[2 * at + 1] = sampleTime[2 * k + 1]!;
       value[2 * at] = sampleValue.getInt32(8 * k, true);
       value[2 * at + 1] = sampleValue.getInt32(8 * k + 4, true);
+      if (starts !== undefined) {
+        starts[2 * at] = sampleStart === undefined ? 0 : sampleStart[2 * k]!;
+        starts[2 * at + 1] = sampleStart === undefined ? 0 : sampleStart[2 * k + 1]!;
+      }
       ordinals[at] = row + n;
       shard[at] = shards[n]!;
     }

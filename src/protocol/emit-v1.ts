@@ -5,12 +5,15 @@ import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { BodyWriter, FAR_MINIMUM, NEAR, varintSize } from './body-writer.ts';
 import { NewLabels } from './new-labels.ts';
 import { type Scratch, SnappyCompressor } from './snappy.ts';
+import { putVarint64, varintSize64 } from './varint64.ts';
 
 /** Rows in a ring of columns; row `i` stands at `(first + i) & mask`. Times and values are two words a row. */
 export interface OutgoingRows {
   readonly mask: number;
   readonly series: Uint32Array;
   readonly time: Int32Array;
+  /** Start times of samples and histograms, two words a row as `time`; 0 is unset. Undefined when all are. */
+  readonly start?: Int32Array | undefined;
   readonly value: Int32Array;
   readonly kind: Uint8Array;
   /** Anything but 0 for a row that is left out. */
@@ -397,26 +400,4 @@ function sameBelow(lo: number, hi: number): number {
 function sameAbove(lo: number, hi: number): number {
   if (hi !== 0) return Math.clz32(hi) >>> 3;
   return lo === 0 ? 0 : 4 + (Math.clz32(lo) >>> 3);
-}
-
-function varintSize64(lo: number, hi: number): number {
-  if (hi === 0) return varintSize(lo >>> 0);
-  if (hi < 0) return 10;
-  // 4 bits of the fifth byte come from the low half.
-  const rest = (hi >>> 3) >>> 0;
-  return rest === 0 ? 5 : 5 + varintSize(rest);
-}
-
-/** Writes a 64-bit varint at `at`; returns its end. */
-function putVarint64(dst: Uint8Array, outAt: number, lo: number, hi: number): number {
-  let at = outAt;
-  let l = lo >>> 0;
-  let h = hi >>> 0;
-  while (h !== 0 || l >= 0x80) {
-    dst[at++] = (l & 0x7f) | 0x80;
-    l = ((l >>> 7) | (h << 25)) >>> 0;
-    h >>>= 7;
-  }
-  dst[at++] = l;
-  return at;
 }

@@ -172,7 +172,7 @@ export class SnappyCompressor {
    * `at` is 0. The C++ original starts anew every 64 KiB; here the last 64 KiB are looked at everywhere, which saves
    * some percent of large blocks.
    */
-  compress(src: Uint8Array, srcView: DataView, length: number, out: Scratch, at: number): number {
+  compress(src: Uint8Array, srcView: DataView, length: number, out: Scratch, at = 0): number {
     const bound = at + MAX_COMPRESSED_OVERHEAD + length + Math.ceil(length / 6);
     if (at === 0) out.ensure(bound);
     else if (out.bytes.length < bound) throw new RangeError('no room for the compressed block');
@@ -230,7 +230,14 @@ export class SnappyCompressor {
   }
 }
 
-function putLiteral(src: Uint8Array, from: number, to: number, dst: Uint8Array, outAt: number): number {
+/** Writes `src[from, to)` as a literal; returns the new end. */
+export function putLiteral(
+  src: Uint8Array,
+  from: number,
+  to: number,
+  dst: Uint8Array,
+  outAt: number,
+): number {
   const length = to - from;
   let op = putLiteralTag(dst, outAt, length);
   if (length > 64) {

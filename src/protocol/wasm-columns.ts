@@ -1,52 +1,18 @@
 import { Column } from '../serialization/columns.ts';
 import type { LabelColumns } from '../serialization/label-columns.ts';
+import type { EmitExports } from './emit-module.ts';
 import type { EmittedBody, OutgoingRows } from './emit-v1.ts';
-import { instantiateWasm, type WasmMemory } from './wasm-module.ts';
+import { align, type Block, MEMORY_LIMIT, MemoryBlocks, SMALLEST_BLOCK } from './memory-blocks.ts';
+import type { SymbolColumns } from './symbol-columns.ts';
+import { emitV2Within, type RequestV2 } from './wasm-emit-v2.ts';
+import { instantiateWasm } from './wasm-module.ts';
+import { WasmSymbolColumns } from './wasm-symbols.ts';
 
-/** What assembly/emit.ts exports. */
-interface EmitExports {
-  readonly memory: WasmMemory;
-  heapBase(): number;
-  place(
-    labels: number,
-    slotAt: number,
-    slotSeen: number,
-    seriesSlots: number,
-    seriesAt: number,
-    seriesBytes: number,
-  ): void;
-  forget(slots: number): void;
-  measure(rows: number, count: number, series: number): number;
-  emit(
-    rows: number,
-    count: number,
-    rawBytes: number,
-    base: number,
-    slots: number,
-    series: number,
-    out: number,
-    outEnd: number,
-  ): number;
-  shrink(
-    body: number,
-    bodyEnd: number,
-    rawBytes: number,
-    plain: number,
-    table: number,
-    out: number,
-    outEnd: number,
-  ): number;
-}
-
-const PAGE = 65536;
 const TABLE = 65536;
-const SMALLEST_BLOCK = 256;
 /** Bytes of a row in the memory: time, value, series, length of its `TimeSeries`, skip, kind. */
 const ROW = 8 + 8 + 4 + 4 + 1 + 1;
 /** Bodies are no longer, so that a position has 32 bits. */
 const LAST_POSITION = 0xffff0000;
-/** The memory of a module ends at 4 GiB. */
-const MEMORY_LIMIT = 0xffff0000;
 
 /**
  * The label columns of one dictionary in the memory of a WebAssembly instance of its own, and emission from there.
@@ -67,13 +33,7 @@ export class WasmColumns implements LabelColumns {
   seriesAt: Uint32Array = new Uint32Array(0);
   seriesBytes: Uint32Array = new Uint32Array(0);
   readonly #exports: EmitExports;
-  /** The whole memory. */
-  #bytes: Uint8Array;
-  #words: Int32Array;
-  /** End of the blocks. */
-  #top: number;
-  /** Addresses of free blocks, by their size. */
-  readonly #free: Map<number, number[]> = new Map();
+  readonly #memory: MemoryBlocks;
   readonly #labels: Block = { at: 0, size: 0 };
   readonly #slotAt: Block = { at: 0, size: 0 };
   /** Where each slot last stood, counted from a base that grows from body to body. */
@@ -83,29 +43,34 @@ export class WasmColumns implements LabelColumns {
   readonly #seriesBytes: Block = { at: 0, size: 0 };
   /** Above all positions that slots may have. */
   #base = 1;
+  #symbols: WasmSymbolColumns | undefined;
 
   /** Throws `WasmError` when there is no module, or no room for its memory. */
   constructor() {
     this.#exports = instantiateWasm<EmitExports>('emit');
-    this.#top = align(this.#exports.heapBase());
-    this.#bytes = new Uint8Array(this.#exports.memory.buffer);
-    this.#words = new Int32Array(this.#exports.memory.buffer);
+    this.#memory = new MemoryBlocks(this.#exports.memory, this.#exports.heapBase(), () => this.#place());
     this.labels = new MemoryColumn((size) => {
-      this.#grow(this.#labels, size);
+      this.#memory.grow(this.#labels, size);
       this.#place();
     });
-    this.#grow(this.#labels, SMALLEST_BLOCK);
-    this.#grow(this.#slotAt, SMALLEST_BLOCK);
-    this.#grow(this.#slotSeen, SMALLEST_BLOCK);
-    this.#grow(this.#seriesSlots, 4 * SMALLEST_BLOCK);
-    this.#grow(this.#seriesAt, SMALLEST_BLOCK);
-    this.#grow(this.#seriesBytes, SMALLEST_BLOCK);
+    this.#memory.grow(this.#labels, SMALLEST_BLOCK);
+    this.#memory.grow(this.#slotAt, SMALLEST_BLOCK);
+    this.#memory.grow(this.#slotSeen, SMALLEST_BLOCK);
+    this.#memory.grow(this.#seriesSlots, 4 * SMALLEST_BLOCK);
+    this.#memory.grow(this.#seriesAt, SMALLEST_BLOCK);
+    this.#memory.grow(this.#seriesBytes, SMALLEST_BLOCK);
     this.#place();
   }
 
   /** Bytes of the memory. */
   get memoryBytes(): number {
-    return this.#bytes.length;
+    return this.#memory.bytes.length;
+  }
+
+  /** The columns of emission of 2.0, beside these; made when they are first asked for. */
+  get symbols(): SymbolColumns {
+    this.#symbols ??= new WasmSymbolColumns(this.#memory, () => this.#place());
+    return this.#symbols;
   }
 
   reserveSlots(slots: number): void {
@@ -113,23 +78,23 @@ export class WasmColumns implements LabelColumns {
     if (bytes <= this.#slotAt.size) return;
     // The column that is asked about grows last: when memory ends in between, both grow with the next call.
     const { size } = this.#slotSeen;
-    this.#grow(this.#slotSeen, bytes);
-    this.#bytes.fill(0, this.#slotSeen.at + size, this.#slotSeen.at + this.#slotSeen.size);
-    this.#grow(this.#slotAt, bytes);
+    this.#memory.grow(this.#slotSeen, bytes);
+    this.#memory.bytes.fill(0, this.#slotSeen.at + size, this.#slotSeen.at + this.#slotSeen.size);
+    this.#memory.grow(this.#slotAt, bytes);
     this.#place();
   }
 
   reserveSeries(series: number): void {
     const bytes = 4 * (series + 1);
     if (bytes <= this.#seriesAt.size) return;
-    this.#grow(this.#seriesBytes, bytes);
-    this.#grow(this.#seriesAt, bytes);
+    this.#memory.grow(this.#seriesBytes, bytes);
+    this.#memory.grow(this.#seriesAt, bytes);
     this.#place();
   }
 
   reserveSeriesSlots(slots: number): void {
     if (4 * slots <= this.#seriesSlots.size) return;
-    this.#grow(this.#seriesSlots, 4 * slots);
+    this.#memory.grow(this.#seriesSlots, 4 * slots);
     this.#place();
   }
 
@@ -146,16 +111,16 @@ export class WasmColumns implements LabelColumns {
     series: number,
     compression: 'fast' | 'small' = 'fast',
   ): EmittedBody | undefined {
-    const rows = align(this.#top);
+    const rows = align(this.#memory.top);
     const out = align(rows + ROW * count);
-    this.#ensure(out);
+    this.#memory.ensure(out);
     this.#copyRows(from, first, count, rows);
     const rawBytes = this.#exports.measure(rows, count, series);
     if (rawBytes < 0) return undefined;
     // At worst all of it is literals of up to 60 bytes, each with a tag; and writes overshoot by up to 16 bytes.
     const outEnd = out + rawBytes + Math.ceil(rawBytes / 60) * 2 + 256;
     if (outEnd > MEMORY_LIMIT) return undefined;
-    this.#ensure(outEnd);
+    this.#memory.ensure(outEnd);
     if (this.#base + rawBytes > LAST_POSITION) {
       this.#exports.forget(slots);
       this.#base = 1;
@@ -163,8 +128,13 @@ export class WasmColumns implements LabelColumns {
     const base = this.#base;
     this.#base += rawBytes + 1;
     const end = this.#exports.emit(rows, count, rawBytes, base, slots, series, out, outEnd) >>> 0;
-    const bytes = this.#bytes.subarray(out, end);
+    const bytes = this.#memory.bytes.subarray(out, end);
     return { bytes: compression === 'small' ? this.#shrink(bytes, rawBytes) : bytes, rawBytes };
+  }
+
+  /** The same of 2.0, as `PlainEmitterV2.emitV2`. */
+  emitV2(request: RequestV2): EmittedBody | undefined {
+    return emitV2Within(this.#exports, this.#memory, request);
   }
 
   /** What `SmallEmitter` makes of a body that stands in the memory. */
@@ -176,17 +146,19 @@ export class WasmColumns implements LabelColumns {
     const out = align(plain + rawBytes + 64);
     const outEnd = out + rawBytes + Math.ceil(rawBytes / 6) + 128;
     if (outEnd > MEMORY_LIMIT) return body;
-    this.#ensure(outEnd);
+    this.#memory.ensure(outEnd);
     const end = this.#exports.shrink(at, at + length, rawBytes, plain, table, out, outEnd) >>> 0;
-    return end - out < length ? this.#bytes.subarray(out, end) : this.#bytes.subarray(at, at + length);
+    return end - out < length
+      ? this.#memory.bytes.subarray(out, end)
+      : this.#memory.bytes.subarray(at, at + length);
   }
 
   /** Puts the rows behind one another, from wherever they stand in their ring. */
   #copyRows(from: OutgoingRows, first: number, count: number, rows: number): void {
     const start = first & from.mask;
     const head = Math.min(count, from.mask + 1 - start);
-    const words = this.#words;
-    const bytes = this.#bytes;
+    const words = this.#memory.words;
+    const bytes = this.#memory.bytes;
     const times = rows >>> 2;
     const values = times + 2 * count;
     const ids = values + 2 * count;
@@ -206,50 +178,10 @@ export class WasmColumns implements LabelColumns {
     bytes.set(from.kind.subarray(0, rest), kinds + head);
   }
 
-  /** Moves a block to one of at least `size` bytes, and twice the size it had, with what is in it. */
-  #grow(block: Block, size: number): void {
-    if (size <= block.size) return;
-    let room = Math.max(SMALLEST_BLOCK, block.size);
-    while (room < size) room *= 2;
-    if (block.size > 0 && block.at + block.size === this.#top) {
-      // The last one grows where it stands.
-      this.#ensure(block.at + room);
-      this.#top = block.at + room;
-      block.size = room;
-      return;
-    }
-    const free = this.#free.get(room)?.pop();
-    const at = free ?? this.#top;
-    if (free === undefined) {
-      this.#ensure(at + room);
-      this.#top = at + room;
-    }
-    this.#bytes.copyWithin(at, block.at, block.at + block.size);
-    if (block.size > 0) {
-      const others = this.#free.get(block.size);
-      if (others === undefined) this.#free.set(block.size, [block.at]);
-      else others.push(block.at);
-    }
-    block.at = at;
-    block.size = room;
-  }
-
-  /** Makes the memory at least `size` bytes. */
-  #ensure(size: number): void {
-    const { memory } = this.#exports;
-    const { length } = this.#bytes;
-    if (size <= length) return;
-    // By an eighth at least: columns that creep upwards must not cost new views each.
-    memory.grow(Math.ceil(Math.max(size - length, Math.min(length >>> 3, 1 << 24)) / PAGE));
-    this.#bytes = new Uint8Array(memory.buffer);
-    this.#words = new Int32Array(memory.buffer);
-    this.#place();
-  }
-
   /** Renews the views, and tells the module where the columns are. */
   #place(): void {
-    const words = ({ at, size }: Block) => new Uint32Array(this.#bytes.buffer, at, size >>> 2);
-    this.labels.bytes = this.#bytes.subarray(this.#labels.at, this.#labels.at + this.#labels.size);
+    const words = ({ at, size }: Block) => new Uint32Array(this.#memory.bytes.buffer, at, size >>> 2);
+    this.labels.bytes = this.#memory.bytes.subarray(this.#labels.at, this.#labels.at + this.#labels.size);
     this.slotAt = words(this.#slotAt);
     this.seriesSlots = words(this.#seriesSlots);
     this.seriesAt = words(this.#seriesAt);
@@ -262,13 +194,16 @@ export class WasmColumns implements LabelColumns {
       this.#seriesAt.at,
       this.#seriesBytes.at,
     );
+    if (this.#symbols === undefined) return;
+    this.#symbols.renew();
+    this.#exports.placeV2(
+      this.#labels.at,
+      ...this.#symbols.addresses,
+      this.#seriesSlots.at,
+      this.#seriesAt.at,
+      this.#seriesBytes.at,
+    );
   }
-}
-
-/** A part of the memory, in bytes; sizes are powers of two. */
-interface Block {
-  at: number;
-  size: number;
 }
 
 /** A column that is given its bytes by `grow`: at least as many as it asks for, with what was in them. */
@@ -288,8 +223,4 @@ class MemoryColumn extends Column {
   override clear(): void {
     this.length = 0;
   }
-}
-
-function align(at: number): number {
-  return Math.ceil(at / 16) * 16;
 }

@@ -273,10 +273,15 @@ export class FrameRows {
   sampleSeries: Uint32Array = new Uint32Array(0);
   /** Two words a row, low half first. */
   sampleTime: Int32Array = new Int32Array(0);
+  /** As `sampleTime`; undefined when no sample of the frame has a start time. */
+  sampleStart: Int32Array | undefined;
+  #sampleStart: Int32Array = new Int32Array(0);
   sampleValue: DataView = new DataView(new ArrayBuffer(0));
 
   histogramSeries: Uint32Array = new Uint32Array(0);
   histogramTime: Int32Array = new Int32Array(0);
+  histogramStart: Int32Array | undefined;
+  #histogramStart: Int32Array = new Int32Array(0);
   /** Row `i` has `histogramBytes[histogramAt[i], histogramAt[i + 1])`. */
   histogramAt: Uint32Array = new Uint32Array(1);
   histogramBytes: Uint8Array = new Uint8Array(0);
@@ -308,6 +313,12 @@ export class FrameRows {
       this.sampleTime = fit64(this.sampleTime, samples);
       readDeltas(bin(s, 'series'), samples, this.sampleSeries);
       readDeltas64(bin(s, 'time'), samples, this.sampleTime);
+      this.sampleStart = undefined;
+      if (s.start !== undefined) {
+        this.#sampleStart = fit64(this.#sampleStart, samples);
+        readDeltas64(bin(s, 'start'), samples, this.#sampleStart);
+        this.sampleStart = this.#sampleStart;
+      }
       this.sampleValue = words(s, samples);
     }
     if (histograms > 0) {
@@ -317,6 +328,12 @@ export class FrameRows {
       this.histogramAt = fit(this.histogramAt, histograms + 1);
       readDeltas(bin(s, 'series'), histograms, this.histogramSeries);
       readDeltas64(bin(s, 'time'), histograms, this.histogramTime);
+      this.histogramStart = undefined;
+      if (s.start !== undefined) {
+        this.#histogramStart = fit64(this.#histogramStart, histograms);
+        readDeltas64(bin(s, 'start'), histograms, this.#histogramStart);
+        this.histogramStart = this.#histogramStart;
+      }
       this.histogramBytes = bin(s, 'bytes');
       readOffsets(bin(s, 'length'), histograms, this.histogramAt, this.histogramBytes.length);
     }

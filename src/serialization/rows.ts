@@ -242,4 +242,6 @@ export class RowBatch {
  */
 export interface Payload {
   readonly bytes: Uint8Array;
+  /** A histogram with custom buckets, which 1.0 cannot carry (HIST-10). */
+  readonly customBuckets?: boolean;
 }

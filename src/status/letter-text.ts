@@ -1,5 +1,7 @@
 import type { StoredLetter } from '../ledger/dead-letters.ts';
+import { PARTIAL } from '../network/dead-letter.ts';
 import { lettersMessage } from '../network/letters-message.ts';
+import { partialWriteOf } from '../network/partial-letter.ts';
 import {
   decodeWriteRequestV1,
   metricTypes,
@@ -24,11 +26,17 @@ export function letterLabels(labels: Uint8Array): Record<string, string> {
 export function letterObject(letter: StoredLetter): object {
   const { id, endpoint, atMs, reason, cause, words, segment, row } = letter;
   const facts = { id, endpoint, at: new Date(atMs).toISOString(), reason, cause, words, segment, row };
+  if (letter.kind === PARTIAL) return { ...facts, kind: 'partial_write', ...partialWriteOf(letter) };
   return { ...facts, ...contentOf(decode(letter)) };
 }
 
 /** A letter for people: what was refused, without what was said about it. */
 export function letterText(letter: StoredLetter): string {
+  if (letter.kind === PARTIAL) {
+    const { sent, notWritten } = partialWriteOf(letter);
+    const lost = Object.entries(notWritten).map(([kind, rows]) => `${rows} of ${sent[kind]} ${kind}`);
+    return `${lost.join(', ')} of a request were not written, it is not known which`;
+  }
   const { timeseries, metadata } = decode(letter);
   const [family] = metadata;
   if (family !== undefined) return `metadata of ${family.metricFamilyName}`;

@@ -25,6 +25,8 @@ const scalars = [
   'splits',
   'throttles',
   'returnedRows',
+  'startsDropped',
+  'messageVersion',
 ] as const;
 
 export type EndpointScalar = (typeof scalars)[number];

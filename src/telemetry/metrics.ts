@@ -340,6 +340,18 @@ export class Metrics {
     each('counter', 'resent_rows_total', 'Rows sent again that may have been delivered before.', (e) =>
       e.stats.get('resentRows'),
     );
+    each(
+      'counter',
+      'start_timestamps_dropped_total',
+      'Rows whose start timestamp was left out, since remote write 1.0 cannot carry it.',
+      (e) => e.stats.get('startsDropped'),
+    );
+    each(
+      'gauge',
+      'remote_write_version',
+      'The major version of remote write that requests are sent in: 1 or 2.',
+      (e) => e.stats.get('messageVersion'),
+    );
     each('counter', 'sent_bytes_total', 'Bytes of request bodies sent, compressed.', (e) =>
       e.stats.get('bytesSent'),
     );
@@ -553,15 +565,17 @@ function dueMs({ stats, backlog }: EndpointReading, newestMs: number): number {
 }
 
 function refused(stats: EndpointStats, kind: number): number {
-  return stats.lost('rejected', kind) + stats.lost('duplicate', kind);
+  return stats.lost('rejected', kind) + stats.lost('duplicate', kind) + stats.lost('not_written', kind);
 }
 
 /** What Prometheus counts as failed, and what can only become of metadata, of which it counts none as dropped. */
 const notDropped: ReadonlySet<EndpointReason> = new Set([
   'rejected',
   'duplicate',
+  'not_written',
   'metadata_off',
   'metadata_unchanged',
+  'metadata_with_series',
 ]);
 
 /** The words of Prometheus for reasons that it has, too. */

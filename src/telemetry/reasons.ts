@@ -42,6 +42,14 @@ export const endpointReasons = {
   dropped_age: 'Committed longer ago than `wal.max_age` or `max_backlog_age` of the endpoint.',
   dropped_by_relabel:
     'Of a series that `write_relabel_configs` of the endpoint drops, or leaves without a label: as you asked.',
+  not_written:
+    'Not written by the receiver, by its own count of a remote write 2.0 request; which rows of the request it were is not known (RLY-12).',
+  metadata_with_series:
+    'Metadata, and the endpoint is sent remote write 2.0: it goes with each series of its family, not by itself.',
+  exemplars_off: 'Exemplars, and `send_exemplars` is false.',
+  histograms_off: 'Native histograms, and `send_native_histograms` is false.',
+  exemplar_alone:
+    'An exemplar without a sample or a histogram of its series in the same remote write 2.0 request, which nothing in it could carry (RW2-S-23).',
 } as const;
 
 /** Why the listener did not let a request in. No row was seen, so none is counted. */

@@ -49,6 +49,9 @@ remote_write:
       - {target_label: $1, regex: }
     remote_timeout: 1s
     wire_compression: small
+    protobuf_message: auto
+    send_exemplars: false
+    send_native_histograms: false
     headers: {X-Scope-OrgID: team, X-Number: 1, X-Empty: ""}
     tls_config: {ca_file: ca.crt, cert_file: /a.crt, key_file: /a.key, server_name: m, insecure_skip_verify: true}
     queue_config:
@@ -159,6 +162,9 @@ remote_write:
           roundRobinDns: false,
           remoteTimeoutMs: 1000,
           wireCompression: 'small',
+          messageVersion: 'auto',
+          sendExemplars: false,
+          sendNativeHistograms: false,
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
           tls: {
             ca: { file: '/etc/spillway/ca.crt' },
@@ -201,6 +207,9 @@ remote_write:
           roundRobinDns: false,
           remoteTimeoutMs: 30_000,
           wireCompression: 'fast',
+          messageVersion: '1.0',
+          sendExemplars: true,
+          sendNativeHistograms: true,
           headers: {},
           tls: undefined,
           queueConfig: defaults.queueConfig,

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import type { TestContext } from 'node:test';
 import { ExternalLabels } from '../../src/endpoint/external-labels.ts';
 import { Feeder } from '../../src/endpoint/feeder.ts';
+import type { MetadataCache } from '../../src/endpoint/metadata-cache.ts';
 import { RelabelSeries } from '../../src/endpoint/relabel-series.ts';
 import { SegmentContext } from '../../src/endpoint/segment-context.ts';
 import { type Damage, type ReadLimit, SegmentStore } from '../../src/endpoint/wal-reader.ts';
@@ -12,6 +13,8 @@ import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
 import { Manager, type ManagerOptions } from '../../src/network/manager.ts';
 import { decodeProgress, lowest, ProgressBlock, SHARDS, settledRows } from '../../src/network/progress.ts';
 import { loopOf, ShardTable } from '../../src/network/shard-table.ts';
+import type { Negotiation } from '../../src/network/version.ts';
+import { createEmitterV2 } from '../../src/protocol/emit-v2-wasm.ts';
 import { createEmitter } from '../../src/protocol/emit-wasm.ts';
 import { type FileSystem, nodeFileSystem } from '../../src/runtime/fs.ts';
 import type { Position } from '../../src/serialization/position.ts';
@@ -37,6 +40,9 @@ export interface DeliveryOptions {
   readonly shortRun?: number;
   /** What the segments are read from; the real files by default. */
   readonly files?: FileSystem;
+  /** For an endpoint that may be sent remote write 2.0. */
+  readonly v2?: { readonly negotiation: Negotiation; readonly cache: MetadataCache };
+  readonly sends?: { readonly exemplars: boolean; readonly histograms: boolean };
 }
 
 /** Real files without the wait for the disk: what is read here is in the page cache. */
@@ -133,9 +139,11 @@ export class Delivery {
       options.relabel === undefined ? external : new RelabelSeries(options.relabel.map(ruleOf), external);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
     this.table = new ShardTable(this.#block, progress, start, loops);
-    const emitter = createEmitter('wasm', (error) => {
+    const onFailure = (error: unknown): void => {
       throw error;
-    });
+    };
+    const emitter = createEmitter('wasm', onFailure);
+    const v2 = options.v2 && { ...options.v2, emitter: createEmitterV2('wasm', onFailure) };
     this.manager = new WatchedManager(() => setImmediate(() => this.#progress.made()), {
       settings,
       minShards: 1,
@@ -144,6 +152,7 @@ export class Delivery {
       destination,
       emitter,
       stats: this.stats,
+      v2,
       now: () => this.now,
       random: () => 0.5,
       onProgress: () => this.#note(),
@@ -166,6 +175,7 @@ export class Delivery {
         rewrite,
         onContextIdle,
         emitter.newColumns(),
+        v2?.cache,
       );
       this.mostOpenSegments = Math.max(this.mostOpenSegments, ++this.openSegments);
       return context;
@@ -180,6 +190,8 @@ export class Delivery {
       settledAhead: behindStart - this.waitingAtStart,
       ttlMs: settings.ttlMs,
       metadata,
+      v2: v2 && { cache: v2.cache, version: () => v2.negotiation.version },
+      ...(options.sends === undefined ? {} : { sends: options.sends }),
       shortRun: options.shortRun ?? 1,
       watermark: (): ReadLimit => queue.watermark,
       now: () => this.now,

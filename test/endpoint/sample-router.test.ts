@@ -32,7 +32,7 @@ class Side {
   readonly table: ShardTable;
   readonly loops: { readonly queue: RowQueue }[];
 
-  constructor({ loops, capacity, sent, lanes, next, shift }: Case) {
+  constructor({ loops, capacity, sent, lanes, next, shift, starts }: Case) {
     const start = { segment: SEGMENT, row: 0 };
     const before = new ShardTable(new ProgressBlock(0), undefined, start, loops);
     const block = new ProgressBlock(0);
@@ -52,6 +52,7 @@ class Side {
       queue.head = shift & queue.mask;
       // Other rows stood there before.
       for (const column of [queue.kind, queue.skip, queue.resent]) column.fill(3);
+      if (starts === 'before') queue.start = new Int32Array(queue.time.length).fill(3);
     }
   }
 
@@ -61,8 +62,9 @@ class Side {
     const queues = this.loops.map(({ queue }) =>
       Array.from({ length: queue.length }, (_, i) => {
         const at = (queue.head + i) & queue.mask;
-        const { series, row, shard, kind, skip, resent, time, value } = queue;
+        const { series, row, shard, kind, skip, resent, time, value, start } = queue;
         const words = [time[2 * at], time[2 * at + 1], value[2 * at], value[2 * at + 1]];
+        words.push(start?.[2 * at] ?? 0, start?.[2 * at + 1] ?? 0);
         return [row[at], series[at], shard[at], kind[at], skip[at], resent[at], ...words];
       }),
     );
@@ -75,6 +77,8 @@ interface Case {
   readonly loops: number;
   readonly capacity: number;
   readonly shift: number;
+  /** Whether samples have start times, or only rows that were there before. */
+  readonly starts: 'none' | 'some' | 'before';
   /** By shard: what the process before had sent, who serves it, what was queued before. */
   readonly sent: readonly number[];
   readonly lanes: readonly number[];
@@ -98,6 +102,7 @@ const cases: fc.Arbitrary<Case> = fc.record({
   loops: fc.constantFrom(1, 1, 2, 5),
   capacity: fc.constantFrom(30, 64, 300),
   shift: fc.nat(600),
+  starts: fc.constantFrom('none', 'some', 'before'),
   sent: each(mostly(0, ROW - 1, ROW + 1, ROW + 30)),
   lanes: each(mostly<number>(FRONT, CATCH_UP, WAITING)),
   next: each(mostly(0, ROW, ROW + 7, ROW + 50)),
@@ -131,7 +136,10 @@ test('a run goes to its loops as it would row by row, and ends where there is so
         sampleTime[2 * i + 1] = Math.floor(at / 2 ** 32);
         sampleValue.setBigUint64(8 * i, value, true);
       });
-      const columns = { sampleSeries: Uint32Array.from(samples, (s) => s.series), sampleTime, sampleValue };
+      // Every other time itself, the rest unset.
+      const sampleStart = given.starts === 'some' ? sampleTime.map((t, i) => (i & 2) * t) : undefined;
+      const sampleSeries = Uint32Array.from(samples, (s) => s.series);
+      const columns = { sampleSeries, sampleTime, sampleStart, sampleValue };
       const most = samples.length - first;
 
       const slow = new Side(given);
@@ -154,6 +162,7 @@ test('a run goes to its loops as it would row by row, and ends where there is so
         const time = [sampleTime[2 * i]!, sampleTime[2 * i + 1]!] as const;
         slow.table.queued(s, SEGMENT, row);
         queue.push(segment, row, s, FRESH, LIVE, SAMPLE, series, ...time, ...value, undefined);
+        if (sampleStart !== undefined) queue.startLast(sampleStart[2 * i]!, sampleStart[2 * i + 1]!);
       }
 
       const fast = new Side(given);

@@ -122,6 +122,60 @@ test('the request, byte for byte (RW1-S-01, RW1-S-02)', async (t) => {
   );
 });
 
+test('RW2-S-05, RW2-S-07, INT-03: a 2.0 request has its type byte by byte, and its version; so has what is signed', async (t) => {
+  const seen: unknown[] = [];
+  const address = await answering(t, ({ rawHeaders }, res) => {
+    const value = (name: string) => rawHeaders[rawHeaders.indexOf(name) + 1];
+    seen.push([value('Content-Type'), value('X-Prometheus-Remote-Write-Version'), value('Content-Encoding')]);
+    res.writeHead(204).end();
+  });
+  const signed: unknown[] = [];
+  const writer = destination(t, address, {
+    sign: async (_, headers) => {
+      signed.push(headers);
+      return [];
+    },
+  });
+  for (const version of ['2.0', '1.0', undefined] as const) await writer.post(body, 0, never, version);
+  const two = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
+  const one = 'application/x-protobuf';
+  assert.deepEqual(seen, [
+    [two, '2.0.0', 'snappy'],
+    [one, '0.1.0', 'snappy'],
+    [one, '0.1.0', 'snappy'],
+  ]);
+  assert.deepEqual(signed, [
+    { 'Content-Encoding': 'snappy', 'Content-Type': two },
+    { 'Content-Encoding': 'snappy', 'Content-Type': one },
+    { 'Content-Encoding': 'snappy', 'Content-Type': one },
+  ]);
+});
+
+test('RW2-S-11: counts are read from the answer to a 2.0 request, whatever its status, and never from another', async (t) => {
+  let status = 204;
+  const address = await answering(t, (_, res) => {
+    res.writeHead(status, {
+      'X-Prometheus-Remote-Write-Samples-Written': '7',
+      'x-prometheus-remote-write-histograms-written': '2',
+    });
+    res.end();
+  });
+  const writer = destination(t, address);
+  const written = { samples: 7, histograms: 2, exemplars: 0 };
+  for (status of [204, 200, 400, 503]) {
+    assert.deepEqual(await writer.post(body, 0, never, '2.0'), { ...response(status), written });
+    assert.deepEqual(await writer.post(body, 0, never, '1.0'), response(status));
+  }
+});
+
+test('RW2-S-12: an answer without counts has none, also on a connection that had some before', async (t) => {
+  const answers = [{ 'X-Prometheus-Remote-Write-Samples-Written': '1' }, {}];
+  const address = await answering(t, (_, res) => res.writeHead(204, answers.shift()).end());
+  const writer = destination(t, address);
+  assert.ok('written' in (await writer.post(body, 0, never, '2.0')));
+  assert.deepEqual(await writer.post(body, 0, never, '2.0'), response(204));
+});
+
 test('own headers, the attempt of a retry, and credentials that are asked for each time', async (t) => {
   const seen: unknown[] = [];
   const address = await answering(t, ({ headers }, res) => {

@@ -207,3 +207,68 @@ test('413 says that the request is too large, whatever its words', () => {
   const decision = decide(response(413, 'no'), fresh, settings, random, now);
   assert.deepEqual(decision, { action: 'reject', fault: 'size', reason: 'rejected', words: 'no' });
 });
+
+const counts = (samples: number, histograms = 0, exemplars = 0) => ({ samples, histograms, exemplars });
+const sentV2 = { attempt: 0, resent: false, version: '2.0', kinds: [5, 2, 1, 0] } as const;
+
+/** A decision about a 2.0 request in a few words. */
+function briefV2(decision: Decision): string {
+  if (decision.action !== 'settle' || decision.missing === undefined) return brief(decision);
+  return `settle, ${decision.reason} ${decision.missing.join(' ')}`;
+}
+
+const old = 'out of order sample';
+const byCounts: [
+  id: string,
+  status: number,
+  written: ReturnType<typeof counts> | undefined,
+  words: string,
+  decision: string,
+  strictly: string,
+][] = [
+  ['RW2-S-11', 204, counts(5, 2, 1), '', 'settle', 'settle'],
+  ['RLY-12', 204, counts(5, 2, 0), '', 'settle, not_written 0 0 1 0', 'settle, not_written 0 0 1 0'],
+  ['RLY-12', 400, counts(3, 2, 1), 'bad', 'settle, not_written 2 0 0 0', 'settle, not_written 2 0 0 0'],
+  ['RLY-12', 400, counts(5, 2, 1), 'bad', 'settle', 'settle'],
+  ['RLY-12', 400, counts(0), old, 'settle, not_written 5 2 1 0', 'settle, not_written 5 2 1 0'],
+  ['RLY-12', 400, counts(0), 'limit', 'reject rejected', 'reject rejected'],
+  ['RLY-12', 413, counts(0), 'too large', 'reject rejected', 'reject rejected'],
+  ['RW2-S-12', 204, undefined, '', 'hold unread', 'reject rejected'],
+  ['section 6, nothing written', 204, counts(0), '', 'reject rejected', 'reject rejected'],
+  ['RW2-S-16', 400, undefined, 'bad', 'reject rejected', 'reject rejected'],
+  ['RW2-S-19', 503, counts(3), '', 'retry 5xx, maybe delivered', 'retry 5xx, maybe delivered'],
+  ['RW2-S-18', 429, counts(3), '', 'retry 429, maybe delivered', 'retry 429, maybe delivered'],
+  ['RW2-S-17', 415, undefined, '', 'hold 415', 'reject rejected'],
+];
+
+for (const [id, status, written, words, decision, strictly] of byCounts) {
+  const said = written === undefined ? 'no counts' : Object.values(written).join(' ');
+  test(`${id}: 2.0 -> ${status}, ${said}${words && `, ${words}`}: ${decision}`, () => {
+    const answer: Answer = { kind: 'response', status, retryAfter: undefined, words, written };
+    assert.equal(briefV2(decide(answer, sentV2, settings, random, now)), decision);
+    assert.equal(briefV2(decide(answer, sentV2, strict, random, now)), strictly);
+  });
+}
+
+test('RW2-S-11: counts with the answer to a 1.0 request mean nothing', () => {
+  const answer: Answer = {
+    kind: 'response',
+    status: 204,
+    retryAfter: undefined,
+    words: '',
+    written: counts(0),
+  };
+  assert.equal(brief(decide(answer, fresh, settings, random, now)), 'settle');
+});
+
+test('RLY-13: what a request of unknown outcome did not get in again since it is old is a duplicate', () => {
+  const answer: Answer = {
+    kind: 'response',
+    status: 400,
+    retryAfter: undefined,
+    words: old,
+    written: counts(3, 2, 1),
+  };
+  const decision = decide(answer, { ...sentV2, resent: true }, settings, random, now);
+  assert.equal(briefV2(decision), 'settle, duplicate 2 0 0 0');
+});

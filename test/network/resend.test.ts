@@ -1,12 +1,22 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { uncompress } from 'snappyjs';
+import { HttpDestination } from '../../src/network/client.ts';
 import type { DeadLetter } from '../../src/network/dead-letter.ts';
 import type { Destination, Outcome } from '../../src/network/destination.ts';
+import { lettersMessage } from '../../src/network/letters-message.ts';
 import { Resender } from '../../src/network/resend.ts';
-import { decodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/schema.ts';
-import { METADATA } from '../../src/serialization/rows.ts';
-import { metadataLetter, sampleLetter } from '../support/letters.ts';
+import {
+  decodeWriteRequestV1,
+  decodeWriteRequestV2,
+  type WriteRequestV1,
+} from '../../src/protocol/schema.ts';
+import { EXEMPLAR, HISTOGRAM, METADATA } from '../../src/serialization/rows.ts';
+import { atEnd } from '../support/cleanup.ts';
+import { letterOf, metadataLetter, sampleLetter } from '../support/letters.ts';
+import { labels } from '../support/messages.ts';
+import { describeRow, rowsOf } from '../support/rows.ts';
+import { Sink } from '../support/sink.ts';
 
 const settings = {
   minBackoffMs: 1,
@@ -149,4 +159,89 @@ test('it gives up when nothing but refusals comes, and counts anew when somethin
     { mostRefusals: 5 },
   );
   assert.deepEqual([some.taken.length, some.refused.length, some.stopped], [10, 30, undefined]);
+});
+
+for (const [knows, versions] of [
+  ['both', ['2.0', '2.0', '1.0']],
+  ['1.0, and answers 204', ['2.0', '1.0', '1.0', '1.0']],
+] as const) {
+  test(`RW2-S-12, RW2-S-22: with auto, letters go in the version that a receiver takes that knows ${knows}`, async (t) => {
+    const sink = await Sink.start(t);
+    sink.knows = knows;
+    const destination = new HttpDestination({
+      href: sink.url,
+      headers: {},
+      authorization: () => undefined,
+      remoteTimeoutMs: 60_000,
+      userAgent: 'Spillway/test',
+    });
+    atEnd(t, () => destination.close());
+    const exemplar = { timestamp: 3n, valueBits: 1n, labels: labels({ trace_id: 'x' }) };
+    const histogram = {
+      timestamp: 4n,
+      countInt: 0n,
+      zeroCountInt: 0n,
+      sumBits: 0x7ff0000000000002n,
+      schema: 3,
+    };
+    const letters = [
+      ...samples(5),
+      letterOf(6, EXEMPLAR, 3, { __name__: 'up' }, { exemplars: [exemplar] }),
+      letterOf(7, HISTOGRAM, 4, { __name__: 'h' }, { histograms: [histogram] }),
+    ];
+    const taken: number[] = [];
+    const resender = new Resender<DeadLetter>({
+      destination,
+      settings,
+      version: 'auto',
+      maxSamplesPerSend: 4,
+      maxMetadataPerSend: 2,
+      mostRefusals: 100,
+      now: () => 0,
+      taken: async (some) => {
+        taken.push(...some.map(({ row }) => row));
+      },
+      refused: async () => assert.fail('nothing is refused'),
+    });
+    for (const letter of letters) await resender.add(letter);
+    await resender.finish();
+    assert.deepEqual(
+      sink.requests.map(({ version }) => version),
+      versions,
+    );
+    assert.deepEqual(taken, [0, 1, 2, 3, 4, 7, 6]);
+    const expected = rowsOf(decodeWriteRequestV1(lettersMessage(letters)));
+    for (const row of expected) assert.equal(sink.arrivals.times(row), 1, describeRow(row));
+  });
+}
+
+test('RLY-12: of letters that a receiver wrote in part, those are found that it does not want', async () => {
+  const refused: number[] = [];
+  const resender = new Resender<DeadLetter>({
+    destination: {
+      post: async (body) => {
+        const times = decodeWriteRequestV2(uncompress(body)).timeseries.map(
+          ({ samples: [s] }) => s!.timestamp,
+        );
+        const good = times.filter((at) => at !== 2n).length;
+        const written = { samples: good, histograms: 0, exemplars: 0 };
+        const status = good < times.length ? 400 : 204;
+        return { kind: 'response', status, retryAfter: undefined, words: 'out of order', written };
+      },
+      close: async () => undefined,
+    },
+    settings,
+    version: '2.0',
+    maxSamplesPerSend: 4,
+    maxMetadataPerSend: 2,
+    mostRefusals: 100,
+    now: () => 0,
+    taken: async () => undefined,
+    refused: async ({ row }) => {
+      refused.push(row);
+    },
+  });
+  for (const letter of samples(4)) await resender.add(letter);
+  await resender.finish();
+  assert.deepEqual(refused, [2]);
 });

@@ -1,6 +1,8 @@
 import { uncompress } from 'snappyjs';
 import type { Emitter, OutgoingRows } from '../../src/protocol/emit-v1.ts';
+import { createEmitterV2 } from '../../src/protocol/emit-v2-wasm.ts';
 import { createEmitter } from '../../src/protocol/emit-wasm.ts';
+import type { EmitterV2, MetadataOf } from '../../src/protocol/emitter-v2.ts';
 import type { IngestReport } from '../../src/protocol/ingest-v1.ts';
 import type { IngestLimits } from '../../src/protocol/limits.ts';
 import { decodeWriteRequestV1, type MetricMetadata, type TimeSeriesV1 } from '../../src/protocol/schema.ts';
@@ -47,6 +49,7 @@ export class Road {
   readonly #opener: BodyOpener = new BodyOpener();
   readonly #frame: FrameRows = new FrameRows();
   readonly #emitter: Emitter;
+  readonly #emitterV2: EmitterV2;
   readonly #out: ExactScratch = new ExactScratch();
   #rows = 0;
 
@@ -65,6 +68,7 @@ export class Road {
       throw error;
     };
     this.#emitter = createEmitter(kernel, fail, compression);
+    this.#emitterV2 = createEmitterV2(kernel, fail, compression);
     this.reader = new SegmentDictionary(rewrite, this.#emitter.newColumns());
   }
 
@@ -108,6 +112,19 @@ export class Road {
     return { body: bytes.slice(), rawBytes };
   }
 
+  /** The 2.0 body that carries these rows, as bytes of its own. */
+  emitV2(
+    rows: Ring,
+    metadataOf: MetadataOf = () => undefined,
+    first = 0,
+    count: number = rows.length,
+  ): { body: Uint8Array; rawBytes: number } {
+    const emitter = this.#emitterV2;
+    const { head } = rows;
+    const { bytes, rawBytes } = emitter.emitV2(rows, head + first, count, this.reader, metadataOf, this.#out);
+    return { body: bytes.slice(), rawBytes };
+  }
+
   emitMetadata(rows: Ring): Uint8Array {
     return this.#emitter.emitMetadata(rows, rows.head, rows.length, this.#out).bytes.slice();
   }
@@ -129,6 +146,8 @@ export class Ring implements OutgoingRows {
   readonly mask: number;
   readonly series: Uint32Array;
   readonly time: Int32Array;
+  /** Undefined until `setStart`. */
+  start: Int32Array | undefined;
   readonly value: Int32Array;
   readonly kind: Uint8Array;
   readonly skip: Uint8Array;
@@ -170,6 +189,12 @@ export class Ring implements OutgoingRows {
     this.payload[at] = payload === undefined ? undefined : { bytes: payload };
   }
 
+  /** Gives row `i` a start time. */
+  setStart(i: number, lo: number, hi: number): void {
+    this.start ??= new Int32Array(2 * (this.mask + 1));
+    this.start.set([lo, hi], 2 * this.at(i));
+  }
+
   /** The same rows in a ring that starts at `head`. */
   turned(head: number): Ring {
     const ring = new Ring(this.mask + 1, head);
@@ -184,6 +209,7 @@ export class Ring implements OutgoingRows {
         this.payload[at]?.bytes,
       );
       ring.skip[ring.at(i)] = this.skip[at]!;
+      if (this.start !== undefined) ring.setStart(i, ...words(this.start));
     }
     return ring;
   }

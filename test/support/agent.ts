@@ -37,6 +37,9 @@ export interface Remote {
   readonly name?: string;
   readonly url: string;
   readonly wire_compression?: 'fast' | 'small';
+  readonly protobuf_message?: 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request' | 'auto';
+  readonly send_exemplars?: boolean;
+  readonly send_native_histograms?: boolean;
   readonly remote_timeout?: string;
   readonly ttl?: string;
   readonly max_backlog_bytes?: string;

@@ -10,7 +10,7 @@ const row = (at: number): Row => ({ series: '{}', kind: 'sample', at: BigInt(at)
 function repeats(...list: [connection: number, rows: number[], answer?: Answer][]) {
   const deliveries = list.map(([connection, times, answer = {}], index): Delivery => {
     const rows = times.map(row);
-    const request: Received = { index, connection, headers: {}, rows, metadata: [] };
+    const request: Received = { index, connection, headers: {}, rows, metadata: [], version: '1.0' };
     return { request, rows, answer };
   });
   const { unanswered, ambiguous, evidence, needless } = repeatsOf({

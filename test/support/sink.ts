@@ -9,13 +9,14 @@ import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { uncompress } from 'snappyjs';
-import { decodeWriteRequestV1, type WriteRequestV1 } from '../../src/protocol/schema.ts';
+import { decodeWriteRequestV1, decodeWriteRequestV2 } from '../../src/protocol/schema.ts';
 import { Arrivals } from './arrivals.ts';
 import { atEnd } from './cleanup.ts';
-import { faultsOf } from './conformance.ts';
+import { faultsOf, faultsOfV2 } from './conformance.ts';
 import { listen, listenAnywhere } from './ports.ts';
 import { Progress } from './progress.ts';
 import { describeRow, type MetadataText, metadataOf, type Row, rowsOf } from './rows.ts';
+import { rowsOfV2, type SaidV2 } from './rows-v2.ts';
 
 /** What the sink does with a request. */
 export interface Answer {
@@ -29,6 +30,15 @@ export interface Answer {
   readonly instead?: 'reset' | 'reset-mid-answer' | 'hang';
   /** Whether the rows are stored, or which of them. If not given: when the status is 2xx and nothing happens instead. */
   readonly store?: boolean | ((row: Row) => boolean);
+  /** What a 2.0 request is told of what was written. If not given: what was stored; with `false`, nothing. */
+  readonly written?: Written | false;
+}
+
+/** What `-Written` headers say. */
+export interface Written {
+  readonly samples?: number;
+  readonly histograms?: number;
+  readonly exemplars?: number;
 }
 
 export interface Received {
@@ -39,7 +49,16 @@ export interface Received {
   readonly headers: IncomingHttpHeaders;
   readonly rows: readonly Row[];
   readonly metadata: readonly MetadataText[];
+  readonly version: '1.0' | '2.0';
+  /** What a 2.0 request says beyond 1.0. */
+  readonly said?: SaidV2;
 }
+
+/**
+ * Which versions a sink knows. Without 2.0 it reads a 2.0 body as an empty 1.0 one and says 204, as Prometheus 2.42
+ * does (INT-15), or refuses it.
+ */
+export type Knows = 'both' | '1.0, and answers 204' | '1.0, and answers 400' | '1.0, and answers 415' | '2.0';
 
 /** Rows that were stored, and what their sender was told. */
 export interface Delivery {
@@ -52,7 +71,7 @@ export interface Delivery {
 export type Script = (request: Received, body: Uint8Array) => Answer | Promise<Answer>;
 
 /**
- * A remote-write 1.0 receiver on a real socket that checks all that it is sent.
+ * A remote-write receiver on a real socket that checks all that it is sent.
  *
  * What it stores is in `arrivals`; what a sender must not do (headers, order of labels, broken bytes) is in
  * `faults`, and fails the test at its end. A script decides how each request is answered. It can be stopped
@@ -64,6 +83,7 @@ export class Sink {
   readonly faults: string[] = [];
   /** How the next requests are answered; the default stores them and says 204. */
   script: Script = () => ({});
+  knows: Knows = 'both';
   /** Every request that was read, answered or not. */
   readonly requests: Received[] = [];
   /** What the script said to them, by their index. */
@@ -145,28 +165,36 @@ export class Sink {
     const parts: Buffer[] = [];
     for await (const part of request) parts.push(part as Buffer);
     const body = Buffer.concat(parts);
-    let message: WriteRequestV1;
+    const version = request.headers['content-type']?.includes('write.v2') ? '2.0' : '1.0';
+    const read = version === '2.0' ? readV2 : readV1;
+    let content: Pick<Received, 'rows' | 'metadata' | 'said'>;
     try {
-      message = decodeWriteRequestV1(uncompress(body));
+      content = read(request, uncompress(body), this.faults);
     } catch (error) {
       this.faults.push(`a body that does not decode: ${error}`);
       response.writeHead(400).end();
       return;
     }
-    this.faults.push(...faultsOf(request, message));
     const received = {
       index: this.requests.length,
       connection: this.#connectionOf(request.socket),
       headers: request.headers,
-      rows: rowsOf(message),
-      metadata: metadataOf(message),
-    };
+      version,
+      ...content,
+    } as const;
     this.requests.push(received);
     this.#progress.made();
-    const answer = await this.script(received, body);
+    const answer = this.#refusal(version) ?? (await this.script(received, body));
     this.answers[received.index] = answer;
     await this.#answer(received, answer, response);
     this.#progress.made();
+  }
+
+  /** The answer to a version that it does not know. */
+  #refusal(version: '1.0' | '2.0'): Answer | undefined {
+    if (this.knows === 'both' || this.knows.startsWith(version)) return undefined;
+    const status = Number(this.knows.split(' ').at(-1));
+    return { status: version === '1.0' ? 415 : status, store: false, written: false };
   }
 
   #connectionOf(socket: Socket): number {
@@ -180,15 +208,18 @@ export class Sink {
     const { status = 204, headers, body, delayMs, instead } = answer;
     if (delayMs !== undefined) await sleep(delayMs);
     const store = answer.store ?? (instead === undefined && status < 300);
+    let counts = received.version === '2.0' && answer.written !== false ? countsOf([]) : {};
     if (store !== false) {
       const rows = store === true ? received.rows : received.rows.filter(store);
+      if (received.version === '2.0' && answer.written === undefined) counts = countsOf(rows);
       this.arrivals.add(rows);
       this.deliveries.push({ request: received, rows, answer });
       this.metadata.push(...received.metadata);
     }
+    if (typeof answer.written === 'object') counts = headersOf(answer.written);
     switch (instead) {
       case undefined:
-        response.writeHead(status, headers).end(body);
+        response.writeHead(status, { ...counts, ...headers }).end(body);
         break;
       case 'reset':
         response.socket?.resetAndDestroy();
@@ -203,4 +234,31 @@ export class Sink {
         instead satisfies never;
     }
   }
+}
+
+function readV1(request: IncomingMessage, raw: Uint8Array, faults: string[]) {
+  const message = decodeWriteRequestV1(raw);
+  faults.push(...faultsOf(request, message));
+  return { rows: rowsOf(message), metadata: metadataOf(message) };
+}
+
+function readV2(request: IncomingMessage, raw: Uint8Array, faults: string[]) {
+  const message = decodeWriteRequestV2(raw);
+  const found = faultsOfV2(request, message);
+  faults.push(...found);
+  return { ...rowsOfV2(message), metadata: [] };
+}
+
+function countsOf(rows: readonly Row[]): Record<string, string> {
+  const of = (kind: Row['kind']): number => rows.filter((row) => row.kind === kind).length;
+  return headersOf({ samples: of('sample'), histograms: of('histogram'), exemplars: of('exemplar') });
+}
+
+function headersOf({ samples = 0, histograms = 0, exemplars = 0 }: Written): Record<string, string> {
+  const name = (kind: string): string => `X-Prometheus-Remote-Write-${kind}-Written`;
+  return {
+    [name('Samples')]: String(samples),
+    [name('Histograms')]: String(histograms),
+    [name('Exemplars')]: String(exemplars),
+  };
 }

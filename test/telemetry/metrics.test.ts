@@ -205,7 +205,9 @@ describe('Metrics', () => {
     };
     const prefix = 'prometheus_remote_storage_';
     const refused =
-      2 ** endpointReasonNames.indexOf('rejected') + 2 ** endpointReasonNames.indexOf('duplicate');
+      2 ** endpointReasonNames.indexOf('rejected') +
+      2 ** endpointReasonNames.indexOf('duplicate') +
+      2 ** endpointReasonNames.indexOf('not_written');
     for (const [name, wanted] of [
       ['samples_total', 10],
       ['samples_retried_total', 20],
@@ -232,7 +234,8 @@ describe('Metrics', () => {
         1 -
         refused -
         2 ** endpointReasonNames.indexOf('metadata_off') -
-        2 ** endpointReasonNames.indexOf('metadata_unchanged'),
+        2 ** endpointReasonNames.indexOf('metadata_unchanged') -
+        2 ** endpointReasonNames.indexOf('metadata_with_series'),
     );
     const relabelled = { ...samples('a'), reason: 'dropped_series' };
     assert.equal(

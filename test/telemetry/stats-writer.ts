@@ -22,6 +22,8 @@ const scalars: Readonly<Record<EndpointScalar, true>> = {
   splits: true,
   throttles: true,
   returnedRows: true,
+  startsDropped: true,
+  messageVersion: true,
 };
 
 /** All of them: the type sees to it. */

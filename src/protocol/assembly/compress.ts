@@ -55,7 +55,8 @@ function sameLength(a: usize, b: usize, most: u32): u32 {
   return i;
 }
 
-function putLiteral(from: usize, length: u32, start: usize, end: usize): usize {
+/** Writes a literal of `length` bytes from `from`; returns its end. */
+export function putLiteral(from: usize, length: u32, start: usize, end: usize): usize {
   if (start + length + SLACK > end) unreachable();
   let op = start;
   const n = length - 1;
@@ -71,7 +72,8 @@ function putLiteral(from: usize, length: u32, start: usize, end: usize): usize {
   return op + length;
 }
 
-function putCopy(start: usize, offset: u32, length: u32, end: usize): usize {
+/** Writes copies of `length` bytes in all from `offset` bytes back; returns their end. */
+export function putCopy(start: usize, offset: u32, length: u32, end: usize): usize {
   if (start + 3 * ((<usize>length >>> 6) + 2) + SLACK > end) unreachable();
   let op = start;
   let rest = length;

@@ -39,6 +39,9 @@ import {
   varintSize,
 } from './writer';
 
+export { compressDense } from './dense';
+export { compressV2, placeV2, roomV2, symbolsV2, writeSymbolsV2, writeV2 } from './emit-v2';
+
 /** Series with more labels are not compared with the one before as a whole. */
 const COMPARED: u32 = 64;
 
