@@ -46,6 +46,10 @@ async function compare(t: TestContext, pair: Pair): Promise<void> {
   await exporter.scraped(3);
   await assertSame(direct, through, selectorFor(receiver), until);
   if (sender === 'vmagent') await assertFellBack(agent);
+  if (out === 'auto') {
+    const version = receiver === 'prometheus-3' ? 2 : 1;
+    await agent.metricUntil('spillway_endpoint_remote_write_version', {}, (found) => found === version);
+  }
 }
 
 /** `demo_odd` without labels goes from one end of a float to the other: what VictoriaMetrics rounds away differs. */
