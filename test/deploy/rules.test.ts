@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { registerDeadLetterMetrics } from '../../src/telemetry/dead-letter-metrics.ts';
 import { Metrics } from '../../src/telemetry/metrics.ts';
-import { endpointReasonNames } from '../../src/telemetry/reasons.ts';
+import { type EndpointReason, endpointReasonNames } from '../../src/telemetry/reasons.ts';
 import { projectDir } from '../support/paths.ts';
 import { find, needs } from '../support/programs.ts';
 import { type Panel, shippedDashboard, shippedRules } from './rules.ts';
@@ -54,6 +54,23 @@ describe('the alerts that are shipped', () => {
         for (const reason of reasons!.split('|'))
           assert.ok((endpointReasonNames as readonly string[]).includes(reason), `${alert}: ${reason}`);
     }
+  });
+
+  it('tell of rows that are not delivered for every reason but those that you chose', () => {
+    const asYouChose: readonly EndpointReason[] = [
+      // Delivered before, in all likelihood.
+      'duplicate',
+      'dropped_by_relabel',
+      'metadata_off',
+      'metadata_unchanged',
+      'metadata_with_series',
+      'exemplars_off',
+      'histograms_off',
+    ];
+    const told = shippedRules().flatMap(({ expr }) =>
+      [...expr.matchAll(/reason=~?"([^"]*)"/g)].flatMap(([, reasons]) => reasons!.split('|')),
+    );
+    assert.deepEqual([...new Set([...told, ...asYouChose])].sort(), [...endpointReasonNames].sort());
   });
 
   it('are those that texts refer to', () => {

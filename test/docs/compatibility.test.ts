@@ -17,12 +17,16 @@ const names: Readonly<Record<Pair['sender'] | Pair['receiver'], string>> = {
   'victoria-metrics-debian': 'VictoriaMetrics of Debian 12',
 };
 
+const v2 = 'io.prometheus.write.v2.Request';
+
 /** A row of the table, as the page has it. */
-function rowOf({ sender, receiver, message }: Pair): string {
-  const version = message === 'io.prometheus.write.v2.Request' ? '2.0' : '1.0';
+function rowOf({ sender, receiver, message, out }: Pair): string {
+  const version = message === v2 ? '2.0' : '1.0';
   const sends = sender === 'vmagent' ? `${version}, after it tried zstd` : version;
+  const taken = receiver === 'prometheus-3' ? '2.0' : '1.0';
+  const passedOn = out === 'auto' ? `\`auto\`: ${taken}` : out === v2 ? '2.0' : '1.0';
   const compared = receiver.startsWith('victoria') ? 'to eleven digits' : 'bit by bit';
-  return `| ${names[sender]} | ${sends} | ${names[receiver]} | ${compared} |`;
+  return `| ${names[sender]} | ${sends} | ${passedOn} | ${names[receiver]} | ${compared} |`;
 }
 
 describe('docs/compatibility.md', () => {

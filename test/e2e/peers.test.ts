@@ -23,15 +23,18 @@ describe('what is written through Spillway is what is written directly', { concu
   for (const pair of pairs) it(nameOf(pair), needs(pair.sender, pair.receiver), (t) => compare(t, pair));
 });
 
-function nameOf({ sender, receiver, message }: Pair): string {
-  return `${sender}${message === undefined ? '' : ` (${message})`} -> Spillway -> ${receiver}`;
+function nameOf({ sender, receiver, message, out }: Pair): string {
+  const said = (what: string | undefined): string => (what === undefined ? '' : ` (${what})`);
+  return `${sender}${said(message)} -> Spillway${said(out)} -> ${receiver}`;
 }
 
 async function compare(t: TestContext, pair: Pair): Promise<void> {
-  const { sender, receiver } = pair;
+  const { sender, receiver, out } = pair;
   t.diagnostic(`${sender} ${versionOf(sender)}, ${receiver} ${versionOf(receiver)}`);
   const [direct, through] = [await startReceiver(t, receiver), await startReceiver(t, receiver)];
-  const agent = await Agent.start(t, { remote_write: [remote(through.writeUrl)] });
+  const agent = await Agent.start(t, {
+    remote_write: [remote(through.writeUrl, out === undefined ? {} : { protobuf_message: out })],
+  });
   const exporter = await Exporter.start(t);
   await startSender(t, pair, exporter.url, [`${agent.url}/api/v1/write`, direct.writeUrl]);
 
@@ -43,6 +46,10 @@ async function compare(t: TestContext, pair: Pair): Promise<void> {
   await exporter.scraped(3);
   await assertSame(direct, through, selectorFor(receiver), until);
   if (sender === 'vmagent') await assertFellBack(agent);
+  if (out === 'auto') {
+    const version = receiver === 'prometheus-3' ? 2 : 1;
+    await agent.metricUntil('spillway_endpoint_remote_write_version', {}, (found) => found === version);
+  }
 }
 
 /** `demo_odd` without labels goes from one end of a float to the other: what VictoriaMetrics rounds away differs. */

@@ -4,6 +4,8 @@ export interface Pair {
   readonly receiver: 'prometheus' | 'prometheus-3' | 'victoria-metrics' | 'victoria-metrics-debian';
   /** What a Prometheus is told to send; it takes the key since 2.54. */
   readonly message?: 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request';
+  /** What Spillway is told to send. */
+  readonly out?: 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request' | 'auto';
 }
 
 /** Those that are run. docs/compatibility.md lists them, and a test compares. */
@@ -14,4 +16,8 @@ export const pairs: readonly Pair[] = [
   { sender: 'vmagent', receiver: 'victoria-metrics' },
   { sender: 'vmagent', receiver: 'prometheus-3' },
   { sender: 'vmagent-debian', receiver: 'prometheus' },
+  { sender: 'prometheus-3', receiver: 'prometheus-3', out: 'io.prometheus.write.v2.Request' },
+  { sender: 'vmagent', receiver: 'prometheus-3', out: 'auto' },
+  { sender: 'vmagent', receiver: 'victoria-metrics', out: 'auto' },
+  { sender: 'prometheus', receiver: 'prometheus', out: 'auto' },
 ];
