@@ -55,7 +55,9 @@ export class MetadataTaker {
     }
     if (name === undefined || help === undefined || unit === undefined) return 'damaged';
     const tenant =
-      series >= 0 ? dictionary.seriesTenant[series]! : dictionary.metadataTenant(rows.metadataTenant[i]!);
+      series >= 0 && dictionary.has(series)
+        ? dictionary.seriesTenant[series]!
+        : dictionary.metadataTenant(rows.metadataTenant[i]!);
     const owner = dictionary.tenants.names[tenant]!;
     // To a receiver of many tenants it would be a request of none, which may be refused again and again.
     if (owner === '' && this.#settings.needsTenant) return 'metadata_no_tenant';

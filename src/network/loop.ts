@@ -381,7 +381,9 @@ export class Loop {
       if (this.#version.choose(metadata, this.attempts, host.now())) body = undefined;
       if (this.#leaveOut(rows)) body = undefined;
       const version = this.#version.current;
-      if (leaveOutUncarried(queue, rows, version, this.#version.standing)) body = undefined;
+      // Where tenants take turns, what is left out goes along with any of them: it must not come back.
+      const back = this.#turns === undefined;
+      if (leaveOutUncarried(queue, rows, version, this.#version.standing, back)) body = undefined;
       const { live } = this.#tally.count(queue, 0, rows);
       if (live === 0) break;
       const resent = queue.resent[queue.head]!;
@@ -526,6 +528,7 @@ export class Loop {
   #stepAside(turns: TenantTurns, failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): void {
     this.#failed({ ...failure, tenant: this.#tenantOf(0, rows) }, rows);
     turns.park(this.attempts, failure.waitMs, this.holding);
+    this.#version.end();
     this.attempts = 0;
     this.holding = false;
     this.#inFlight = 0;

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { familyName, familyOf } from '../../src/endpoint/family-names.ts';
-import { MetadataCache } from '../../src/endpoint/metadata-cache.ts';
+import { MetadataCache, ofTenant } from '../../src/endpoint/metadata-cache.ts';
+import { SegmentMetadata } from '../../src/endpoint/series-metadata.ts';
+import { TestSegment } from '../network/support/segment.ts';
 
 const text = (words: string) => new TextEncoder().encode(words);
 const none = text('');
@@ -118,4 +120,19 @@ test('it is bounded: the family told of the longest ago goes', () => {
     [true, false, true, true],
   );
   assert.equal(new MetadataCache(known, 2).size, 2);
+});
+
+test('no tenant is told what another said of a family', () => {
+  const { dictionary } = new TestSegment(1);
+  for (const [series, tenant] of ['', 'one', 'two', 'one'].entries()) {
+    dictionary.seriesTenant[series] = dictionary.tenants.of(tenant);
+  }
+  const cache = new MetadataCache();
+  const metadata = new SegmentMetadata(dictionary, cache);
+  const known = () => [0, 1, 2, 3].map((series) => metadata.of(series)?.help);
+  for (const series of ['s1', 's2']) cache.put(ofTenant('one', series), GAUGE, text(series), none);
+  assert.deepEqual(known(), [undefined, text('s1'), undefined, undefined]);
+  for (const series of ['s0', 's1', 's2']) cache.put(ofTenant('', series), GAUGE, text('all'), none);
+  assert.deepEqual(known(), [text('all'), text('s1'), undefined, undefined]);
+  assert.notEqual(ofTenant('', '\none\ns1'), ofTenant('one', 's1'), 'a name cannot pass for a tenant');
 });
