@@ -169,6 +169,7 @@ export class Agent {
       limits: this.#limits,
       perSender: receiver.perSender,
       senderOf: (request) => senderOf(request, receiver.perSender.header, this.#doors?.userOf(request)),
+      tenants: { header: receiver.tenantHeader, default: receiver.defaultTenant },
       appender: () => (this.#state === 'running' ? this.appender() : undefined),
       logger,
       now: Date.now,

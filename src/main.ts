@@ -3,7 +3,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readConfig } from './cli/config-text.ts';
 import { UsageError } from './cli/errors.ts';
-import { asksForHelp, commandOf, helpHint, helpText } from './cli/usage.ts';
+import { asksForHelp, commandOf, commandWords, helpHint, helpText } from './cli/usage.ts';
 import { type Config, parseConfig } from './config/load.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageVersion } from './runtime/version.ts';
@@ -11,7 +11,8 @@ import { packageVersion } from './runtime/version.ts';
 /**
  * The command line. Each command is loaded when it is called: a start waits for nothing that it does not use.
  *
- * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong.
+ * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong. Of `check-config` and
+ * `config convert` a wrong configuration is the finding, and not what keeps them from working: 1.
  */
 async function main(args: string[]): Promise<number> {
   if (asksForHelp(args)) {
@@ -36,16 +37,38 @@ async function main(args: string[]): Promise<number> {
       return run({ config: values.config, listen: values.listen, dataDir: values['data-dir'] });
     }
     case 'check-config': {
-      const { checkConfig } = await import('./cli/config.ts');
-      checkConfig(one(rest, 'a configuration file'));
-      return 0;
+      const { checkConfig } = await import('./cli/check-config.ts');
+      return checkConfig(
+        one(rest, 'a configuration file'),
+        {
+          json: values.json === true,
+          strict: values.strict === true,
+          syntaxOnly: values['syntax-only'] === true,
+        },
+        (text) => process.stdout.write(text),
+        (text) => process.stderr.write(text),
+      );
     }
     case 'config': {
+      const [action, ...args] = rest;
+      if (action === 'convert') {
+        const { convert } = await import('./cli/convert.ts');
+        const { vmagent = false, output, exact = false } = values;
+        return convert(
+          args,
+          { vmagent, output, exact },
+          (text) => process.stdout.write(text),
+          (text) => process.stderr.write(text),
+        );
+      }
+      for (const flag of ['vmagent', 'output', 'exact'] as const) {
+        if (values[flag] !== undefined) throw new UsageError(`--${flag} is for spillway config convert`);
+      }
       none(rest);
       const { printDefaults, writeDocs } = await import('./cli/config.ts');
       if (values['write-docs']) writeDocs();
       else if (values.defaults) printDefaults();
-      else throw new UsageError('spillway config needs --defaults');
+      else throw new UsageError('spillway config needs --defaults, or convert');
       return 0;
     }
     case 'recent': {
@@ -70,6 +93,11 @@ async function main(args: string[]): Promise<number> {
       none(rest);
       const { hashPassword } = await import('./cli/hash-password.ts');
       process.stdout.write(`${await hashPassword(process.stdin, process.stderr)}\n`);
+      return 0;
+    }
+    case 'completion': {
+      const { completionScript } = await import('./cli/completion.ts');
+      process.stdout.write(completionScript(one(rest, 'a shell'), commandWords()));
       return 0;
     }
     case 'queue': {
@@ -101,6 +129,11 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        strict: { type: 'boolean' },
+        vmagent: { type: 'boolean' },
+        output: { type: 'string', short: 'o' },
+        exact: { type: 'boolean' },
+        'syntax-only': { type: 'boolean' },
         version: { type: 'boolean' },
       },
     });
@@ -114,11 +147,12 @@ type Flags = ReturnType<typeof parse>['values'];
 /** The options that each command takes: one that it would not look at is a mistake. */
 const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   run: ['config', 'listen', 'data-dir'],
-  'check-config': [],
-  config: ['defaults', 'write-docs'],
+  'check-config': ['json', 'strict', 'syntax-only'],
+  config: ['defaults', 'write-docs', 'vmagent', 'output', 'exact'],
   recent: ['config', 'data-dir', 'url', 'http-config-file'],
   inspect: ['v2'],
   'hash-password': [],
+  completion: [],
   queue: ['config', 'data-dir', 'json', 'dry-run'],
 };
 

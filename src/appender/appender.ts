@@ -2,8 +2,11 @@ import type { FileQueue } from '../filequeue/file-queue.ts';
 import { type IngestReport, ingestV1 } from '../protocol/ingest-v1.ts';
 import type { IngestKernel } from '../protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../protocol/limits.ts';
+import { checkTenant } from '../protocol/tenant-id.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { Column } from '../serialization/columns.ts';
+import type { Dictionary } from '../serialization/dictionary.ts';
+import type { RowBatch } from '../serialization/rows.ts';
 import { type Histogram, type Labels, RowEncoder, type Value } from './encode.ts';
 
 /** An appender was used after its transaction had ended. */
@@ -41,11 +44,19 @@ export class Appender {
   readonly #rows: Column = new Column();
   readonly #encoder: RowEncoder = new RowEncoder(this.#rows);
   #body: Uint8Array | undefined;
+  #tenant: Uint8Array = NO_TENANT;
   #ended = false;
   #report: IngestReport | undefined;
 
   constructor(target: AppenderTarget) {
     this.#target = target;
+  }
+
+  /** Whose all rows of this transaction are. Throws `InvalidTenantError`. */
+  setTenant(tenant: string): void {
+    this.#open();
+    checkTenant(tenant);
+    this.#tenant = new TextEncoder().encode(tenant);
   }
 
   /** Appends a sample. Throws `InvalidSeriesError`. */
@@ -96,17 +107,21 @@ export class Appender {
     this.#ended = true;
     const { queue, kernel, limits, onReport } = this.#target;
     try {
-      const { result, durable } = queue.append((dictionary, batch) => {
-        const body = this.#body;
-        if (body !== undefined && this.#rows.length === 0) {
-          return kernel.ingestV1(body, limits, dictionary, batch);
-        }
-        this.#rows.reserve(16);
-        const { bytes, length } = this.#rows;
-        const view = new DataView(bytes.buffer);
-        const report = ingestV1(bytes, view, length, dictionary, batch, withoutSize(limits));
-        return body === undefined ? report : merge(report, kernel.ingestV1(body, limits, dictionary, batch));
-      });
+      const { result, durable } = queue.append((dictionary, batch) =>
+        forTenant(this.#tenant, dictionary, batch, () => {
+          const body = this.#body;
+          if (body !== undefined && this.#rows.length === 0) {
+            return kernel.ingestV1(body, limits, dictionary, batch);
+          }
+          this.#rows.reserve(16);
+          const { bytes, length } = this.#rows;
+          const view = new DataView(bytes.buffer);
+          const report = ingestV1(bytes, view, length, dictionary, batch, withoutSize(limits));
+          return body === undefined
+            ? report
+            : merge(report, kernel.ingestV1(body, limits, dictionary, batch));
+        }),
+      );
       this.#report = result;
       onReport(result);
       return durable;
@@ -130,6 +145,18 @@ export class Appender {
 
   #open(): void {
     if (this.#ended) throw new TransactionEndedError('the transaction has ended; take a new appender');
+  }
+}
+
+const NO_TENANT = new Uint8Array(0);
+
+/** What `ingest` takes is of this tenant: series and metadata, of whichever protocol. */
+function forTenant<T>(tenant: Uint8Array, dictionary: Dictionary, batch: RowBatch, ingest: () => T): T {
+  batch.tenant = dictionary.useTenant(tenant);
+  try {
+    return ingest();
+  } finally {
+    batch.tenant = dictionary.useTenant(NO_TENANT);
   }
 }
 

@@ -8,7 +8,8 @@ export type CommandName =
   | 'dead-letters'
   | 'inspect'
   | 'queue'
-  | 'hash-password';
+  | 'hash-password'
+  | 'completion';
 
 /**
  * What `--help` says: of each command how it is called, what it does and, where that is not plain, its options.
@@ -28,14 +29,32 @@ const commands: Readonly<Record<CommandName, Help>> = {
     ],
   },
   'check-config': {
-    call: ['spillway check-config FILE'],
-    does: ['Check a configuration file, and the files that it names.'],
-    options: [],
+    call: ['spillway check-config FILE [--strict] [--json] [--syntax-only]'],
+    does: [
+      'Check a configuration file, and the files that it names: that they can be read, and that',
+      'keys belong to their certificates. Exit codes: 0 valid, 1 not, 2 wrong command line.',
+    ],
+    options: [
+      '--strict            warnings fail, too: keys without effect, credentials in clear, ...',
+      '--json              for programs: valid, errors and warnings, each with line and column',
+      '--syntax-only       do not look at the files that it names: they may be elsewhere',
+    ],
   },
   config: {
-    call: ['spillway config --defaults'],
-    does: ['Print every setting with its default.'],
-    options: [],
+    call: [
+      'spillway config --defaults',
+      'spillway config convert PROMETHEUS.YML [--output FILE] [--exact]',
+      'spillway config convert --vmagent [--output FILE] -- -remoteWrite.url=...',
+    ],
+    does: [
+      'Print every setting with its default; or make a configuration from the `remote_write` and',
+      'external labels of Prometheus, or from a command line of vmagent, and say what is not in it.',
+    ],
+    options: [
+      '--output FILE       in place of standard output; relative paths are right for where it is',
+      '--exact             give up data where Prometheus does: 429 and other 4xx',
+      '--vmagent           what comes behind -- are the flags of vmagent, as it was started',
+    ],
   },
   recent: {
     call: [
@@ -108,12 +127,50 @@ const commands: Readonly<Record<CommandName, Help>> = {
     ],
     options: [],
   },
+  completion: {
+    call: ['spillway completion bash|zsh|fish'],
+    does: ['Print what makes a shell complete commands and options: source <(spillway completion bash)'],
+    options: [],
+  },
 };
 
 interface Help {
   readonly call: readonly string[];
   readonly does: readonly string[];
   readonly options: readonly string[];
+}
+
+/** What there is to complete in a command. */
+export interface CommandWords {
+  readonly name: string;
+  readonly about: string;
+  /** Words that may follow its name: `verify`, `repair`. */
+  readonly actions: readonly string[];
+  /** `takes` says that a value follows. */
+  readonly options: readonly { readonly flag: string; readonly takes: boolean }[];
+}
+
+/** The words of all commands, as their help has them. */
+export function commandWords(): readonly CommandWords[] {
+  return Object.entries(commands).map(([name, { call, does, options }]) => {
+    const actions = call.flatMap((line) => {
+      const [, words = ''] = new RegExp(`^spillway ${name} ([a-z]+(?:\\|[a-z]+)*)(?: |$)`).exec(line) ?? [];
+      return words === '' ? [] : words.split('|');
+    });
+    const flags = new Map<string, boolean>();
+    // Of a line about options, what stands before two spaces. A word in capitals or an example behind one is its value.
+    const texts = [...call, ...options.map((line) => line.replace(/(?<=\S) {2,}.*$/, ''))].join('\n');
+    for (const [, flag, value] of texts.matchAll(/(--[a-z][a-z0-9-]*)(?: ([A-Z'\d]))?/g)) {
+      flags.set(flag!, flags.get(flag!) === true || value !== undefined);
+    }
+    flags.delete('--help');
+    return {
+      name,
+      about: does[0]!.replace(/ ?[.,:;(].*$/, ''),
+      actions: [...new Set(actions)],
+      options: [...flags].map(([flag, takes]) => ({ flag, takes })),
+    };
+  });
 }
 
 /** The command that a command line names, right or wrong in the rest; undefined without one. */

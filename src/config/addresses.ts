@@ -17,7 +17,7 @@ export function parseListenAddress(text: string): ListenAddress | undefined {
   return { host: ipv6 ?? name, port };
 }
 
-/** What an HTTP URL says, as it stands in the file. */
+/** What an HTTP URL, or that of a proxy, says as it stands in the file. */
 export interface HttpAddress {
   readonly kind: 'http';
   /** Without userinfo. */
@@ -42,9 +42,18 @@ export function parseEndpointUrl(text: string): EndpointAddress | undefined {
 
 /** An `http:` or `https:` URL; `undefined` for anything else. */
 export function parseHttpUrl(text: string): HttpAddress | undefined {
+  return parseUrl(text, ['http:', 'https:']);
+}
+
+/** The URL of a proxy: `http:`, `https:`, `socks5:` or `socks5h:`; `undefined` for anything else. */
+export function parseProxyUrl(text: string): HttpAddress | undefined {
+  return parseUrl(text, ['http:', 'https:', 'socks5:', 'socks5h:']);
+}
+
+function parseUrl(text: string, protocols: readonly string[]): HttpAddress | undefined {
   if (!URL.canParse(text)) return undefined;
   const url = new URL(text);
-  if (url.protocol !== 'http:' && url.protocol !== 'https:') return undefined;
+  if (!protocols.includes(url.protocol) || url.hostname === '') return undefined;
   const userinfo = decodeUserinfo(url);
   if (userinfo === undefined) return undefined;
   url.username = '';

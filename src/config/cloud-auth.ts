@@ -17,10 +17,19 @@ export interface SigV4Config
 
 /** Who asks Azure for a token, and for what. */
 export interface AzureAdConfig {
-  readonly cloud: Section<'azuread'>['cloud'];
+  /** Where tokens are had; unset: where the environment says, or else in the cloud. */
+  readonly authority: string | undefined;
+  readonly cloud: keyof typeof scopes;
   readonly scope: string;
   readonly way:
     | { readonly kind: 'managed_identity'; readonly clientId: string | undefined }
+    | {
+        readonly kind: 'workload_identity';
+        readonly clientId: string;
+        readonly tenantId: string;
+        /** What Kubernetes has signed. */
+        readonly assertion: Secret;
+      }
     | {
         readonly kind: 'oauth';
         readonly clientId: string;
@@ -75,20 +84,44 @@ export function azureAdOf(
   path: string,
   problems: Problems,
 ): AzureAdConfig | undefined {
-  const { cloud, scope = scopes[cloud], managedIdentity, oauth, sdk } = settings;
-  const given = (['managed_identity', 'oauth', 'sdk'] as const).filter((key) =>
+  const { managedIdentity, workloadIdentity, oauth, sdk } = settings;
+  const { name = 'AzurePublic', aadEndpoint, tokenAudience } = settings.cloud ?? {};
+  checkCloud(name === 'AzureCustom', settings, path, problems);
+  // The names of a cloud of one's own are its endpoint and its audience.
+  const cloud = name === 'AzureCustom' ? 'AzurePublic' : name;
+  const scope = settings.scope ?? tokenAudience ?? scopes[cloud];
+  const common = { authority: aadEndpoint?.href, cloud, scope };
+  const given = (['managed_identity', 'workload_identity', 'oauth', 'sdk'] as const).filter((key) =>
     problems.isWritten(`${path}.${key}`),
   );
   for (const other of given.slice(1)) problems.excludes(`${path}.${other}`, `${path}.${given[0]!}`);
   if (managedIdentity !== undefined) {
-    return { cloud, scope, way: { kind: 'managed_identity', clientId: managedIdentity.clientId } };
+    return { ...common, way: { kind: 'managed_identity', clientId: managedIdentity.clientId } };
+  }
+  if (workloadIdentity !== undefined) {
+    const { clientId, tenantId, tokenFilePath } = workloadIdentity;
+    if (clientId === undefined || tenantId === undefined) return undefined; // reported
+    const assertion = new Secret({ file: tokenFilePath });
+    return { ...common, way: { kind: 'workload_identity', clientId, tenantId, assertion } };
   }
   if (oauth !== undefined) {
     const { clientId, clientSecret, tenantId } = oauth;
     if (clientId === undefined || clientSecret === undefined || tenantId === undefined) return undefined; // reported
-    return { cloud, scope, way: { kind: 'oauth', clientId, clientSecret, tenantId } };
+    return { ...common, way: { kind: 'oauth', clientId, clientSecret, tenantId } };
   }
-  if (sdk !== undefined) return { cloud, scope, way: { kind: 'sdk', tenantId: sdk.tenantId } };
-  problems.addAcross([path], 'expected one of `managed_identity`, `oauth` and `sdk`');
+  if (sdk !== undefined) return { ...common, way: { kind: 'sdk', tenantId: sdk.tenantId } };
+  problems.addAcross([path], 'expected one of `managed_identity`, `workload_identity`, `oauth` and `sdk`');
   return undefined;
+}
+
+function checkCloud(custom: boolean, { cloud }: Section<'azuread'>, path: string, problems: Problems): void {
+  const keys = { aad_endpoint: cloud?.aadEndpoint, token_audience: cloud?.tokenAudience };
+  for (const [key, value] of Object.entries(keys)) {
+    const own = `${path}.cloud.${key}`;
+    if (custom && value === undefined) {
+      problems.addAcross([own, `${path}.cloud.name`, `${path}.cloud`], `\`AzureCustom\` needs \`${key}\``);
+    } else if (!custom && value !== undefined) {
+      problems.addAcross([own], 'without effect: only `AzureCustom` is told where it is');
+    }
+  }
 }

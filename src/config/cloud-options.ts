@@ -87,15 +87,35 @@ export const cloudOptions = {
     type: 'section',
     optional: true,
     about:
-      'A token of Microsoft Entra ID (Azure AD) for Azure Monitor: one of `managed_identity`, `oauth` and `sdk`. Excludes the other ways to authenticate.',
-    unsupported: ['workload_identity'],
+      'A token of Microsoft Entra ID (Azure AD) for Azure Monitor: one of `managed_identity`, `workload_identity`, `oauth` and `sdk`. Excludes the other ways to authenticate.',
     options: {
       cloud: {
-        type: 'enum',
-        values: ['AzurePublic', 'AzureGovernment', 'AzureChina'],
-        default: 'AzurePublic',
-        why: 'The default of Prometheus.',
-        about: 'The cloud in which the endpoint is.',
+        type: 'section',
+        optional: true,
+        shorthand: 'name',
+        about:
+          'The cloud in which the endpoint is: its name alone, or a section, which `AzureCustom` needs. Unset, it is `AzurePublic`.',
+        options: {
+          name: {
+            type: 'enum',
+            values: ['AzurePublic', 'AzureGovernment', 'AzureChina', 'AzureCustom'],
+            default: 'AzurePublic',
+            why: 'The default of Prometheus.',
+            about: 'The name of the cloud.',
+          },
+          aad_endpoint: {
+            type: 'http-url',
+            default: null,
+            example: 'https://login.cloud.example/',
+            about: 'Where tokens are had in `AzureCustom`.',
+          },
+          token_audience: {
+            type: 'string',
+            default: null,
+            example: 'https://monitor.cloud.example/.default',
+            about: 'What the token is to be good for in `AzureCustom`.',
+          },
+        },
       },
       scope: {
         type: 'string',
@@ -115,6 +135,36 @@ export const cloudOptions = {
             example: '00000000-0000-0000-0000-000000000000',
             why: 'Unset: the identity that the system assigned.',
             about: 'Which identity, where there are several.',
+          },
+        },
+      },
+      workload_identity: {
+        type: 'section',
+        optional: true,
+        about:
+          'The identity that Kubernetes vouches for, by a token that it puts into the pod (Microsoft Entra Workload ID).',
+        options: {
+          client_id: {
+            type: 'string',
+            default: null,
+            example: '00000000-0000-0000-0000-000000000000',
+            required: true,
+            about: 'The application, or the managed identity.',
+          },
+          tenant_id: {
+            type: 'string',
+            pattern: '^[0-9a-zA-Z.-]+$',
+            allowed: 'letters, digits, `.` and `-`',
+            default: null,
+            example: '00000000-0000-0000-0000-000000000000',
+            required: true,
+            about: 'Its tenant.',
+          },
+          token_file_path: {
+            type: 'path',
+            default: '/var/run/secrets/azure/tokens/azure-identity-token',
+            why: 'Where the webhook of Azure puts it, and the default of Prometheus.',
+            about: 'The file with the token of Kubernetes, read again when it changes.',
           },
         },
       },

@@ -10,6 +10,7 @@ import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
 import { type ProxyConfig, type ProxySettings, proxyOf } from './proxy.ts';
 import { checkRelabelRules } from './relabel.ts';
+import { type TenantConfig, tenantOf } from './tenants.ts';
 
 /** Where an endpoint writes. `text` is the URL to show, without userinfo. */
 export type EndpointUrl =
@@ -38,6 +39,7 @@ export type EndpointConfig = Omit<
   | 'followRedirects'
   | 'enableHttp2'
   | 'httpHeaders'
+  | 'tenant'
   | 'tlsConfig'
   | 'queueConfig'
   | 'ttlMs'
@@ -53,13 +55,19 @@ export type EndpointConfig = Omit<
   readonly proxy: ProxyConfig | undefined;
   /** Headers beside `headers`. */
   readonly httpHeaders: readonly HttpHeader[];
-  readonly queueConfig: Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs'>;
+  /** Without it nothing is said about tenants. */
+  readonly tenant: TenantConfig | undefined;
+  readonly queueConfig: QueueConfig;
   /** The version of remote write that is sent: `protobuf_message`. */
   readonly messageVersion: MessageVersion;
   /** 0 means no limit. */
   readonly ttlMs: number;
   /** What is done against the letter of RW1-S-18: the profile, and what is set beside it. */
   readonly replies: RepliesConfig;
+};
+
+export type QueueConfig = Omit<EndpointSettings['queueConfig'], 'sampleAgeLimitMs' | 'maxSamplesPerSend'> & {
+  readonly maxSamplesPerSend: number;
 };
 
 export interface RepliesConfig {
@@ -87,14 +95,17 @@ function endpointOf(
   const { name, url, queueConfig, ttlMs, replies, protobufMessage, ...more } = settings;
   const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
   const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
-  const { followRedirects, enableHttp2, sigv4, azuread, googleIam, httpHeaders: named, ...rest } = direct;
-  const { sampleAgeLimitMs, ...queue } = queueConfig;
+  const { followRedirects, enableHttp2, sigv4, azuread, googleIam, ...headed } = direct;
+  const { httpHeaders: named, tenant: _, ...rest } = headed;
+  const { sampleAgeLimitMs } = queueConfig;
+  const queue = queueOf(queueConfig);
   checkQueue(queue, `${path}.queue_config`, problems);
   checkTtl(ttlMs, sampleAgeLimitMs, path, problems);
   const auth = authOf(settings, `${path}.`, problems);
   checkRelabelRules(settings.writeRelabelConfigs, `${path}.write_relabel_configs`, problems);
   const tls = clientTlsOf(tlsConfig, `${path}.tls_config`, problems);
   const httpHeaders = httpHeadersOf(named, `${path}.http_headers`, problems);
+  const tenant = tenantOf(settings, path, problems);
   if (url === undefined) return undefined; // already reported
   if (url.kind === 'http') refuseKeep(path, problems);
   const messageVersion = messageVersionOf(protobufMessage, url.kind, `${path}.protobuf_message`, problems);
@@ -106,12 +117,26 @@ function endpointOf(
     tls,
     proxy,
     httpHeaders,
+    tenant,
     ...rest,
     queueConfig: queue,
     messageVersion,
     ttlMs: ttlMs ?? sampleAgeLimitMs ?? 0,
     replies: repliesOf(replies),
   };
+}
+
+/** About what vmagent sends at most. */
+const LARGEST_UNASKED = 10_000;
+
+/** While one half of a full queue is on its way, the other one becomes the next request. */
+function queueOf({
+  sampleAgeLimitMs: _,
+  maxSamplesPerSend,
+  ...queue
+}: EndpointSettings['queueConfig']): QueueConfig {
+  const half = Math.max(1, Math.floor(queue.capacity / 2));
+  return { ...queue, maxSamplesPerSend: maxSamplesPerSend ?? Math.min(LARGEST_UNASKED, half) };
 }
 
 function repliesOf(settings: EndpointSettings['replies']): RepliesConfig {
@@ -153,7 +178,7 @@ function checkNames(list: readonly EndpointSettings[], problems: Problems): void
   }
 }
 
-function checkQueue(queue: EndpointConfig['queueConfig'], path: string, problems: Problems): void {
+function checkQueue(queue: QueueConfig, path: string, problems: Problems): void {
   if (queue.minShards > queue.maxShards) {
     problems.addAcross(
       [`${path}.min_shards`, `${path}.max_shards`],

@@ -84,12 +84,12 @@ const tlsConfig = {
 
 const proxyOptions = {
   proxy_url: {
-    type: 'http-url',
+    type: 'proxy-url',
     default: null,
     example: 'http://proxy.example:3128',
     why: 'Unset: no proxy.',
     about:
-      'The HTTP proxy to go through: by a tunnel (CONNECT) to an `https:` URL, and with the whole URL in the request to an `http:` one. Userinfo in it goes to the proxy as basic authentication.',
+      'The proxy to go through, an HTTP one: by a tunnel (CONNECT) to an `https:` URL, and with the whole URL in the request to an `http:` one; or a SOCKS 5 proxy (`socks5:`), which looks the name up. Userinfo in it goes to the proxy: as basic authentication, or as SOCKS has it.',
   },
   no_proxy: {
     type: 'string',
@@ -120,6 +120,7 @@ export const httpOptions = {
     optional: true,
     about:
       'Credentials for HTTP basic authentication. Give user name and password each as text or as a file. Excludes `authorization`.',
+    unsupported: ['username_ref', 'password_ref'],
     options: {
       username: { type: 'secret', default: null, example: 'spillway', about: 'The user name.' },
       username_file: {
@@ -148,6 +149,7 @@ export const httpOptions = {
     optional: true,
     about:
       'Credentials for the `Authorization` header. Give them as text or as a file. Excludes `basic_auth`.',
+    unsupported: ['credentials_ref'],
     options: {
       type: {
         type: 'string',
@@ -177,19 +179,8 @@ export const httpOptions = {
     type: 'section',
     optional: true,
     about:
-      'A token from an OAuth 2.0 server, by the client credentials grant, for the `Authorization` header. It is kept until shortly before it expires, and replaced once when the endpoint answers 401. While there is none, nothing is sent and nothing is lost. Excludes the other ways to authenticate.',
-    unsupported: [
-      'client_secret_ref',
-      'grant_type',
-      'client_certificate_key_id',
-      'client_certificate_key',
-      'client_certificate_key_file',
-      'client_certificate_key_ref',
-      'signature_algorithm',
-      'iss',
-      'audience',
-      'claims',
-    ],
+      'A token from an OAuth 2.0 server, by the client credentials or the JWT bearer grant, for the `Authorization` header. It is kept until shortly before it expires, and replaced once when the endpoint answers 401. While there is none, nothing is sent and nothing is lost. Excludes the other ways to authenticate.',
+    unsupported: ['client_secret_ref', 'client_certificate_key_ref'],
     options: {
       client_id: {
         type: 'string',
@@ -217,6 +208,54 @@ export const httpOptions = {
         required: true,
         about: 'Where tokens are had.',
       },
+      grant_type: {
+        type: 'enum',
+        values: ['client_credentials', 'urn:ietf:params:oauth:grant-type:jwt-bearer'],
+        default: 'client_credentials',
+        why: 'The default of Prometheus.',
+        about:
+          'How the token is asked for: with the secret of the client, or with a JWT that is signed for it here (RFC 7523, 2.1).',
+      },
+      client_certificate_key: {
+        type: 'secret',
+        default: null,
+        example: '"-----BEGIN PRIVATE KEY-----\\n..."',
+        about: 'The private RSA key that signs the JWT, PEM.',
+      },
+      client_certificate_key_file: {
+        type: 'path',
+        default: null,
+        example: './jwt.key',
+        about: 'A file with that key, read again when it changes.',
+      },
+      client_certificate_key_id: {
+        type: 'string',
+        default: null,
+        example: 'key-1',
+        about: 'Which key it is, for the head of the JWT (`kid`).',
+      },
+      signature_algorithm: {
+        type: 'enum',
+        values: ['RS256', 'RS384', 'RS512'],
+        default: 'RS256',
+        why: 'The default of Prometheus.',
+        about: 'How the JWT is signed.',
+      },
+      iss: {
+        type: 'string',
+        default: null,
+        example: 'spillway',
+        why: 'Unset: `client_id`.',
+        about: 'Who the JWT is from.',
+      },
+      audience: {
+        type: 'string',
+        default: null,
+        example: 'https://login.example',
+        why: 'Unset: `token_url`.',
+        about: 'Who the JWT is for.',
+      },
+      claims: { type: 'map', entries: 'param', about: 'More claims of the JWT, as texts.' },
       scopes: { type: 'texts', of: 'a scope', about: 'What the token is to be good for.' },
       endpoint_params: {
         type: 'map',

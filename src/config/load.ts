@@ -54,7 +54,21 @@ export interface ConfigOrigin {
 }
 
 /** All settings of `text`. Throws `ConfigError`. */
-export function parseConfig(text: string, { file, baseDir, dataDir }: ConfigOrigin): Config {
+export function parseConfig(text: string, origin: ConfigOrigin): Config {
+  return parseConfigInFull(text, origin).config;
+}
+
+/** A configuration, and what it was made of: for those who look closer at it than the agent does. */
+export interface ParsedConfig {
+  readonly config: Config;
+  /** What the file says, with defaults filled in. */
+  readonly settings: FileSettings;
+  /** Knows where each path is written. Nothing has been added yet. */
+  readonly problems: Problems;
+}
+
+/** As `parseConfig`. Throws `ConfigError`. */
+export function parseConfigInFull(text: string, { file, baseDir, dataDir }: ConfigOrigin): ParsedConfig {
   const lines = new LineCounter();
   const problems = new Problems(file, lines);
   const settings = readSettings({ options }, parseYaml(text, lines, problems), problems, baseDir);
@@ -64,7 +78,8 @@ export function parseConfig(text: string, { file, baseDir, dataDir }: ConfigOrig
   const dataDirInUse = dataDir ?? settings.dataDir;
   const remoteWrite = endpointsOf(settings.remoteWrite, dataDirInUse, problems);
   problems.throwIfAny();
-  return deepFreeze({ ...settings, dataDir: dataDirInUse, remoteWrite });
+  const config = deepFreeze({ ...settings, dataDir: dataDirInUse, remoteWrite });
+  return { config, settings, problems };
 }
 
 /** What runs without a file: exactly the sample that `spillway config --defaults` prints. */

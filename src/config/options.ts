@@ -3,10 +3,12 @@
  * --defaults` prints and `docs/configuration.md` all derive from it; after a change here `npm run docs` writes
  * the last two again. `rows.ts` says what a row can hold.
  */
+import { tenantRule } from '../protocol/tenant-id.ts';
 import { cloudOptions } from './cloud-options.ts';
 import { httpOptions } from './http-options.ts';
 import { relabelOptions } from './relabel-options.ts';
 import type { Settings } from './rows.ts';
+import { TENANT, tenantOptions } from './tenant-options.ts';
 
 export const options = {
   listen: {
@@ -196,6 +198,25 @@ export const options = {
         why: 'Forty Prometheus servers with 50 shards each; an open connection takes some 30 KiB.',
         about:
           'The most connections that are open at one time. Over it the one that has waited longest without a request is closed, or the new one when all have made some.',
+      },
+      tenant_header: {
+        type: 'string',
+        default: null,
+        example: 'X-Scope-OrgID',
+        pattern: "^[!#$%&'*+.^_`|~0-9A-Za-z-]+$",
+        allowed: 'the name of a header',
+        why: 'Unset: a header can be forged, so that it is of use only where senders are trusted, or behind a proxy that sets it.',
+        about:
+          'The request header that says whose the series and metadata of a request are; without this key it is ignored. The same labels of two tenants are two series. A request with a tenant that cannot be one is refused with a 400. See [tenants.md](tenants.md).',
+      },
+      default_tenant: {
+        type: 'string',
+        default: null,
+        example: 'anonymous',
+        pattern: TENANT as string,
+        allowed: tenantRule as string,
+        why: 'Unset: such a request has no tenant.',
+        about: 'The tenant of requests that do not say one.',
       },
       per_sender: {
         type: 'section',
@@ -426,8 +447,9 @@ export const options = {
         type: 'map',
         entries: 'header',
         about:
-          'Headers that are added to each request, for example `X-Scope-OrgID`. The headers of the protocol cannot be replaced.',
+          'Headers that are added to each request, for example `X-Scope-OrgID` where all is of one tenant. The headers of the protocol cannot be replaced.',
       },
+      tenant: tenantOptions as typeof tenantOptions,
       basic_auth: httpOptions.basic_auth as typeof httpOptions.basic_auth,
       authorization: httpOptions.authorization as typeof httpOptions.authorization,
       oauth2: httpOptions.oauth2 as typeof httpOptions.oauth2,
@@ -455,7 +477,7 @@ export const options = {
             default: 10_000,
             min: 1,
             max: 10_000_000,
-            why: 'The default of Prometheus: five full requests.',
+            why: 'The default of Prometheus.',
             about: 'What one shard reads ahead of its requests. The backlog stays on disk.',
           },
           min_shards: {
@@ -479,10 +501,11 @@ export const options = {
           max_samples_per_send: {
             type: 'integer',
             unit: 'samples',
-            default: 2000,
+            default: null,
+            example: 2000,
             min: 1,
             max: 1_000_000,
-            why: 'The default of Prometheus.',
+            why: 'Unset: half of `capacity`, at most 10000. Few and full requests cost both sides less; a receiver that finds one too large is sent its parts.',
             about: 'The most samples in one request.',
           },
           batch_send_deadline: {
@@ -491,7 +514,7 @@ export const options = {
             example: '5s',
             min: '1ms',
             max: '1h',
-            why: 'Unset: adapts to what arrives, at most 200ms.',
+            why: 'Unset: they wait until 200ms after the last request began, so that what comes after a pause leaves at once.',
             about: 'How long samples wait for a request to fill up.',
           },
           min_backoff: {

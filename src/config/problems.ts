@@ -21,12 +21,13 @@ export class ConfigError extends SpillwayError {
   readonly problems: readonly Problem[];
 
   constructor(file: string, problems: readonly Problem[]) {
-    super(problems.map(describe).join('\n'), { file, problems: problems.length });
+    super(problems.map(describeProblem).join('\n'), { file, problems: problems.length });
     this.problems = problems;
   }
 }
 
-function describe({ file, line, column, path, message }: Problem): string {
+/** A problem as one line: `file:line:column: path: message`. */
+export function describeProblem({ file, line, column, path, message }: Problem): string {
   return `${file}:${line}:${column}: ${path === '' ? '' : `${path}: `}${message}`;
 }
 
@@ -39,6 +40,7 @@ export class Problems {
   readonly #lines: LineCounter;
   readonly #offsets = new Map<string, number>();
   readonly #found: Problem[] = [];
+  readonly #warnings: Problem[] = [];
 
   constructor(file: string, lines: LineCounter) {
     this.#file = file;
@@ -63,8 +65,22 @@ export class Problems {
 
   /** `message` says what was expected and what was found, without secrets. */
   add(path: string, message: string): void {
-    const { line, col } = this.#position(path);
-    this.#found.push({ file: this.#file, line, column: col, path, message });
+    this.#found.push(this.#problem(path, message));
+  }
+
+  /** What works, and is not what is meant or not for long. As with `add`, without secrets. */
+  warn(path: string, message: string): void {
+    this.#warnings.push(this.#problem(path, message));
+  }
+
+  /** What was added, in the order of the file. */
+  get errors(): readonly Problem[] {
+    return inOrder(this.#found);
+  }
+
+  /** What was warned of, in the order of the file. */
+  get warnings(): readonly Problem[] {
+    return inOrder(this.#warnings);
   }
 
   /**
@@ -84,15 +100,21 @@ export class Problems {
   /** Throws a `ConfigError` when anything was added. */
   throwIfAny(): void {
     if (this.#found.length === 0) return;
-    throw new ConfigError(
-      this.#file,
-      this.#found.toSorted((a, b) => a.line - b.line || a.column - b.column),
-    );
+    throw new ConfigError(this.#file, this.errors);
+  }
+
+  #problem(path: string, message: string): Problem {
+    const { line, col } = this.#position(path);
+    return { file: this.#file, line, column: col, path, message };
   }
 
   #position(path: string): { line: number; col: number } {
     return this.#lines.linePos(this.#offsets.get(path) ?? 0);
   }
+}
+
+function inOrder(problems: readonly Problem[]): readonly Problem[] {
+  return problems.toSorted((a, b) => a.line - b.line || a.column - b.column);
 }
 
 function keyOf(path: string): string {

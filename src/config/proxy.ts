@@ -1,4 +1,4 @@
-import { type HttpAddress, parseHttpUrl } from './addresses.ts';
+import { type HttpAddress, parseProxyUrl } from './addresses.ts';
 import { bypassesProxy, targetOf } from './no-proxy.ts';
 import type { EndpointSettings } from './options.ts';
 import type { Problems } from './problems.ts';
@@ -47,6 +47,12 @@ export function proxyOf(
     }
     return undefined;
   }
+  if (proxyUrl.href.startsWith('socks5') && Object.keys(connectHeaders).length > 0) {
+    problems.addAcross(
+      [`${prefix}proxy_connect_header`, url],
+      'without effect: a SOCKS proxy gets no headers',
+    );
+  }
   if (noProxy !== undefined && bypassesProxy(noProxy, targetOf(new URL(target)))) return undefined;
   return { address: proxyUrl, connectHeaders };
 }
@@ -59,11 +65,11 @@ function proxyFromEnvironmentFor(target: URL, path: string, problems: Problems):
   const noProxy = process.env.NO_PROXY || process.env.no_proxy || '';
   if (bypassesProxy(noProxy, targetOf(target))) return undefined;
   const text = process.env[name]!;
-  const address = parseHttpUrl(/^[a-z0-9+.-]+:\/\//i.test(text) ? text : `http://${text}`);
+  const address = parseProxyUrl(/^[a-z0-9+.-]+:\/\//i.test(text) ? text : `http://${text}`);
   if (address === undefined) {
     problems.add(
       path,
-      `the variable ${name} of the environment is not the URL of a proxy with \`http:\` or \`https:\``,
+      `the variable ${name} of the environment is not the URL of a proxy with \`http:\`, \`https:\` or \`socks5:\``,
     );
   }
   return address;

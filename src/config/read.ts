@@ -21,6 +21,7 @@ import {
   type Row,
   type ScalarRow,
   type Section,
+  type SectionRow,
   type Settings,
   type TextsRow,
 } from './rows.ts';
@@ -52,6 +53,8 @@ class Reader {
   readonly #document: Document.Parsed;
   readonly #problems: Problems;
   readonly #baseDir: string;
+  /** The maps whose merges are being followed. */
+  readonly #merging = new Set<unknown>();
 
   constructor(document: Document.Parsed, problems: Problems, baseDir: string) {
     this.#document = document;
@@ -66,6 +69,9 @@ class Reader {
   #read(row: Row, content: Content, path: string): unknown {
     switch (row.type) {
       case 'section':
+        if (row.shorthand !== undefined && isScalar(content)) {
+          return this.#readShorthand(row, row.shorthand, content, path);
+        }
         return row.optional && !content ? undefined : this.#readKeys(row, content, path);
       case 'list':
         return this.#readList(row, content, path);
@@ -111,6 +117,15 @@ class Reader {
       settings[propertyName(key, row)] = this.#read(row, entries.get(key), keyPath);
     }
     return settings;
+  }
+
+  /** A section of which one key is written, without its name. */
+  #readShorthand(row: SectionRow, shorthand: string, content: Scalar, path: string): unknown {
+    const settings = Object.entries(row.options).map(([key, inner]) => [
+      propertyName(key, inner),
+      key === shorthand ? this.#read(inner, content, path) : this.#read(inner, undefined, join(path, key)),
+    ]);
+    return Object.fromEntries(settings);
   }
 
   #readMap(row: MapRow, content: Content, path: string): Readonly<Record<string, string>> {
@@ -180,13 +195,31 @@ class Reader {
     return undefined;
   }
 
-  /** The content by key. Problems with a value are reported at its key too: one place for each path. */
+  /**
+   * The content by key, with that of merged maps (`<<`, as Prometheus reads it) where it has no key of its own. Problems
+   * with a value are reported at its key too: one place for each path.
+   */
   #entries(map: YAMLMap | undefined, path: string): ReadonlyMap<string, Content> {
+    const items = map?.items ?? [];
     const entries = new Map<string, Content>();
-    for (const { key, value } of map?.items ?? []) {
+    for (const { value } of items.filter(({ key }) => isMerge(key)).toReversed()) {
+      for (const source of this.#mergedMaps(value, join(path, 'merge'))) {
+        if (this.#merging.has(source)) {
+          this.#problems.add(join(path, 'merge'), 'a section that merges itself');
+          continue;
+        }
+        this.#merging.add(source);
+        for (const [name, content] of this.#entries(source, path)) entries.set(name, content);
+        this.#merging.delete(source);
+      }
+    }
+    const own = new Set<string>();
+    for (const { key, value } of items) {
+      if (isMerge(key)) continue;
       const name = isScalar(key) ? textOf(key) : '';
       const keyPath = join(path, name);
-      const before = entries.has(name) ? this.#problems.where(keyPath) : undefined;
+      const before = own.has(name) ? this.#problems.where(keyPath) : undefined;
+      own.add(name);
       this.#problems.place(keyPath, start(key));
       if (before !== undefined) {
         this.#problems.add(keyPath, `given before at ${before}`);
@@ -197,6 +230,19 @@ class Reader {
     return entries;
   }
 
+  /** The maps behind a `<<`: one or a list of them, of which the first wins and comes last. */
+  #mergedMaps(value: unknown, path: string): readonly YAMLMap[] {
+    this.#problems.place(path, start(value));
+    const target = this.#follow(value, path);
+    const sources = isSeq(target) ? target.items.map((item) => this.#follow(item, path)) : [target];
+    return sources.toReversed().flatMap((source) => {
+      if (isMap(source)) return [source];
+      if (source !== undefined)
+        this.#problems.add(path, `expected a section to merge, got ${kindOf(source)}`);
+      return [];
+    });
+  }
+
   #follow(node: unknown, path: string): Content {
     const target = isAlias(node) ? node.resolve(this.#document) : node;
     if (target === undefined) {
@@ -205,6 +251,11 @@ class Reader {
     }
     return isMap(target) || isSeq(target) || (isScalar(target) && !isNull(target)) ? target : null;
   }
+}
+
+/** The key of a merge; in quotes it is a key like others. */
+function isMerge(key: unknown): boolean {
+  return isScalar(key) && key.type === 'PLAIN' && key.value === '<<';
 }
 
 /** Without a value, in one of the ways of YAML. */
@@ -234,6 +285,9 @@ function join(path: string, key: string): string {
 
 function unknownKey(key: string, { options: known, unsupported }: Keys): string {
   if (unsupported?.includes(key)) {
+    if (key.endsWith('_ref')) {
+      return `names a secret in a secret manager, of which Spillway has none: give \`${key.replace(/_ref$/, '_file')}\``;
+    }
     return 'Prometheus knows this key, but this version of Spillway does not support it yet';
   }
   const names = Object.keys(known);

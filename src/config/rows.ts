@@ -30,7 +30,7 @@ type Scalar<D extends string | number | boolean> = Described &
   );
 
 export type TextRow = Scalar<string> & {
-  readonly type: 'string' | 'secret' | 'path' | 'url' | 'http-url' | 'address';
+  readonly type: 'string' | 'secret' | 'path' | 'url' | 'http-url' | 'proxy-url' | 'address';
   /** Strings only: a regular expression, and in words what it lets through. */
   readonly pattern?: string;
   readonly allowed?: string;
@@ -94,6 +94,8 @@ export type SectionRow = Described &
     readonly type: 'section';
     /** Unset unless it is written; otherwise the defaults of its keys hold. */
     readonly optional?: true;
+    /** The key that a text in place of the section stands for. */
+    readonly shorthand?: string;
   };
 
 /** A list of sections, one at least unless it is optional. */
@@ -136,6 +138,7 @@ type ScalarTypes = {
   secret: Secret;
   url: EndpointAddress;
   'http-url': HttpAddress;
+  'proxy-url': HttpAddress;
   address: ListenAddress;
   boolean: boolean;
   integer: number;

@@ -1,6 +1,6 @@
 /** One scalar of the file: what its row accepts, how that is said, and the value that comes of it. */
 import { resolve } from 'node:path';
-import { parseEndpointUrl, parseHttpUrl, parseListenAddress } from './addresses.ts';
+import { parseEndpointUrl, parseHttpUrl, parseListenAddress, parseProxyUrl } from './addresses.ts';
 import { parseDuration } from './durations.ts';
 import type { EnumRow, ListRow, MapRow, NamedRow, QuantityRow, ScalarRow, TextsRow } from './rows.ts';
 import { Secret } from './secrets.ts';
@@ -27,12 +27,14 @@ export function parseScalar(row: ScalarRow, written: Written, baseDir: string): 
       return parseEndpointUrl(text);
     case 'http-url':
       return parseHttpUrl(text);
+    case 'proxy-url':
+      return parseProxyUrl(text);
     case 'address':
       return parseListenAddress(text);
     case 'enum':
       return parseEnum(row, text);
     case 'boolean':
-      return quoted || (text !== 'true' && text !== 'false') ? undefined : text === 'true';
+      return quoted ? undefined : parseBoolean(text);
     case 'integer':
       return !quoted && /^[+-]?\d+$/.test(text) ? within(Number(text), row.min, row.max) : undefined;
     case 'duration':
@@ -69,6 +71,8 @@ export function accepted(row: ScalarRow | MapRow | TextsRow | NamedRow | ListRow
       return 'a URL with `http:` or `https:`, or `sqlite:FILE`';
     case 'http-url':
       return 'a URL with `http:` or `https:`';
+    case 'proxy-url':
+      return 'a URL with `http:`, `https:` or `socks5:`';
     case 'address':
       return 'an address `host:port`, `[IPv6]:port` or `:port`';
     case 'enum':
@@ -104,6 +108,12 @@ export function shown(row: ScalarRow, { text, quoted }: Written): string {
 function parseEnum({ values, anyCase }: EnumRow, text: string): string | undefined {
   const value = anyCase ? text.toLowerCase() : text;
   return values.includes(value) ? value : undefined;
+}
+
+/** All that Prometheus takes, which reads YAML 1.1. */
+function parseBoolean(text: string): boolean | undefined {
+  if (/^(?:true|True|TRUE|yes|Yes|YES|on|On|ON|y|Y)$/.test(text)) return true;
+  return /^(?:false|False|FALSE|no|No|NO|off|Off|OFF|n|N)$/.test(text) ? false : undefined;
 }
 
 function parseQuantity(row: QuantityRow, text: string): number | undefined {

@@ -2,6 +2,7 @@ import type { SeriesMetadata } from '../protocol/emitter-v2.ts';
 
 /** The last metadata of a family, as it is kept in the ledger and sent between threads. */
 export interface FamilyMetadata extends SeriesMetadata {
+  /** The bytes of its key: see `familyKey`. */
   readonly family: Uint8Array;
 }
 
@@ -18,7 +19,7 @@ const MOST_INTERNED = 10_000;
  * Bounded. What changes is to be saved: a sender repeats 1.0 metadata within a minute, but one of 2.0 need not.
  */
 export class MetadataCache {
-  /** By the bytes of the name, as latin1. The one told of the longest ago comes first. */
+  /** By `familyKey`. The one told of the longest ago comes first. */
   readonly #families = new Map<string, SeriesMetadata>();
   readonly #unsaved = new Set<string>();
   readonly #interned = new Map<string, SeriesMetadata>();
@@ -86,7 +87,13 @@ export class MetadataCache {
   }
 }
 
-/** What a family is known by in the cache: the bytes of its name, each as a character. */
+/** What a family of a tenant is known by in the cache; `family` is as `nameOf` has it. No tenant has a 0 in its name. */
+export function familyKey(tenant: string, family: string): string {
+  if (tenant === '' && !family.includes('\0')) return family;
+  return `${Buffer.from(tenant).toString('latin1')}\0${family}`;
+}
+
+/** The bytes of a name, each as a character. */
 export function nameOf(bytes: Uint8Array): string {
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1');
 }

@@ -56,9 +56,9 @@ export class MetadataFilter {
     this.#intervalMs = intervalMs * 0.9;
   }
 
-  /** True when this message, committed at `atMs`, shall be sent. */
-  passes(family: Uint8Array, message: Uint8Array, atMs: number): boolean {
-    const key = Buffer.from(family).toString('latin1');
+  /** True when this message, committed at `atMs`, shall be sent for `tenant`. */
+  passes(family: Uint8Array, message: Uint8Array, atMs: number, tenant = ''): boolean {
+    const key = `${tenant}\n${Buffer.from(family).toString('latin1')}`;
     const text = Buffer.from(message).toString('latin1');
     const before = this.#sent.get(key);
     if (before?.text === text && atMs - before.atMs < this.#intervalMs && atMs >= before.atMs) return false;

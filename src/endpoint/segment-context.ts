@@ -4,6 +4,7 @@ import type { MetadataOf } from '../protocol/emitter-v2.ts';
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
 import type { Codec } from '../serialization/codec.ts';
 import type { LabelColumns } from '../serialization/label-columns.ts';
+import type { TenantChoice } from '../serialization/leaving-tenants.ts';
 import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';
 import type { MetadataCache } from './metadata-cache.ts';
@@ -44,6 +45,7 @@ export class SegmentContext {
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
     columns: LabelColumns | undefined,
+    tenants: TenantChoice | undefined,
     metadata: MetadataCache | undefined,
   ) {
     this.segment = segment;
@@ -51,7 +53,7 @@ export class SegmentContext {
     this.codec = header?.codec;
     this.previous = header?.previous;
     this.mark = mark;
-    this.dictionary = new SegmentDictionary(rewrite, columns);
+    this.dictionary = new SegmentDictionary(rewrite, columns, tenants);
     this.metadata = metadata && new SegmentMetadata(this.dictionary, metadata);
     this.#onIdle = onIdle;
   }
@@ -67,11 +69,13 @@ export class SegmentContext {
     rewrite: SeriesRewrite | undefined,
     onIdle: (context: SegmentContext) => void,
     columns?: LabelColumns,
+    tenants?: TenantChoice,
     metadata?: MetadataCache,
   ): SegmentContext {
     const file = openSegment(files, dir, segment);
     try {
-      return new SegmentContext(segment, file, identify(file, segment), rewrite, onIdle, columns, metadata);
+      const identity = identify(file, segment);
+      return new SegmentContext(segment, file, identity, rewrite, onIdle, columns, tenants, metadata);
     } catch (error) {
       file.close();
       throw error;

@@ -1,7 +1,7 @@
 import type { SeriesMetadata } from '../protocol/emitter-v2.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { familyOf } from './family-names.ts';
-import { type MetadataCache, nameOf } from './metadata-cache.ts';
+import { familyKey, type MetadataCache, nameOf } from './metadata-cache.ts';
 
 const metricName = Buffer.from('__name__');
 
@@ -42,8 +42,15 @@ export class SegmentMetadata {
   };
 
   #find(series: number): SeriesMetadata | undefined {
+    const { tenants, seriesTenant } = this.#dictionary;
     const name = seriesName(this.#dictionary, series);
-    return name === undefined ? undefined : familyOf(name, (family) => this.#cache.get(family));
+    if (name === undefined) return undefined;
+    const tenant = tenants.names[seriesTenant[series]!]!;
+    const own = familyOf(name, (family) => this.#cache.get(familyKey(tenant, family)));
+    // What came in without a tenant is nobody's in particular.
+    return (
+      own ?? (tenant === '' ? undefined : familyOf(name, (family) => this.#cache.get(familyKey('', family))))
+    );
   }
 }
 

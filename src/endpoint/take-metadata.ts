@@ -4,7 +4,7 @@ import type { Payload } from '../serialization/rows.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { familyName } from './family-names.ts';
 import { encodeMetadata, MetadataFilter } from './metadata.ts';
-import { type MetadataCache, nameOf } from './metadata-cache.ts';
+import { familyKey, type MetadataCache, nameOf } from './metadata-cache.ts';
 import type { SegmentContext } from './segment-context.ts';
 import { seriesName } from './series-metadata.ts';
 
@@ -12,6 +12,8 @@ import { seriesName } from './series-metadata.ts';
 export interface MetadataSettings {
   readonly send: boolean;
   readonly sendIntervalMs: number;
+  /** Tenants are taken from labels, and metadata has none. */
+  readonly needsTenant?: boolean;
 }
 
 /** For endpoints that may be sent remote write 2.0. */
@@ -51,14 +53,21 @@ export class MetadataTaker {
       if (name === '' && dictionary.has(series))
         name = familyName(seriesName(dictionary, series) ?? '', type);
     }
+    const tenant =
+      series >= 0 && dictionary.has(series)
+        ? dictionary.seriesTenant[series]!
+        : dictionary.metadataTenant(rows.metadataTenant[i]!);
+    const whose = dictionary.tenants.names[tenant]!;
     if (name === undefined || help === undefined || unit === undefined) return 'damaged';
     if (this.#v2 !== undefined) {
-      const metadata = this.#v2.cache.put(name, type, help, unit);
+      const metadata = this.#v2.cache.put(familyKey(whose, name), type, help, unit);
       if (series >= 0) context.metadata?.set(series, metadata);
       if (this.#v2.version() === '2.0') return 'metadata_with_series';
     }
     const familyBytes = Buffer.from(name, 'latin1');
     const bytes = encodeMetadata(type, familyBytes, help, unit);
-    return this.#filter.passes(familyBytes, bytes, atMs) ? { bytes } : 'metadata_unchanged';
+    // To a receiver of many tenants it would be a request of none, which may be refused again and again.
+    if (whose === '' && this.#settings.needsTenant) return 'metadata_no_tenant';
+    return this.#filter.passes(familyBytes, bytes, atMs, whose) ? { bytes, tenant } : 'metadata_unchanged';
   }
 }

@@ -35,6 +35,7 @@ import { MetadataCache } from './metadata-cache.ts';
 import { RelabelSeries } from './relabel-series.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
+import { EndpointTenants } from './tenants.ts';
 import { SegmentStore } from './wal-reader.ts';
 
 /**
@@ -66,8 +67,10 @@ const whereKept: Partial<Record<EndpointReason, string>> = {
 const RESHARD_TICKS = 10;
 /** Families that are told to main at once: some hundred kilobytes. */
 const FAMILIES_A_TICK = 2000;
-/** How long a row may wait for a fuller request when `batch_send_deadline` is not set. */
+/** How long after the beginning of a request rows wait for a fuller one when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
+/** While commits come one after the other: how long the thread lets them gather before it looks again. */
+const LOOK_EVERY_MS = 10;
 
 class EndpointWorker {
   readonly #start: WorkerStart;
@@ -93,6 +96,8 @@ class EndpointWorker {
   #last: { committed: number; delivered: number; atMs: number };
   #secondsPerSample = 0;
   #stopping = false;
+  #look: NodeJS.Timeout | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void) {
     this.#start = start;
@@ -113,7 +118,8 @@ class EndpointWorker {
     if (progress !== undefined) this.#stats.load(progress.counts, progress.returned);
     this.#stats.add('returnedRows', start.returned);
     this.#stats.addLost('damaged', 0, start.missing);
-    this.#block = new ProgressBlock(progress?.sequence ?? 0, rewrite?.routing);
+    const tenants = endpoint.tenant && new EndpointTenants(endpoint.tenant, rewrite?.routing ?? 0);
+    this.#block = new ProgressBlock(progress?.sequence ?? 0, tenants?.routing ?? rewrite?.routing);
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
     this.#table = new ShardTable(this.#block, progress, start.start, queue.minShards);
@@ -141,7 +147,9 @@ class EndpointWorker {
         maxSamplesPerSend: queue.maxSamplesPerSend,
         maxMetadataPerSend: metadataConfig.maxSamplesPerSend,
         batchSendDeadlineMs: queue.batchSendDeadlineMs ?? ADAPTIVE_DEADLINE_MS,
+        deadlineFrom: queue.batchSendDeadlineMs === undefined ? 'request' : 'row',
         ttlMs,
+        tenants: tenants !== undefined,
         minBackoffMs: queue.minBackoffMs,
         maxBackoffMs: queue.maxBackoffMs,
         probeMs: queue.probeIntervalMs,
@@ -169,7 +177,16 @@ class EndpointWorker {
       nodeFileSystem,
       dir,
       (segment, onIdle) =>
-        SegmentContext.open(nodeFileSystem, dir, segment, rewrite, onIdle, emitter.newColumns(), v2?.cache),
+        SegmentContext.open(
+          nodeFileSystem,
+          dir,
+          segment,
+          rewrite,
+          onIdle,
+          emitter.newColumns(),
+          tenants,
+          v2?.cache,
+        ),
       () => createBlocks(config.kernel),
     );
     this.#feeder = new Feeder({
@@ -181,7 +198,7 @@ class EndpointWorker {
       furthest: progress?.furthest ?? start.start,
       settledAhead: start.settledAhead,
       ttlMs,
-      metadata: metadataConfig,
+      metadata: { ...metadataConfig, needsTenant: (endpoint.tenant?.fromLabels.length ?? 0) > 0 },
       v2: v2 && { cache: v2.cache, version: () => v2.negotiation.version },
       sends: { exemplars: endpoint.sendExemplars, histograms: endpoint.sendNativeHistograms },
       watermark: () => {
@@ -219,7 +236,17 @@ class EndpointWorker {
     this.#feeder.pump();
   }
 
+  /** There is more. A look takes all of it, so looks come `LOOK_EVERY_MS` apart; the first one is at once. */
   wake(): void {
+    if (this.#look !== undefined || this.#stopping) return;
+    const waitMs = this.#lookedAt + LOOK_EVERY_MS - performance.now();
+    if (waitMs <= 0) this.#lookForMore();
+    else this.#look = setTimeout(() => this.#lookForMore(), waitMs);
+  }
+
+  #lookForMore(): void {
+    this.#look = undefined;
+    this.#lookedAt = performance.now();
     this.#feeder.pump();
   }
 
@@ -236,6 +263,7 @@ class EndpointWorker {
   async stop(graceMs: number): Promise<void> {
     if (this.#stopping) return;
     this.#stopping = true;
+    clearTimeout(this.#look);
     const until = performance.now() + graceMs;
     const restAt = until - graceMs * REST_SHARE;
     this.#manager.flush();
@@ -409,29 +437,32 @@ class EndpointWorker {
     const delivered = this.#stats.deliveredRows;
     const sent = delivered - this.#last.delivered;
     if (sent > 0) this.#secondsPerSample = busy / sent;
-    const desired = this.#manager.desired({
+    const { needed, allowed } = this.#manager.desired({
       arrivedPerSecond: (committed - this.#last.committed) / seconds,
       deliveredPerSecond: sent / seconds,
       secondsPerSample: this.#secondsPerSample,
       backlogSamples,
     });
     this.#last = { committed, delivered, atMs: now };
-    this.#stats.set('shardsDesired', desired);
-    if (desired === this.#manager.wanted || this.#manager.moving) return;
-    this.#log('info', 'the number of loops changes', { from: this.#manager.wanted, to: desired });
-    this.#manager.resize(desired, (s) => this.#feeder.letGo(s));
+    // Beyond `max_shards` as well: the stock alert compares the two.
+    this.#stats.set('shardsDesired', needed);
+    if (allowed === this.#manager.wanted || this.#manager.moving) return;
+    this.#log('info', 'the number of loops changes', { from: this.#manager.wanted, to: allowed });
+    this.#manager.resize(allowed, (s) => this.#feeder.letGo(s));
     this.#feeder.pump();
   }
 
   #failed(loop: Loop, failure: LoopFailure): void {
     const { action, cause, words } = failure;
     const as = action === 'reject' ? failure.reason : '';
-    const before = this.#repetition.tell(`${action} ${as} ${cause} ${words.slice(0, 80)}`);
+    const of = 'tenant' in failure ? ` ${failure.tenant}` : '';
+    const before = this.#repetition.tell(`${action} ${as} ${cause} ${words.slice(0, 80)}${of}`);
     if (before === undefined) return;
     const facts: LogFacts = {
       loop: loop.index,
       cause,
       said: words,
+      ...('tenant' in failure ? { tenant: failure.tenant || '(none)' } : {}),
       ...(before > 0 ? { repeated: before } : {}),
     };
     if (action === 'reject') {

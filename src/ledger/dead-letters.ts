@@ -19,7 +19,7 @@ export interface StoredLetter extends DeadLetter {
   readonly words: string;
   /** When it was refused, last; ms since the epoch. */
   readonly atMs: number;
-  /** Letters with the same labels have the same number here. */
+  /** Letters with the same labels and the same tenant have the same number here. */
   readonly series: number;
 }
 
@@ -124,7 +124,7 @@ export class DeadLetterStore {
       const to = write.endpoint(endpoint);
       const answer = write.answer(batch);
       for (const letter of batch.letters) {
-        const { segment, row, kind, timeMs, labels, content } = letter;
+        const { segment, row, kind, timeMs, labels, content, tenant } = letter;
         write.letter.run(
           to,
           segment,
@@ -132,7 +132,7 @@ export class DeadLetterStore {
           kind,
           clampTime(timeMs),
           batch.atMs,
-          write.series(labels),
+          write.series(labels, tenant),
           answer,
           content,
         );
@@ -254,7 +254,7 @@ export class DeadLetterStore {
 // CROSS JOIN keeps SQLite from starting at one of the small tables, and so the order of the pages from being sorted.
 const selectLetter = `
   SELECT l.id, e.name AS endpoint, l.segment, l.row, l.kind, l.time_ms AS timeMs, l.at_ms AS atMs, l.series,
-    a.reason, a.cause, a.words, s.labels, l.content
+    a.reason, a.cause, a.words, s.labels, s.tenant, l.content
   FROM dead_letter l CROSS JOIN dead_letter_endpoint e ON e.id = l.endpoint
     CROSS JOIN dead_letter_answer a ON a.id = l.answer CROSS JOIN dead_letter_series s ON s.id = l.series`;
 
@@ -270,7 +270,9 @@ function writing(database: BetterSqlite3.Database) {
   const findSeries = database.prepare<[Buffer], { id: number }>(
     'SELECT id FROM dead_letter_series WHERE digest = ?',
   );
-  const addSeries = database.prepare('INSERT INTO dead_letter_series (digest, labels) VALUES (?, ?)');
+  const addSeries = database.prepare(
+    'INSERT INTO dead_letter_series (digest, labels, tenant) VALUES (?, ?, ?)',
+  );
   const findAnswer = database.prepare<[Buffer], { id: number }>(
     'SELECT id FROM dead_letter_answer WHERE digest = ?',
   );
@@ -313,9 +315,9 @@ function writing(database: BetterSqlite3.Database) {
     oldest: (limit: number): number[] => oldest.all(limit).map(({ id }) => id),
     endpoint: (name: string): number =>
       findEndpoint.get(name)?.id ?? Number(addEndpoint.run(name).lastInsertRowid),
-    series: (labels: Uint8Array): number => {
-      const digest = digestOf(labels);
-      return findSeries.get(digest)?.id ?? Number(addSeries.run(digest, labels).lastInsertRowid);
+    series: (labels: Uint8Array, tenant: string): number => {
+      const digest = digestOf(tenant === '' ? labels : Buffer.concat([Buffer.from(`${tenant}\n`), labels]));
+      return findSeries.get(digest)?.id ?? Number(addSeries.run(digest, labels, tenant).lastInsertRowid);
     },
     answer: ({ reason, cause, words }: Omit<DeadLetters, 'letters'>): number => {
       const digest = digestOf(JSON.stringify([reason, cause, words]));

@@ -37,6 +37,7 @@ const migrations: readonly string[] = [
      -- The first start without it.
      since_ms INTEGER NOT NULL
    ) STRICT;`,
+  `ALTER TABLE dead_letter_series ADD COLUMN tenant TEXT NOT NULL DEFAULT ''`,
   metadataTables,
 ];
 

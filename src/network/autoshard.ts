@@ -33,14 +33,15 @@ const keepingUpSeconds = 1;
 const behindSeconds = 10;
 
 /**
- * The number of loops that an endpoint should have, within [`min`, `max`]: the busy time that a second brings.
+ * The number of loops that an endpoint could do with: the busy time that a second brings. It may be outside of
+ * [`min`, `max`], which is how one learns that `max_shards` is too small.
  *
  * It is Prometheus's arithmetic with two additions. Nothing is changed while the endpoint fails or delivers
  * nothing: a dead endpoint must not be met with more connections, and there is nothing to measure. And the
  * number goes up only while rows wait: an endpoint that gets slower with every connection would otherwise be
  * given `max` of them, since each makes a sample take longer.
  */
-export function desiredShards(load: ShardLoad): number {
+export function neededShards(load: ShardLoad): number {
   const { current, arrivedPerSecond, backlogSamples } = load;
   const needed = Math.ceil(load.secondsPerSample * (arrivedPerSecond + catchUpPerSecond * backlogSamples));
   const stay =
@@ -49,5 +50,15 @@ export function desiredShards(load: ShardLoad): number {
     Math.abs(needed - current) <= tolerance * current ||
     (needed > current && backlogSamples < keepingUpSeconds * arrivedPerSecond) ||
     (needed < current && backlogSamples > behindSeconds * arrivedPerSecond);
-  return Math.min(load.max, Math.max(load.min, stay ? current : needed));
+  return stay ? current : needed;
+}
+
+/** `needed`, brought within the range in which the number of loops may move. */
+export function clampShards(needed: number, { min, max }: Pick<ShardLoad, 'min' | 'max'>): number {
+  return Math.min(max, Math.max(min, needed));
+}
+
+/** The number of loops that an endpoint should have. */
+export function desiredShards(load: ShardLoad): number {
+  return clampShards(neededShards(load), load);
 }

@@ -1,4 +1,3 @@
-import { request } from 'undici';
 import type { AzureAdConfig } from '../config/cloud-auth.ts';
 import { OAuth2Tokens, TokenError } from './oauth2.ts';
 import { optionalPackage } from './optional-package.ts';
@@ -21,25 +20,28 @@ interface IdentityPackage {
 }
 
 /**
- * Tokens of Microsoft Entra ID. An application and a managed identity take one request, which is made here; for
- * everything else there is the SDK. The places are those of the cloud, unless the environment names others, by the
- * variables that Azure's own libraries read.
+ * Tokens of Microsoft Entra ID. An application, a workload and a managed identity take one request, which is made here; for
+ * everything else there is the SDK. The places are those of the cloud, unless the configuration or the environment names
+ * others; the latter by the variables that Azure's own libraries read.
  */
 export function azureTokens(
-  { cloud, scope, way }: AzureAdConfig,
+  { authority: own, cloud, scope, way }: AzureAdConfig,
   userAgent: string,
   timeoutMs: number,
   now: () => number,
 ): (signal: AbortSignal) => Promise<Token> {
-  const authority = (process.env.AZURE_AUTHORITY_HOST ?? authorities[cloud]).replace(/\/$/, '');
+  const authority = (own ?? process.env.AZURE_AUTHORITY_HOST ?? authorities[cloud]).replace(/\/$/, '');
   switch (way.kind) {
-    case 'oauth': {
-      const { clientId, clientSecret, tenantId } = way;
+    case 'oauth':
+    case 'workload_identity': {
+      const { clientId, tenantId } = way;
       const href = `${authority}/${tenantId}/oauth2/v2.0/token`;
       const tokens = new OAuth2Tokens(
         {
           clientId,
-          clientSecret,
+          ...(way.kind === 'oauth'
+            ? { clientSecret: way.clientSecret }
+            : { clientSecret: undefined, clientAssertion: way.assertion }),
           tokenUrl: { kind: 'http', href, userinfo: undefined },
           scopes: [scope],
           endpointParams: {},
@@ -79,6 +81,7 @@ async function managedIdentity(
   if (clientId !== undefined) url.searchParams.set('client_id', clientId);
   const at = now();
   const place = `the managed identity at ${url.host}`;
+  const { request } = await import('undici');
   const { statusCode, body } = await request(url, {
     headers: inApp ? { 'X-IDENTITY-HEADER': secret } : { Metadata: 'true' },
     signal,

@@ -9,7 +9,7 @@ const withSeries = lostFor('metadata_with_series');
 
 /**
  * Marks those of the first `rows` rows to be left out that a request of `version` cannot carry, each for the reason
- * that it is counted under; what another version could not carry is back. True when something changed. Metadata
+ * that it is counted under; with `back`, what another version could not carry is there again. True when something changed. Metadata
  * goes by the version of requests as a rule: what goes with the series need not be sent apart.
  *
  * Not at the reader, where it would be looked at once: the version may change while rows are queued.
@@ -19,6 +19,7 @@ export function leaveOutUncarried(
   rows: number,
   version: WireVersion,
   standing: WireVersion,
+  back: boolean,
 ): boolean {
   const { head, mask, kind, skip, payload } = queue;
   // Of samples alone, there is nothing that either could not carry.
@@ -29,7 +30,7 @@ export function leaveOutUncarried(
     before.push(skip[at]!);
     // Without its buckets at hand it was given up at the reader, for an endpoint that is sent 1.0 alone.
     const isCustom = payload[at]?.customBuckets === true;
-    if (skip[at] === exemplarAlone || (isCustom && skip[at] === customBuckets)) skip[at] = LIVE;
+    if (back && (skip[at] === exemplarAlone || (isCustom && skip[at] === customBuckets))) skip[at] = LIVE;
     if (skip[at] !== LIVE) continue;
     if (kind[at] === METADATA && standing === '2.0') skip[at] = withSeries;
     else if (kind[at] === HISTOGRAM && version === '1.0' && isCustom) skip[at] = customBuckets;

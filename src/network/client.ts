@@ -1,11 +1,11 @@
 import { setMaxListeners } from 'node:events';
-import { validateHeaderName, validateHeaderValue } from 'node:http';
+import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
 import type { Socket } from 'node:net';
-import { Client, type Dispatcher, util } from 'undici';
 import { describeError } from '../runtime/errors.ts';
 import type { ClientTlsOptions } from './client-tls.ts';
 import type { Destination, Outcome } from './destination.ts';
 import { type Dial, dialDirectly } from './dial.ts';
+import { Http1Connection, type Http1Handler, type Http1Request } from './http1.ts';
 import type { ForwardProxy } from './proxy.ts';
 import type { WireVersion } from './version.ts';
 import { type Written, writtenOf } from './written.ts';
@@ -23,6 +23,8 @@ export interface HttpDestinationOptions {
    * rotated credential is found. It settles by itself. When it fails, the outcome is `NO_CREDENTIALS`.
    */
   readonly authorization: (signal: AbortSignal) => Promise<string | undefined> | string | undefined;
+  /** The header that says whose the rows of a request are, where that is to be said (RLY-11). */
+  readonly tenantHeader?: string | undefined;
   /** Headers that sign a body together with the headers given; names and values in turn. As `authorization`. */
   readonly sign?: (
     body: Uint8Array,
@@ -89,11 +91,10 @@ const notSent: Outcome = { kind: 'aborted', maybeDelivered: false };
  *
  * A call has a connection to itself: it takes the one that was used last, or opens one. So there are as many as
  * calls under way at once, and those that a falling load leaves over close when they have been idle. It is done
- * here, with undici's `Client`, because its `Pool` (6.29) cannot keep three promises:
+ * here, because pools (node's, undici's) cannot keep two promises:
  * - A call that is cut ends there and then, also while it still connects: nothing is sent behind its back.
  * - After its answer nothing reads the body. A receiver may refuse a request before it has read all of it; the
  *   rest is still queued in the socket then, and the caller fills the buffer anew. Such a connection is closed.
- * - A request that undici refuses to send costs nothing. A pool loses a connection to it for good.
  *
  * An answer counts when it is complete, or longer than anybody reads: a connection that breaks in the body of a
  * 200 leaves the outcome unknown, and the rows are sent again (RLY-13).
@@ -124,12 +125,13 @@ export class HttpDestination implements Destination {
     body: Uint8Array,
     attempt: number,
     signal: AbortSignal,
+    tenant = '',
     version: WireVersion = '1.0',
   ): Promise<Outcome> {
     if (this.#closed !== undefined) return notSent;
     this.#calls += 1;
     try {
-      return await this.#send(body, attempt, signal, version);
+      return await this.#send(body, attempt, signal, tenant, version);
     } finally {
       this.#calls -= 1;
       if (this.#calls === 0) this.#lastCallEnded();
@@ -155,25 +157,29 @@ export class HttpDestination implements Destination {
     body: Uint8Array,
     attempt: number,
     signal: AbortSignal,
+    tenant: string,
     version: WireVersion,
   ): Promise<Outcome> {
-    const first = await this.#sendOnce(body, attempt, signal, version);
+    const first = await this.#sendOnce(body, attempt, signal, tenant, version);
     const { outcome, authorization } = first;
     if (outcome.kind !== 'response' || outcome.status !== 401 || authorization === undefined) return outcome;
     if (!this.#options.renew?.(authorization)) return outcome;
-    return (await this.#sendOnce(body, attempt, signal, version)).outcome;
+    return (await this.#sendOnce(body, attempt, signal, tenant, version)).outcome;
   }
 
   async #sendOnce(
     body: Uint8Array,
     attempt: number,
     signal: AbortSignal,
+    tenant: string,
     version: WireVersion,
   ): Promise<Sent> {
     // All calls may share a signal: beyond ten listeners node would suspect a leak.
     setMaxListeners(0, signal);
     const headers = [...this.#headers[version]];
     if (attempt > 0) headers.push('Retry-Attempt', String(attempt));
+    const { tenantHeader } = this.#options;
+    if (tenantHeader !== undefined && tenant !== '') headers.push(tenantHeader, tenant);
     let tls: ClientTlsOptions | undefined;
     let authorization: string | undefined;
     try {
@@ -197,7 +203,7 @@ export class HttpDestination implements Destination {
     if (signal.aborted) return { outcome: notSent };
 
     const connection = this.#take(tls);
-    const request: Dispatcher.DispatchOptions = { method: 'POST', path: this.#path, headers, body };
+    const request: Http1Request = { method: 'POST', path: this.#path, headers, body };
     const outcome = await connection.exchange(request, signal, version);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
@@ -229,7 +235,7 @@ function headersOf(options: HttpDestinationOptions, version: WireVersion): strin
   return headers.flat();
 }
 
-/** What an exchange waits for, and what undici calls it when that does not come in time. */
+/** What an exchange waits for, and what it is called when that does not come in time: as undici does, whose names stay. */
 const timeoutCodes = {
   connection: 'UND_ERR_CONNECT_TIMEOUT',
   headers: 'UND_ERR_HEADERS_TIMEOUT',
@@ -237,14 +243,11 @@ const timeoutCodes = {
 } as const;
 
 /** One connection, and the handler of the one request that is on it. It opens when it is needed. */
-class Connection implements Dispatcher.DispatchHandlers {
+class Connection implements Http1Handler {
   readonly tls: ClientTlsOptions | undefined;
   readonly #origin: string;
-  readonly #client: Client;
-  /**
-   * Destroys the socket, also one that still connects: undici's `destroy` lets that one go on. One for each socket:
-   * a socket holds on to its signal for good.
-   */
+  readonly #http: Http1Connection;
+  /** Destroys the socket, also one that still connects. One for each socket: a socket holds on to its signal for good. */
   #cut = new AbortController();
   #socket: Socket | null = null;
   #waitsFor: keyof typeof timeoutCodes = 'connection';
@@ -270,27 +273,15 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.tls = tls;
     this.#origin = origin;
     const dial = options.dial ?? dialDirectly();
-    this.#client = new Client(origin, {
-      connect: (target, callback) => {
-        if (!this.#cut.signal.aborted) this.#cut = new AbortController();
-        dial(target, tls, this.#cut.signal).then(
-          (socket) => {
-            this.#socket = socket;
-            callback(null, socket);
-          },
-          (error: Error) => callback(error, null),
-        );
-      },
-      keepAliveTimeout: keepAliveMs,
-      // The one deadline of an exchange is in its place: undici's timers are half a second coarse, and a peer
-      // that drips bytes puts them off.
-      headersTimeout: 0,
-      bodyTimeout: 0,
+    this.#http = new Http1Connection(origin, keepAliveMs, async (target) => {
+      if (!this.#cut.signal.aborted) this.#cut = new AbortController();
+      this.#socket = await dial(target, tls, this.#cut.signal);
+      return this.#socket;
     });
   }
 
   /** Sends `request` and answers once, at the latest after `remoteTimeoutMs` or when `signal` aborts. */
-  exchange(request: Dispatcher.DispatchOptions, signal: AbortSignal, version: WireVersion): Promise<Outcome> {
+  exchange(request: Http1Request, signal: AbortSignal, version: WireVersion): Promise<Outcome> {
     this.#version = version;
     this.#written = undefined;
     this.#waitsFor = 'connection';
@@ -308,7 +299,7 @@ class Connection implements Dispatcher.DispatchHandlers {
         this.#deadline = setTimeout(this.#expire, this.#options.remoteTimeoutMs);
       else this.#deadline.refresh();
       this.#listenTo(signal);
-      this.#client.dispatch(request, this);
+      this.#http.send(request, this);
     });
   }
 
@@ -340,6 +331,7 @@ class Connection implements Dispatcher.DispatchHandlers {
   close(): void {
     clearTimeout(this.#deadline);
     this.#listenTo(undefined);
+    this.#http.forget();
     this.#cut.abort();
   }
 
@@ -347,28 +339,23 @@ class Connection implements Dispatcher.DispatchHandlers {
     this.#waitsFor = 'headers';
   }
 
-  /** Comes for an interim answer (103) as well, which the final one then overwrites. */
-  onHeaders(status: number, headers: Buffer[]): boolean {
+  onHeaders(answer: IncomingMessage): void {
     this.#waitsFor = 'body';
-    this.#status = status;
-    // A header that was sent twice comes as a list.
+    this.#status = answer.statusCode!;
     // Of a 1.0 request nothing is to be read into the counts (RW2-S-11).
-    const counted = this.#version === '2.0';
-    if (!this.#refused && !counted) return true;
-    const parsed = util.parseHeaders(headers);
-    if (counted) this.#written = writtenOf(parsed);
-    if (!this.#refused) return true;
-    this.#retryAfter = [parsed['retry-after']].flat()[0];
-    if (status < 400) this.#redirect = [parsed.location].flat()[0];
-    return true;
+    if (this.#version === '2.0') this.#written = writtenOf(answer.headersDistinct);
+    if (!this.#refused) return;
+    // A header that was sent twice is a list.
+    const headers = answer.headersDistinct;
+    this.#retryAfter = headers['retry-after']?.[0];
+    if (this.#status < 400) this.#redirect = headers.location?.[0];
   }
 
-  onData(chunk: Buffer): boolean {
+  onData(chunk: Buffer): void {
     this.#bytesRead += chunk.length;
     const room = wordsBytes - this.#words.length;
     if (this.#refused && room > 0) this.#words = Buffer.concat([this.#words, chunk.subarray(0, room)]);
     if (this.#bytesRead > drainBytes) this.#end(this.#response());
-    return true;
   }
 
   onComplete(): void {
@@ -387,7 +374,7 @@ class Connection implements Dispatcher.DispatchHandlers {
     return this.#status >= 300;
   }
 
-  /** undici calls `onConnect` just before it writes: up to then not a byte of the request has left. */
+  /** Up to `onConnect` not a byte of the request has left. */
   get #maybeDelivered(): boolean {
     return this.#waitsFor !== 'connection';
   }

@@ -22,6 +22,7 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
     });
   }
   const tls = endpoint.tls && new ClientTls(endpoint.tls);
+  const forward = forwardProxy(proxy, url.href);
   const direct = dialDirectly({ lookup: endpoint.roundRobinDns ? roundRobin() : undefined });
   return new HttpDestination({
     href: url.href,
@@ -30,8 +31,9 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
     explain: (code, said) => tlsWords(code, said, peerOf(url.href, endpoint.tls)),
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
     ...(endpoint.httpHeaders.length === 0 ? {} : { moreHeaders: () => linesOf(endpoint.httpHeaders) }),
+    tenantHeader: endpoint.tenant?.header,
     dial: proxy === undefined ? direct : dialThrough(proxy, direct),
-    ...(proxy === undefined || url.href.startsWith('https:') ? {} : { forward: forwardProxy(proxy) }),
+    ...(forward === undefined ? {} : { forward }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,
     userAgent,
   });

@@ -19,6 +19,8 @@ export interface DeadLetter {
   readonly labels: Uint8Array;
   /** What stands behind the labels in that `TimeSeries`; for metadata a whole `MetricMetadata`. */
   readonly content: Uint8Array;
+  /** Whose it is, where the endpoint is told; empty for none. */
+  readonly tenant: string;
 }
 
 /** The rows that one answer refused. */

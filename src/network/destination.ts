@@ -11,9 +11,15 @@ import type { Written } from './written.ts';
 export interface Destination {
   /**
    * Sends `body`, a snappy block of a `prometheus.WriteRequest`, or with `version` 2.0 of an
-   * `io.prometheus.write.v2.Request`. `attempt` counts from 0 for these rows.
+   * `io.prometheus.write.v2.Request`. `attempt` counts from 0 for these rows; all of them are of `tenant`, or of none.
    */
-  post(body: Uint8Array, attempt: number, signal: AbortSignal, version?: WireVersion): Promise<Outcome>;
+  post(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    tenant?: string,
+    version?: WireVersion,
+  ): Promise<Outcome>;
   /** Releases sockets and files; idempotent. Calls under way finish first. */
   close(): Promise<void>;
 }

@@ -1,9 +1,14 @@
-import type { LookupFunction, Socket } from 'node:net';
-import { buildConnector } from 'undici';
+import { connect as connectTcp, isIP, type LookupFunction, type Socket } from 'node:net';
+import { connect as connectTls } from 'node:tls';
 import type { ClientTlsOptions } from './client-tls.ts';
 
-/** The far end of a connection, as undici names it. */
-export type DialTarget = Pick<buildConnector.Options, 'hostname' | 'host' | 'protocol' | 'port'>;
+/** The far end of a connection, as the parts of a URL; a `hostname` of IPv6 is without brackets. */
+export interface DialTarget {
+  readonly hostname: string;
+  readonly protocol: string;
+  /** Empty for the one of the protocol. */
+  readonly port: string;
+}
 
 /** Opens a connection to `target`, with TLS where its protocol says so. Aborting destroys it, also when it is open. */
 export type Dial = (
@@ -20,16 +25,31 @@ export interface DialOptions {
   readonly lookup?: LookupFunction | undefined;
 }
 
+/** After a connection has been silent for so long the system asks whether its other end is still there. */
+const PROBE_AFTER_MS = 60_000;
+
 /** Straight to the target, or on a socket that leads there already. */
 export function dialDirectly({ socket, lookup }: DialOptions = {}): Dial {
   return (target, tls, signal) =>
     new Promise((resolve, reject) => {
       // Deadlines are of whoever waits: they abort.
       const resolving = lookup === undefined ? {} : { lookup };
-      const connect = buildConnector({ ...tls?.connect, ...resolving, timeout: 0, signal });
-      const named = tls?.servername === undefined ? target : { ...target, servername: tls.servername };
-      connect(socket === undefined ? named : { ...named, httpSocket: socket }, (...[error, opened]) =>
-        error === null ? resolve(opened) : reject(error),
-      );
+      const secure = target.protocol === 'https:';
+      const port = Number(target.port) || (secure ? 443 : 80);
+      const place = { host: target.hostname, port, signal, ...resolving };
+      const opened = secure
+        ? connectTls({
+            ...place,
+            ...tls?.connect,
+            // An address cannot be asked for (RFC 6066, 3).
+            servername: tls?.servername ?? (isIP(target.hostname) === 0 ? target.hostname : ''),
+            ALPNProtocols: ['http/1.1'],
+            ...(socket === undefined ? {} : { socket }),
+          })
+        : connectTcp(place);
+      opened.setKeepAlive(true, PROBE_AFTER_MS).setNoDelay(true);
+      opened.once(secure ? 'secureConnect' : 'connect', () => resolve(opened));
+      // For good: between two requests nobody else listens, and it must not end the process.
+      opened.on('error', reject);
     });
 }

@@ -2,6 +2,7 @@ import { declaredLength, Scratch, uncompress } from '../protocol/snappy.ts';
 import { METADATA } from '../serialization/rows.ts';
 import type { DeadLetter } from './dead-letter.ts';
 import { LIVE, type RowQueue } from './row-queue.ts';
+import { tenantOfRow } from './tenant-turns.ts';
 
 /**
  * The live ones of the first `rows` rows of a queue, each as it left. `build` gives the request body of row `i`
@@ -28,6 +29,7 @@ export function lettersOf(queue: RowQueue, rows: number, build: (i: number) => U
       timeMs: kind === METADATA ? 0 : queue.timeMs(at),
       labels: scratch.bytes.slice(from, labels),
       content: scratch.bytes.slice(labels, length),
+      tenant: tenantOfRow(queue, i),
     });
   }
   return letters;

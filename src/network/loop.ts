@@ -23,6 +23,7 @@ import { Refusals, type Verdict } from './refusals.ts';
 import { RequestVersion, type SpeaksV2 } from './request-version.ts';
 import { FRESH, LIVE, lostFor, REFUSED, RowQueue, reasonOf, SETTLED, UNKNOWN } from './row-queue.ts';
 import { RowTally } from './row-tally.ts';
+import { TenantTurns, tenantOfRow } from './tenant-turns.ts';
 import type { WireVersion } from './version.ts';
 import { writtenRows } from './written.ts';
 
@@ -33,10 +34,17 @@ export interface LoopSettings extends DecisionSettings {
   readonly maxMetadataPerSend: number;
   /** How long a row may wait for a fuller request, ms. */
   readonly batchSendDeadlineMs: number;
+  /**
+   * From when on that is counted: `row`, the first that waits, unless it is said; or `request`, the beginning of the one
+   * before. Then what comes after a pause leaves at once, and there are as few requests.
+   */
+  readonly deadlineFrom?: 'row' | 'request';
   /** While nothing gets through, one loop tries at least so often, ms; 0 is as the backoff says. */
   readonly probeMs: number;
   /** Rows older than this are not sent, ms; 0 is no limit. */
   readonly ttlMs: number;
+  /** A request is of one tenant; otherwise nothing is said about tenants. */
+  readonly tenants?: boolean;
 }
 
 /** What a loop needs of its surroundings. */
@@ -81,6 +89,8 @@ export type LoopFailure =
       readonly waitMs: number;
       /** The endpoint has asked for this wait. */
       readonly asked: boolean;
+      /** It goes for the rows of this tenant alone. */
+      readonly tenant?: string;
     }
   | {
       readonly action: 'reject';
@@ -100,7 +110,8 @@ const MOST_PROBES = 8;
  *     idle -> collecting -> sending -> (waiting -> sending)* -> settled -> idle | collecting
  *
  * - collecting: rows wait for a full request, for the deadline, or for something that cannot share a request
- *   with them: metadata (INT-10), rows of another segment, rows that may have been delivered (RLY-13).
+ *   with them: metadata (INT-10), rows of another segment, rows that may have been delivered (RLY-13). With tenants
+ *   they take turns (tenant-turns.ts).
  * - sending and waiting: the same rows in the same order until they are settled (RLY-08, RW1-S-15), less those
  *   that pass their TTL before an attempt.
  *
@@ -140,6 +151,8 @@ export class Loop {
   readonly #version: RequestVersion;
   /** By kind, rows of the request that was taken last which by its answer were not written. */
   #missing: Missing | undefined;
+  #knownTenant = '';
+  readonly #turns: TenantTurns | undefined;
   /** Shards whose oldest row was refused when it was asked for evidence. */
   readonly #silent: Set<number> = new Set();
   /** Of the request under way, as it was sent. */
@@ -164,6 +177,8 @@ export class Loop {
     this.#emitter = emitter;
     this.#refusals = new Refusals(host.settings.splitRefused);
     this.#version = new RequestVersion(host.v2);
+    if (host.settings.deadlineFrom === 'request') this.#collectingSince = Number.NEGATIVE_INFINITY;
+    this.#turns = host.settings.tenants === true ? new TenantTurns(this.queue, () => host.now()) : undefined;
   }
 
   /** True while a request keeps failing. */
@@ -180,6 +195,10 @@ export class Loop {
     const { queue } = this;
     if (this.#inFlight > 0 || queue.length === 0 || this.#over) return;
     this.#extend();
+    if (this.#fitting === 0) {
+      this.#waitForTenants();
+      return;
+    }
     const { batchSendDeadlineMs } = this.#host.settings;
     const now = this.#host.now();
     if (this.#collectingSince === 0) this.#collectingSince = now;
@@ -275,6 +294,7 @@ export class Loop {
   #extend(): void {
     const { queue } = this;
     const { settings } = this.#host;
+    const together = this.#turns?.gather(settings.maxSamplesPerSend) ?? queue.length;
     const first = queue.head;
     let metadata = queue.isMetadata(0, this.#fitting);
     const resent = queue.resent[first];
@@ -282,7 +302,7 @@ export class Loop {
       this.#refusals.limit,
       metadata ? settings.maxMetadataPerSend : settings.maxSamplesPerSend,
     );
-    const available = Math.min(queue.length, queue.contextRows);
+    const available = Math.min(queue.length, queue.contextRows, together);
     const suspects = this.#refusals.hasSuspects;
     const { mask, kind, skip, resent: resents } = queue;
     let fitting = this.#fitting;
@@ -301,16 +321,33 @@ export class Loop {
       }
     }
     this.#fitting = fitting;
-    this.#cut = fitting >= most || fitting < queue.length || queue.full;
+    const cut = this.#turns?.cuts(fitting) ?? fitting < queue.length;
+    this.#cut = fitting >= most || cut || queue.full;
+  }
+
+  /** The tenants of all rows are refused or slowed down for now. */
+  #waitForTenants(): void {
+    const { attempts, holding, waitMs } = this.#turns!.parked;
+    this.attempts = attempts;
+    this.holding = holding;
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined;
+      this.wake();
+    }, waitMs);
   }
 
   #begin(rows: number): void {
+    const { settings } = this.#host;
     clearTimeout(this.#timer);
     this.#timer = undefined;
+    if (this.#turns !== undefined) {
+      this.attempts = this.#turns.begin();
+      this.holding = false;
+    }
     this.#inFlight = rows;
     this.#fitting = 0;
     this.#cut = false;
-    this.#collectingSince = 0;
+    this.#collectingSince = settings.deadlineFrom === 'request' ? this.#host.now() : 0;
     // In a turn of its own: a delivery that ends without a request begins the next one before it returns.
     this.#running = Promise.resolve().then(() => this.#deliver());
   }
@@ -332,7 +369,9 @@ export class Loop {
       if (this.#version.choose(metadata, this.attempts, host.now())) body = undefined;
       if (this.#leaveOut(rows)) body = undefined;
       const version = this.#version.current;
-      if (leaveOutUncarried(queue, rows, version, this.#version.standing)) body = undefined;
+      // Where tenants take turns, what is left out goes along with any of them: it must not come back.
+      const back = this.#turns === undefined;
+      if (leaveOutUncarried(queue, rows, version, this.#version.standing, back)) body = undefined;
       const { live } = this.#tally.count(queue, 0, rows);
       if (live === 0) break;
       const resent = queue.resent[queue.head]!;
@@ -380,6 +419,10 @@ export class Loop {
         if (decision.maybeDelivered && resent !== UNKNOWN) this.queue.note(UNKNOWN, 0, rows);
         failure = { ...decision, waitMs: this.#waitMs(decision), words: answer.words };
       }
+      if (this.#turns !== undefined && isOfTenant(failure)) {
+        this.#stepAside(this.#turns, failure, rows);
+        return;
+      }
       await this.#wait(failure, rows);
     }
     if (this.#over && this.queue.liveRows(this.#inFlight) > 0 && !taken) return;
@@ -402,6 +445,7 @@ export class Loop {
     this.#count(0, rows, this.#tally, this.#missing);
     this.#missing = undefined;
     host.settled(this, 0, rows, this.#tally);
+    this.#turns?.settled(rows);
     this.queue.shift(rows);
     this.#inFlight = 0;
     if (this.queue.length === 0) this.#refusals.endRun();
@@ -427,7 +471,8 @@ export class Loop {
     host.leaving(this, from, rows, tally);
     host.limit?.take(live, body.length);
     const started = performance.now();
-    const outcome = await host.destination.post(body, this.attempts, this.#abort.signal, version);
+    const tenant = this.#tenantOf(from, rows);
+    const outcome = await host.destination.post(body, this.attempts, this.#abort.signal, tenant, version);
     if (outcome.kind === 'aborted') return undefined;
     const seconds = (performance.now() - started) / 1000;
     this.busySeconds += seconds;
@@ -450,7 +495,14 @@ export class Loop {
     return this.#host.probes(this) ? probeMs * (0.9 + 0.1 * this.#host.random()) : waitMs;
   }
 
-  async #wait(failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): Promise<void> {
+  /** The tenant of a request with these rows; empty for none. */
+  #tenantOf(from: number, rows: number): string {
+    if (this.#turns === undefined) return '';
+    return tenantOfRow(this.queue, from === 0 ? this.queue.firstLive(rows) : from);
+  }
+
+  /** Counts and tells that the request under way has failed, and is to be sent again. */
+  #failed(failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): void {
     const host = this.#host;
     this.attempts++;
     this.holding = failure.action === 'hold';
@@ -458,6 +510,21 @@ export class Loop {
     const kinds = this.queue.liveByKind(0, rows);
     for (let kind = 0; kind < KINDS; kind++) host.stats.addRetried(kind, kinds[kind]!);
     host.failed(this, failure);
+  }
+
+  /** Leaves the rest of the loop to other tenants until the time for the next attempt has come. */
+  #stepAside(turns: TenantTurns, failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): void {
+    this.#failed({ ...failure, tenant: this.#tenantOf(0, rows) }, rows);
+    turns.park(this.attempts, failure.waitMs, this.holding);
+    this.#version.end();
+    this.attempts = 0;
+    this.holding = false;
+    this.#inFlight = 0;
+    this.wake();
+  }
+
+  async #wait(failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): Promise<void> {
+    this.#failed(failure, rows);
     this.#asked = failure.asked;
     this.#pause = new AbortController();
     if (this.#over || this.queue.rowsBefore(this.#drop.segment) > 0) this.#pause.abort();
@@ -499,6 +566,7 @@ export class Loop {
     const { ttlMs } = this.#host.settings;
     const oldest = ttlMs === 0 ? Number.NEGATIVE_INFINITY : this.#host.now() - ttlMs;
     const seen = this.queue.shardsOf(this.#inFlight);
+    const tenant = this.#tenantOf(0, this.#inFlight);
     let probes = 0;
     for (let i = this.#inFlight; i < queue.length && probes < MOST_PROBES && !this.#over; i++) {
       const at = (queue.head + i) & queue.mask;
@@ -506,6 +574,8 @@ export class Loop {
       if (queue.skip[at] === SETTLED || seen.has(shard)) continue;
       seen.add(shard);
       if (queue.skip[at] !== LIVE || this.#refusals.isSuspect(this.queue.seriesKey(i))) continue;
+      // That another tenant is let in says nothing of this one.
+      if (this.#tenantOf(i, 1) !== tenant) continue;
       if (this.#silent.has(shard) || (queue.kind[at] !== METADATA && queue.timeMs(at) < oldest)) continue;
       if (!canGoAlone(queue, at, version)) continue;
       probes++;
@@ -531,7 +601,7 @@ export class Loop {
       }
     }
     if (probes < MOST_PROBES) this.#silent.clear();
-    return this.#takesKnown();
+    return this.#knownTenant === tenant && (await this.#takesKnown());
   }
 
   /** Whether the endpoint takes the row again that it took last. */
@@ -540,7 +610,9 @@ export class Loop {
     if (this.#known.length === 0 || this.#over) return false;
     host.limit?.take(1, this.#known.length);
     const version = this.#knownVersion;
-    const outcome = await host.destination.post(this.#known, this.attempts, this.#abort.signal, version);
+    const { signal } = this.#abort;
+    const tenant = this.#knownTenant;
+    const outcome = await host.destination.post(this.#known, this.attempts, signal, tenant, version);
     if (outcome.kind !== 'response') return false;
     host.stats.add('requests', 1);
     host.stats.add('bytesSent', this.#known.length);
@@ -560,6 +632,7 @@ export class Loop {
       if (queue.skip[at] !== LIVE || queue.kind[at] !== SAMPLE) continue;
       this.#known = this.#build(i, 1, version).slice();
       this.#knownVersion = version;
+      this.#knownTenant = this.#turns === undefined ? '' : tenantOfRow(queue, i);
       return;
     }
   }
@@ -569,8 +642,9 @@ export class Loop {
     const host = this.#host;
     this.#missing = missing;
     const { reason, words } = missing;
+    const tenant = this.#tenantOf(0, this.#inFlight);
     const letter =
-      reason === 'duplicate' ? undefined : partialLetter(this.queue, missing.missing, this.#tally);
+      reason === 'duplicate' ? undefined : partialLetter(this.queue, missing.missing, this.#tally, tenant);
     if (letter !== undefined) await host.kept({ reason, cause, words, atMs: host.now(), letters: [letter] });
     host.failed(this, { action: 'reject', cause, words, rows: missingRows(missing), reason });
   }
@@ -670,6 +744,13 @@ function missingRows({ missing }: Extract<Decision, { action: 'settle' }>): numb
 type Missing = Extract<Decision, { action: 'settle'; missing: Uint32Array }>;
 
 const noMetadata = (): undefined => undefined;
+
+/** What says nothing about other tenants: the door is shut to this one, or it has sent too much. */
+const ofTenant: ReadonlySet<RetryCause | HoldCause> = new Set(['401', '403', '404', '407', '429']);
+
+function isOfTenant({ cause }: Exclude<LoopFailure, { action: 'reject' }>): boolean {
+  return ofTenant.has(cause);
+}
 
 interface Answered {
   readonly outcome: Outcome;

@@ -2,7 +2,7 @@ import type { Emitter } from '../protocol/emit-v1.ts';
 import { Scratch } from '../protocol/snappy.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import { desiredShards } from './autoshard.ts';
+import { clampShards, neededShards } from './autoshard.ts';
 import type { DeadLetters } from './dead-letter.ts';
 import type { Destination } from './destination.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
@@ -11,6 +11,7 @@ import type { RateLimit } from './rate-limit.ts';
 import type { SpeaksV2 } from './request-version.ts';
 import type { RowTally } from './row-tally.ts';
 import { loopOf, type ShardTable } from './shard-table.ts';
+import { OldestRows } from './tenant-turns.ts';
 
 export interface ManagerOptions {
   readonly settings: LoopSettings;
@@ -60,6 +61,7 @@ export class Manager implements LoopHost {
   #moving = 0;
   #flushing = false;
   #retired: Promise<void>[] = [];
+  readonly #oldest: OldestRows = new OldestRows();
 
   constructor(options: ManagerOptions) {
     this.settings = options.settings;
@@ -134,22 +136,22 @@ export class Manager implements LoopHost {
     this.#settleMoves();
   }
 
-  /** What the present load asks for, between `min_shards` and `max_shards`. */
+  /** The loops that the present load asks for, and how many of them there may be: `min_shards` to `max_shards`. */
   desired(load: {
     arrivedPerSecond: number;
     deliveredPerSecond: number;
     secondsPerSample: number;
     backlogSamples: number;
-  }): number {
-    const { minShards, maxShards } = this.#options;
+  }): { readonly needed: number; readonly allowed: number } {
+    const range = { min: this.#options.minShards, max: this.#options.maxShards };
     const failing = this.loops.filter((loop) => loop.failing).length;
-    return desiredShards({
+    const needed = neededShards({
       ...load,
+      ...range,
       current: this.#wanted,
-      min: minShards,
-      max: maxShards,
       failing: 2 * failing >= this.loops.length,
     });
+    return { needed, allowed: clampShards(needed, range) };
   }
 
   /** Sends nothing more; resolves when all requests that are under way have had their answer. */
@@ -182,8 +184,9 @@ export class Manager implements LoopHost {
     this.#options.onProgress();
   }
 
-  settled(loop: Loop, from: number, _rows: number, tally: RowTally): void {
-    this.#table.settled(loop.queue.contextAt(from).segment, tally);
+  settled(loop: Loop, from: number, rows: number, tally: RowTally): void {
+    const oldest = this.settings.tenants === true ? this.#oldest.find(loop.queue, from, rows) : undefined;
+    this.#table.settled(loop.queue.contextAt(from).segment, tally, oldest);
     if (this.moving) this.#settleMoves();
     this.#options.onProgress();
   }

@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
-import { Client } from 'undici';
 import type { OAuth2Config } from '../config/oauth2.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { basicAuthorization } from './authorization.ts';
 import { ClientTls, type ClientTlsOptions } from './client-tls.ts';
 import { type Dial, dialDirectly } from './dial.ts';
+import { signedAssertion } from './jwt.ts';
 import { dialThrough, forwardProxy } from './proxy.ts';
 import type { Token } from './token-cache.ts';
 
@@ -23,10 +23,13 @@ interface Answer {
   readonly text: string;
 }
 
+const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
 /**
- * Tokens by the client credentials grant (RFC 6749, 4.4).
+ * Tokens by the client credentials grant (RFC 6749, 4.4), with a secret or a signed assertion, or by the JWT bearer grant
+ * (RFC 7523, 2.1).
  *
- * Where the credentials go is not agreed on: as basic authentication, which every server must take, or in the body,
+ * Where a secret goes is not agreed on: as basic authentication, which every server must take, or in the body,
  * which is all that some do. As Prometheus does, the one is tried and then the other, and what worked is remembered.
  */
 export class OAuth2Tokens {
@@ -53,48 +56,88 @@ export class OAuth2Tokens {
 
   /** A new token. Throws `TokenError`, `SecretError` and `ClientTlsError`. */
   async fetch(signal: AbortSignal): Promise<Token> {
-    const secret = (await this.#config.clientSecret?.reveal()) ?? '';
+    const { clientId, clientSecret, clientAssertion, jwt, scopes } = this.#config;
     const at = this.#now();
+    if (jwt !== undefined) {
+      const assertion = await signedAssertion(jwt, clientId, scopes, at);
+      return this.#tokenOf(
+        await this.#post({ grant_type: jwtBearer, assertion }, undefined, signal),
+        at,
+        assertion,
+      );
+    }
+    if (clientAssertion !== undefined) {
+      const assertion = await clientAssertion.reveal();
+      const params = {
+        grant_type: 'client_credentials',
+        client_id: clientId,
+        client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+        client_assertion: assertion,
+        ...(scopes.length > 0 ? { scope: scopes.join(' ') } : {}),
+      };
+      return this.#tokenOf(await this.#post(params, undefined, signal), at, assertion);
+    }
+    const secret = (await clientSecret?.reveal()) ?? '';
     let answer = await this.#ask(secret, this.#inBody ?? false, signal);
     let inBody = this.#inBody ?? false;
     if (this.#inBody === undefined && answer.status >= 400 && answer.status < 500) {
       inBody = true;
       answer = await this.#ask(secret, true, signal);
     }
-    const token = tokenOf(answer, at);
-    if (token === undefined) throw this.#failure(`answered ${describe(answer, secret)}`);
+    const token = this.#tokenOf(answer, at, secret);
     this.#inBody = inBody;
     return token;
   }
 
-  async #ask(secret: string, inBody: boolean, signal: AbortSignal): Promise<Answer> {
-    const { clientId, scopes, endpointParams, proxy } = this.#config;
-    const params = new URLSearchParams({ grant_type: 'client_credentials' });
-    if (scopes.length > 0) params.set('scope', scopes.join(' '));
-    for (const [name, value] of Object.entries(endpointParams)) params.set(name, value);
-    if (inBody) {
-      params.set('client_id', clientId);
-      if (secret !== '') params.set('client_secret', secret);
+  /** Never shows `secret`. Throws `TokenError` when there is no token in `answer`. */
+  #tokenOf(answer: Answer, askedAtMs: number, secret: string): Token {
+    const token = tokenOf(answer, askedAtMs);
+    if (token === undefined) throw this.#failure(`answered ${describe(answer, secret)}`);
+    return token;
+  }
+
+  #ask(secret: string, inBody: boolean, signal: AbortSignal): Promise<Answer> {
+    const { clientId, scopes } = this.#config;
+    const params = {
+      grant_type: 'client_credentials',
+      ...(scopes.length > 0 ? { scope: scopes.join(' ') } : {}),
+    };
+    if (!inBody) {
+      // Name and secret are encoded before they are put together (RFC 6749, 2.3.1).
+      const basic = basicAuthorization(encodeURIComponent(clientId), encodeURIComponent(secret));
+      return this.#post(params, basic, signal);
     }
-    const forwarded = proxy !== undefined && this.#url.protocol === 'http:';
-    const toProxy = forwarded ? await forwardProxy(proxy).authorization() : undefined;
+    const credentials = { client_id: clientId, ...(secret === '' ? {} : { client_secret: secret }) };
+    return this.#post(params, undefined, signal, credentials);
+  }
+
+  /** `last` are the parameters that nothing replaces. */
+  async #post(
+    first: Readonly<Record<string, string>>,
+    authorization: string | undefined,
+    signal: AbortSignal,
+    last: Readonly<Record<string, string>> = {},
+  ): Promise<Answer> {
+    const { endpointParams, proxy } = this.#config;
+    const params = new URLSearchParams({ ...first, ...endpointParams, ...last });
+    const forward = forwardProxy(proxy, this.#url.href);
+    const toProxy = await forward?.authorization();
     const headers = {
       'Content-Type': 'application/x-www-form-urlencoded',
       Accept: 'application/json',
       'User-Agent': this.#userAgent,
-      // Name and secret are encoded before they are put together (RFC 6749, 2.3.1).
-      ...(inBody
-        ? {}
-        : { Authorization: basicAuthorization(encodeURIComponent(clientId), encodeURIComponent(secret)) }),
+      ...(authorization === undefined ? {} : { Authorization: authorization }),
       ...(toProxy === undefined ? {} : { 'Proxy-Authorization': toProxy }),
     };
-    const path = forwarded ? this.#url.href : this.#url.pathname + this.#url.search;
+    const path = forward !== undefined ? this.#url.href : this.#url.pathname + this.#url.search;
     const tls = await this.#tls?.options();
     const timeout = AbortSignal.timeout(this.#timeoutMs);
     const cut = new AbortController();
     const cutNow = (): void => cut.abort();
     for (const source of [signal, timeout]) source.addEventListener('abort', cutNow, { once: true });
     if (signal.aborted) cutNow();
+    // Not before it is needed: most endpoints have no tokens, and it takes its time and memory to load.
+    const { Client } = await import('undici');
     const client = new Client(this.#url.origin, {
       connect: (target, callback) => {
         this.#open(target, tls, cut.signal, callback);

@@ -18,6 +18,7 @@ export function partialLetter(
   queue: RowQueue,
   missing: Uint32Array,
   tally: RowTally,
+  tenant: string,
 ): DeadLetter | undefined {
   if (missing[SAMPLE] === 0 && missing[HISTOGRAM] === 0) return undefined;
   const first = queue.firstLive(queue.length);
@@ -27,6 +28,7 @@ export function partialLetter(
     segment: queue.contextAt(first).segment,
     row: queue.row[at]!,
     kind: PARTIAL,
+    tenant,
     timeMs: queue.timeMs(at),
     labels: new Uint8Array(0),
     content: new TextEncoder().encode(JSON.stringify(said)),

@@ -1,20 +1,10 @@
 import { validateHeaderValue } from 'node:http';
 import type { Socket } from 'node:net';
 import type { ProxyConfig } from '../config/proxy.ts';
-import { SpillwayError } from '../runtime/errors.ts';
 import { basicAuthorization } from './authorization.ts';
 import { type Dial, type DialTarget, dialDirectly } from './dial.ts';
-
-/** The proxy has answered, and opens no tunnel: it does not know us, or will not let us there. */
-export class ProxyRefusedError extends SpillwayError {
-  readonly code = 'PROXY_REFUSED';
-}
-
-/** The proxy could not open a tunnel now, or does not speak HTTP. */
-export class ProxyFailedError extends SpillwayError {
-  readonly code = 'PROXY_FAILED';
-  override readonly retryable = true;
-}
+import { ProxyFailedError, ProxyRefusedError } from './proxy-errors.ts';
+import { openSocks5 } from './socks5.ts';
 
 /** A proxy that is sent whole requests, to hand them on. */
 export interface ForwardProxy {
@@ -25,10 +15,14 @@ export interface ForwardProxy {
 /** Longer answers to a request for a tunnel are no answers. */
 const mostHeadBytes = 16_384;
 
-/** Connections that lead to a target through `proxy`: to the proxy itself for `http:`, by a tunnel for `https:`. */
+/**
+ * Connections that lead to a target through `proxy`: to an HTTP proxy itself for `http:`, by a tunnel for `https:`, and
+ * through a SOCKS 5 proxy for both.
+ */
 export function dialThrough(proxy: ProxyConfig, dialProxy: Dial = dialDirectly()): Dial {
+  if (isSocks(proxy)) return dialSocks(proxy, dialProxy);
   const { hostname, host, protocol, port } = new URL(proxy.address.href);
-  const near: DialTarget = { hostname: hostname.replace(/^\[|\]$/g, ''), host, protocol, port };
+  const near: DialTarget = { hostname: hostname.replace(/^\[|\]$/g, ''), protocol, port };
   return async (target, tls, signal) => {
     const socket = await dialProxy(near, tls, signal);
     if (target.protocol !== 'https:') return socket;
@@ -42,8 +36,35 @@ export function dialThrough(proxy: ProxyConfig, dialProxy: Dial = dialDirectly()
   };
 }
 
-/** What requests need that go to a proxy as a whole. */
-export function forwardProxy(proxy: ProxyConfig): ForwardProxy {
+function dialSocks({ address }: ProxyConfig, dialProxy: Dial): Dial {
+  const { hostname, port } = new URL(address.href);
+  const host = `${hostname}:${port || 1080}`;
+  const near: DialTarget = {
+    hostname: hostname.replace(/^\[|\]$/g, ''),
+    protocol: 'http:', // without TLS
+    port: port || '1080',
+  };
+  return async (target, tls, signal) => {
+    const socket = await dialProxy(near, undefined, signal);
+    try {
+      const secure = target.protocol === 'https:';
+      const far = { hostname: target.hostname, port: Number(target.port || (secure ? 443 : 80)) };
+      await openSocks5(socket, far, address.userinfo, host);
+      return secure ? await dialDirectly({ socket })(target, tls, signal) : socket;
+    } catch (error) {
+      socket.destroy();
+      throw error;
+    }
+  };
+}
+
+function isSocks({ address }: ProxyConfig): boolean {
+  return address.href.startsWith('socks5');
+}
+
+/** What requests to `href` need when they go to `proxy` as a whole; undefined when they go through it. */
+export function forwardProxy(proxy: ProxyConfig | undefined, href: string): ForwardProxy | undefined {
+  if (proxy === undefined || isSocks(proxy) || href.startsWith('https:')) return undefined;
   return { authorization: () => authorizationFor(proxy) };
 }
 

@@ -33,13 +33,22 @@ export interface ResendHost<Letter extends DeadLetter> {
   refused(letter: Letter, refusal: Refusal): Promise<void>;
 }
 
+/** Letters that wait for others of their tenant, at most. */
+const MOST_QUEUED = 50_000;
+
+/** In what order the queues are sent at the end: metadata first, exemplars behind the rows of their series. */
+function rankOf(key: string): number {
+  return ['metadata', 'rows', 'exemplars'].findIndex((kind) => key.startsWith(kind));
+}
+
 /** Why sending again came to an end before all was sent. `cause` is short and stable, as in decisions.ts. */
 export interface ResendStop extends Refusal {
   readonly action: 'retry' | 'hold' | 'refused';
 }
 
 /**
- * Sends dead letters again, in the order in which they are given, in full requests; metadata in its own (INT-10).
+ * Sends dead letters again, in the order in which they are given, in full requests; metadata in its own (INT-10), and
+ * so is what is of each tenant.
  *
  * A request that is refused is cut in two, and so on down to the letters that are at fault: at most two requests a
  * letter. An answer that says nothing about the letters (an endpoint that is down, busy, or does not let us in) ends
@@ -48,11 +57,10 @@ export interface ResendStop extends Refusal {
  */
 export class Resender<Letter extends DeadLetter> {
   readonly #host: ResendHost<Letter>;
-  readonly #rows: Letter[] = [];
-  readonly #metadata: Letter[] = [];
-  /** Over 2.0 an exemplar does not go without a row of its series. */
-  readonly #exemplars: Letter[] = [];
+  /** By kind and tenant: a request has neither of two. In the order of their first letters. */
+  readonly #queues: Map<string, Letter[]> = new Map();
   readonly #negotiation: Negotiation;
+  #queued = 0;
   #refusals = 0;
   /** Set once: nothing is sent any more. */
   stopped: ResendStop | undefined;
@@ -65,19 +73,28 @@ export class Resender<Letter extends DeadLetter> {
   /** Queues a letter, and sends when there is enough for a request. */
   async add(letter: Letter): Promise<void> {
     const metadata = letter.kind === METADATA;
+    // Over 2.0 an exemplar does not go without a row of its series.
     const apart = letter.kind === EXEMPLAR && this.#negotiation.setting !== '1.0';
-    const queue = metadata ? this.#metadata : apart ? this.#exemplars : this.#rows;
+    const key = `${metadata ? 'metadata' : apart ? 'exemplars' : 'rows'} ${letter.tenant}`;
+    const queue = this.#queues.get(key) ?? [];
+    this.#queues.set(key, queue);
     queue.push(letter);
+    this.#queued++;
     const { maxSamplesPerSend, maxMetadataPerSend } = this.#host;
-    if (queue.length >= (metadata ? maxMetadataPerSend : maxSamplesPerSend))
-      await this.#send(queue.splice(0));
+    if (queue.length >= (metadata ? maxMetadataPerSend : maxSamplesPerSend)) {
+      this.#queues.delete(key);
+      this.#queued -= queue.length;
+      await this.#send(queue);
+    } else if (this.#queued >= MOST_QUEUED) await this.finish();
   }
 
   /** Sends what is queued. */
   async finish(): Promise<void> {
-    await this.#send(this.#metadata.splice(0));
-    await this.#send(this.#rows.splice(0));
-    await this.#send(this.#exemplars.splice(0));
+    const keys = [...this.#queues.keys()].sort((a, b) => rankOf(a) - rankOf(b));
+    const queues = keys.map((key) => this.#queues.get(key)!);
+    this.#queues.clear();
+    this.#queued = 0;
+    for (const queue of queues) await this.#send(queue);
   }
 
   async #send(letters: readonly Letter[]): Promise<void> {
@@ -114,13 +131,13 @@ export class Resender<Letter extends DeadLetter> {
   /** Sends a request of these letters, in the version that the endpoint turns out to take. */
   async #post(letters: readonly Letter[]): Promise<{ outcome: Answered; decision: Decision }> {
     const { destination, settings, now } = this.#host;
-    const { kind } = letters[0]!;
+    const { kind, tenant } = letters[0]!;
     const asV1 = kind === METADATA || kind === EXEMPLAR;
     let how: Try = asV1 ? { version: '1.0', why: 'standing' } : this.#negotiation.begin(now());
     for (;;) {
       const { version } = how;
       const body = compress(version === '2.0' ? lettersMessageV2(letters) : lettersMessage(letters));
-      const outcome = await destination.post(body, 0, new AbortController().signal, version);
+      const outcome = await destination.post(body, 0, new AbortController().signal, tenant, version);
       if (outcome.kind === 'aborted') throw new Error('nobody has aborted the request');
       const kinds = [0, 0, 0, 0];
       for (const letter of letters) kinds[letter.kind]!++;

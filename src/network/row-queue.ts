@@ -78,6 +78,8 @@ export class RowQueue implements OutgoingRows {
   payloadBytes = 0;
   /** Runs of rows of one context, in order. */
   readonly #runs: { context: RowContext; rows: number }[] = [];
+  /** All columns but payloads, each as many words a row as it is longer than the ring. */
+  readonly #columns: readonly (Uint8Array | Uint32Array | Int32Array)[];
 
   /** Room for `capacity` rows, up to the next power of two. */
   constructor(capacity: number) {
@@ -94,6 +96,52 @@ export class RowQueue implements OutgoingRows {
     this.row = new Uint32Array(size);
     this.shard = new Uint8Array(size);
     this.resent = new Uint8Array(size);
+    const { series, time, value, kind, skip, row, shard, resent } = this;
+    this.#columns = [series, time, value, kind, skip, row, shard, resent];
+  }
+
+  /** Runs of rows of one context, in order. */
+  get runs(): readonly { readonly context: RowContext; readonly rows: number }[] {
+    return this.#runs;
+  }
+
+  /**
+   * Brings rows into another order: row `from + i` becomes the one that was row `order[i]`. These are the rows from
+   * `from` on, each once.
+   */
+  reorder(from: number, order: Uint32Array): void {
+    const { head, mask } = this;
+    this.#reorderRuns(from, order);
+    const columns = this.start === undefined ? this.#columns : [...this.#columns, this.start];
+    for (const column of columns) {
+      const words = column.length / (mask + 1);
+      const moved = column.slice(0, words * order.length);
+      for (let i = 0; i < order.length; i++) {
+        const at = (head + order[i]!) & mask;
+        for (let word = 0; word < words; word++) moved[words * i + word] = column[words * at + word]!;
+      }
+      for (let i = 0; i < order.length; i++) {
+        const at = (head + from + i) & mask;
+        for (let word = 0; word < words; word++) column[words * at + word] = moved[words * i + word]!;
+      }
+    }
+    if (this.payload.length === 0) return;
+    const moved = Array.from(order, (i) => this.payload[(head + i) & mask]);
+    for (let i = 0; i < order.length; i++) this.payload[(head + from + i) & mask] = moved[i];
+  }
+
+  #reorderRuns(from: number, order: Uint32Array): void {
+    // As usual, all of one context: the first, which has at least as many rows.
+    if (from + order.length <= this.contextRows) return;
+    const contexts = this.#runs.flatMap(({ context, rows }) => new Array<RowContext>(rows).fill(context));
+    const before = contexts.slice(from, from + order.length);
+    for (let i = 0; i < order.length; i++) contexts[from + i] = before[order[i]! - from]!;
+    this.#runs.length = 0;
+    for (const context of contexts) {
+      const last = this.#runs[this.#runs.length - 1];
+      if (last?.context === context) last.rows++;
+      else this.#runs.push({ context, rows: 1 });
+    }
   }
 
   /** The context of row `i` from the head on. */

@@ -35,8 +35,8 @@ export class RowTally {
       const left = skip[at]!;
       if (left === SETTLED) continue;
       const s = shard[at]!;
-      shardRows[s]!++;
-      lastRow[s] = row[at]!;
+      // Not the one that comes last: tenants take turns (tenant-turns.ts), and so may the rows of a shard.
+      if (shardRows[s]!++ === 0 || row[at]! > lastRow[s]!) lastRow[s] = row[at]!;
       if (left !== LIVE) continue;
       live++;
       const k = kind[at]!;

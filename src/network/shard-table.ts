@@ -14,6 +14,12 @@ export interface RowsByShard {
   readonly lastRow: Uint32Array;
 }
 
+/** A position for each shard. */
+export interface PositionsByShard {
+  readonly segment: Float64Array;
+  readonly row: Uint32Array;
+}
+
 /**
  * What an endpoint knows of each virtual shard.
  *
@@ -137,15 +143,22 @@ export class ShardTable {
     this.lowRow[s] = row + 1;
   }
 
-  /** Counts rows of `segment`, the oldest pending ones of their shards, as settled. */
-  settled(segment: number, { shardRows, lastRow }: RowsByShard): void {
+  /**
+   * Counts rows of `segment` as settled. They are the oldest pending ones of their shards, unless `oldest` says which of
+   * the others are older; a segment of 0 stands for none.
+   */
+  settled(segment: number, { shardRows, lastRow }: RowsByShard, oldest?: PositionsByShard): void {
     for (let s = 0; s < SHARDS; s++) {
       const rows = shardRows[s]!;
       if (rows === 0) continue;
       this.pending[s]! -= rows;
       this.pendingRows -= rows;
-      this.lowSegment[s] = segment;
-      this.lowRow[s] = lastRow[s]! + 1;
+      const staysSegment = oldest?.segment[s] ?? 0;
+      const staysRow = oldest?.row[s] ?? 0;
+      const isBehind =
+        staysSegment === 0 || staysSegment > segment || (staysSegment === segment && staysRow > lastRow[s]!);
+      this.lowSegment[s] = isBehind ? segment : staysSegment;
+      this.lowRow[s] = isBehind ? lastRow[s]! + 1 : staysRow;
     }
   }
 

@@ -72,6 +72,7 @@ export class WasmIngest {
     memory.set(at.NEWEST, 0);
     memory.set(at.NEWEST + 4, 0x80000000);
     memory.set(at.LAST_ENTRY, 0);
+    memory.set(at.TENANT, dictionary.tenant);
     this.#goOnBehind(request);
     for (;;) {
       const status = memory.module.run();

@@ -43,8 +43,8 @@ const SLACK = 64;
 const MOST = 1 << 20;
 
 /**
- * In WebAssembly, byte for byte the same at a third of the CPU. Memory: static data, the compressor's table, what comes
- * in, what goes out; at most some 2.5 MB.
+ * In WebAssembly, byte for byte the same for less CPU. Memory: static data, the compressor's table, what comes in, what
+ * goes out; at most some 2.5 MB.
  */
 export class WasmBlocks implements SnappyBlocks {
   readonly #module: BlocksModule;

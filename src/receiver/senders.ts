@@ -1,5 +1,5 @@
 import type { IncomingMessage } from 'node:http';
-import { isIPv6 } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
 import { TokenBucket } from '../runtime/token-bucket.ts';
 import { InFlightBytes } from './body.ts';
 
@@ -112,8 +112,18 @@ export function senderOf(request: IncomingMessage, header: string | undefined, u
   const named = header === undefined ? undefined : request.headers[header.toLowerCase()];
   const text = Array.isArray(named) ? named.join(',') : named;
   if (text !== undefined && text !== '') return `header ${text.slice(0, MAX_NAME)}`;
-  return user === undefined ? senderOfAddress(request.socket.remoteAddress) : `user ${user}`;
+  if (user !== undefined) return `user ${user}`;
+  const { socket } = request;
+  let name = names.get(socket);
+  if (name === undefined) {
+    name = senderOfAddress(socket.remoteAddress);
+    names.set(socket, name);
+  }
+  return name;
 }
+
+/** By connection: its address does not change. */
+const names = new WeakMap<Socket, string>();
 
 /** A remote address as a name: of IPv6 the first 64 bits, since the rest is the sender's to choose. */
 export function senderOfAddress(address: string | undefined): string {

@@ -43,6 +43,8 @@ const CLOSE_MS = 1000;
 export class HttpServer {
   readonly #server: Server;
   readonly #routes: ReadonlyMap<string, RouteHandler>;
+  /** Of the routes without a query, as most requests ask for them: parsed once. */
+  readonly #urls: ReadonlyMap<string, URL>;
   readonly #logger: Logger;
   readonly #doors: Doors | undefined;
   #closed: Promise<void> | undefined;
@@ -50,6 +52,7 @@ export class HttpServer {
   constructor(routes: ReadonlyMap<string, RouteHandler>, options: HttpServerOptions) {
     const { connections, logger, doors } = options;
     this.#routes = routes;
+    this.#urls = new Map([...routes.keys()].map((path) => [path, new URL(path, BASE)]));
     this.#logger = logger;
     this.#doors = doors;
     const serverOptions: ServerOptions = {
@@ -108,7 +111,7 @@ export class HttpServer {
     });
     try {
       const target = request.url ?? '/';
-      const url = URL.canParse(target, BASE) ? new URL(target, BASE) : undefined;
+      const url = this.#urls.get(target) ?? (URL.canParse(target, BASE) ? new URL(target, BASE) : undefined);
       // Before anything else, so that only those who come in are told what is there.
       const doors = this.#doors;
       if (doors !== undefined && !(await doors.admit(request, response, url?.pathname ?? ''))) return;

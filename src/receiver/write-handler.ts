@@ -18,6 +18,7 @@ import {
 } from './body.ts';
 import { negotiate } from './negotiation.ts';
 import { type Sender, type SenderLimits, Senders } from './senders.ts';
+import { type TenantSource, tenantOf } from './tenants.ts';
 
 export interface WriteHandlerOptions {
   readonly maxRequestBytes: number;
@@ -28,6 +29,7 @@ export interface WriteHandlerOptions {
   readonly perSender: SenderLimits;
   /** Who a request is from, as a name. */
   readonly senderOf: (request: IncomingMessage) => string;
+  readonly tenants?: TenantSource;
   /** A new transaction, or undefined while starting or stopping. */
   readonly appender: () => Appender | undefined;
   readonly logger: Logger;
@@ -152,6 +154,9 @@ export class WriteHandler {
         const reply = unavailable('Spillway is starting or stopping; nothing was stored, send it again');
         return { ...reply, level: 'info' };
       }
+      const { tenants } = this.#options;
+      const tenant = tenants && tenantOf(request, tenants);
+      if (tenant !== undefined) appender.setTenant(tenant);
       const bytes = this.#body.gather(body);
       holdAtLeast(decodedLength(bytes, limits), 'take');
       appender.appendRequest(bytes);

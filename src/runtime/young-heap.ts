@@ -4,7 +4,7 @@ import { setFlagsFromString } from 'node:v8';
  * The live space of the young part of a JavaScript heap is 1 MB a thread, as it is when a thread starts.
  *
  * Left alone V8 lets it grow to 16 MB, and twice that in passing. On the data path what is short-lived is short-lived
- * indeed: that is a quarter of all memory, for no time saved, and it looks like growth to whoever watches a backlog drain.
+ * indeed: a larger one saves no time, and its growth looks like a leak to whoever watches a backlog drain.
  */
 
 /** `resourceLimits.maxYoungGenerationSizeMb` for a thread of its own: three times its live space. */

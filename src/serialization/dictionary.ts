@@ -29,7 +29,8 @@ import { Column } from './columns.ts';
  *     hash(pair)   = murmur3_x86_128(name 0xff value, seed 0), first 8 bytes
  *     hash(series) = murmur3_x86_128(hash(pair)... in sorted order, seed 0), first 8 bytes
  *
- * with the hash of the tenant as one more pair in front when there is one.
+ * A tenant counts as one more pair in front, with an empty name, which no label has. Series of different tenants are
+ * never taken for one another: wherever a series is found, whose it is is compared, and not only hashed.
  */
 export class Dictionary {
   stringCount = 0;
@@ -75,6 +76,10 @@ export class Dictionary {
   #blockPairs: Uint32Array = new Uint32Array(64);
   /** Of the request at hand. They are looked at on a miss alone: what is in the tables was within them. */
   #limits: IngestLimits = noLimits;
+  #tenant = 0;
+  /** Of the hash of label blocks: another one for each tenant, whose blocks are often the same. */
+  #blockSeed = 0;
+  #tenantHash: readonly [lo: number, hi: number] = [0, 0];
 
   readonly #gate: SeriesGate | undefined;
   /** With a gate: one bit a series that came in with the labels that it has. Only those may be predicted. */
@@ -98,6 +103,8 @@ export class Dictionary {
   /** Empties the dictionary for the next segment. Ids of before mean nothing from here on. */
   reset(seed: number): void {
     this.#seed = seed;
+    this.#blockSeed = seed;
+    this.#tenant = 0;
     this.generation++;
     this.stringCount = 0;
     this.pairCount = 0;
@@ -134,6 +141,27 @@ export class Dictionary {
     );
   }
 
+  /** The tenant that series are interned for, as a string id; 0 is none. */
+  get tenant(): number {
+    return this.#tenant;
+  }
+
+  /**
+   * Interns series for this tenant, given as UTF-8, from now until the next call; an empty one is none, as it is after
+   * a reset. Returns its string id.
+   */
+  useTenant(tenant: Uint8Array): number {
+    if (tenant.length === 0) {
+      this.#blockSeed = this.#seed;
+      this.#tenant = 0;
+      return 0;
+    }
+    this.#tenant = this.internString(tenant, 0, tenant.length);
+    this.#blockSeed = this.#seed ^ digest[0]!;
+    this.#tenantHash = tenantHash(tenant);
+    return this.#tenant;
+  }
+
   /** To be called at the start of each request, so that predictions start anew; with its limits of labels. */
   startRequest(limits: IngestLimits = noLimits): void {
     this.#last = 0;
@@ -148,6 +176,7 @@ export class Dictionary {
     const expected = this.#next[this.#last]!;
     if (expected === 0) return -1;
     const series = expected - 1;
+    if (this.seriesTenant[series] !== this.#tenant) return -1;
     const labels = this.#labelsView;
     let at = start;
     for (let i = this.seriesAt[series]!, to = this.seriesAt[series + 1]!; i < to; i++) {
@@ -175,7 +204,7 @@ export class Dictionary {
    * `MalformedError` (WIRE-07).
    */
   intern(raw: Uint8Array, view: DataView, start: number, end: number): number {
-    murmur3(view, start, end - start, this.#seed);
+    murmur3(view, start, end - start, this.#blockSeed);
     const h0 = digest[0]!;
     const h1 = digest[1]!;
     const h2 = digest[2]!;
@@ -188,8 +217,11 @@ export class Dictionary {
       const id = blocks[at + 4]!;
       if (id === 0) break;
       if (blocks[at] === h0 && blocks[at + 1] === h1 && blocks[at + 2] === h2 && blocks[at + 3] === h3) {
-        this.#expect(id - 1);
-        return id - 1;
+        // Whoever makes blocks with the hash of another tenant's writes into no series but its own.
+        if (this.seriesTenant[id - 1] === this.#tenant) {
+          this.#expect(id - 1);
+          return id - 1;
+        }
       }
       slot = (slot + 1) & mask;
     }
@@ -303,7 +335,7 @@ export class Dictionary {
       this.invalid = refused;
       return -1;
     }
-    return this.#internSeries(count, 0);
+    return this.#internSeries(count, this.#tenant);
   }
 
   /** Where the `Label` field at `start` ends when it is that of `pair`, as it is kept; else -1. */
@@ -343,12 +375,18 @@ export class Dictionary {
       this.invalid = 'no_metric_name';
       return -1;
     }
-    this.#needScratch(8 * count);
-    for (let i = 0; i < count; i++) {
-      this.#scratchView.setUint32(8 * i, this.#pairHash[2 * pairs[i]!]!, true);
-      this.#scratchView.setUint32(8 * i + 4, this.#pairHash[2 * pairs[i]! + 1]!, true);
+    this.#needScratch(8 * count + 8);
+    let at = 0;
+    if (tenant !== 0) {
+      this.#scratchView.setUint32(0, this.#tenantHash[0], true);
+      this.#scratchView.setUint32(4, this.#tenantHash[1], true);
+      at = 8;
     }
-    murmur3(this.#scratchView, 0, 8 * count, 0);
+    for (let i = 0; i < count; i++, at += 8) {
+      this.#scratchView.setUint32(at, this.#pairHash[2 * pairs[i]!]!, true);
+      this.#scratchView.setUint32(at + 4, this.#pairHash[2 * pairs[i]! + 1]!, true);
+    }
+    murmur3(this.#scratchView, 0, at, 0);
     const lo = digest[0]!;
     const hi = digest[1]!;
     const table = this.#series;
@@ -358,14 +396,14 @@ export class Dictionary {
       if (table.hashes[id] === lo && this.seriesTenant[id] === tenant && this.#hasPairs(id, count)) return id;
     }
     const id = this.seriesCount++;
-    const at = this.seriesAt[id]!;
-    this.seriesPairs = room(this.seriesPairs, at + count);
+    const start = this.seriesAt[id]!;
+    this.seriesPairs = room(this.seriesPairs, start + count);
     this.seriesAt = room(this.seriesAt, id + 2);
     this.#next = room(this.#next, id + 2);
     this.seriesHash = room(this.seriesHash, 2 * id + 2);
     this.seriesTenant = room(this.seriesTenant, id + 1);
-    for (let i = 0; i < count; i++) this.seriesPairs[at + i] = pairs[i]!;
-    this.seriesAt[id + 1] = at + count;
+    for (let i = 0; i < count; i++) this.seriesPairs[start + i] = pairs[i]!;
+    this.seriesAt[id + 1] = start + count;
     this.seriesHash[2 * id] = lo;
     this.seriesHash[2 * id + 1] = hi;
     this.seriesTenant[id] = tenant;
@@ -529,6 +567,15 @@ export class Dictionary {
     this.#scratch = new Uint8Array(size * 2);
     this.#scratchView = new DataView(this.#scratch.buffer);
   }
+}
+
+/** What a tenant, given as UTF-8, adds to the hash of a series: the hash of a pair with an empty name. */
+export function tenantHash(tenant: Uint8Array): readonly [lo: number, hi: number] {
+  const pair = new Uint8Array(1 + tenant.length);
+  pair[0] = 0xff;
+  pair.set(tenant, 1);
+  murmur3(new DataView(pair.buffer), 0, pair.length, 0);
+  return [digest[0]!, digest[1]!];
 }
 
 /** Decides what becomes of series before they are interned: `relabel_configs`. */

@@ -186,6 +186,7 @@ function rowColumns(batch: RowBatch): Record<string, unknown> {
       family: batch.metadataFamily.used,
       help: batch.metadataHelp.used,
       unit: batch.metadataUnit.used,
+      ...(batch.metadataTenant.length > 0 ? { tenant: batch.metadataTenant.used } : {}),
     };
   }
   return out;
@@ -297,6 +298,8 @@ export class FrameRows {
   metadataFamily: Uint32Array = new Uint32Array(0);
   metadataHelp: Uint32Array = new Uint32Array(0);
   metadataUnit: Uint32Array = new Uint32Array(0);
+  /** String ids; 0 is none. */
+  metadataTenant: Uint32Array = new Uint32Array(0);
 
   /** Reads the rows of `body`, which must be `rows` in number. Throws `FrameError` or `ColumnError`. */
   read(body: FrameBody, rows: number): void {
@@ -360,6 +363,9 @@ export class FrameRows {
       readDeltas(bin(s, 'family'), metadata, this.metadataFamily);
       readDeltas(bin(s, 'help'), metadata, this.metadataHelp);
       readDeltas(bin(s, 'unit'), metadata, this.metadataUnit);
+      this.metadataTenant = fit(this.metadataTenant, metadata);
+      if (s.tenant === undefined) this.metadataTenant.fill(0, 0, metadata);
+      else readVarints(bin(s, 'tenant'), metadata, this.metadataTenant);
     }
   }
 

@@ -37,10 +37,10 @@ export interface EncodedSamples {
  *   received is passed on, field by field as it was (HIST-08, HIST-09, WIRE-06).
  * - An exemplar is (series, time, value bits, its encoded `Label` fields). Its labels are not interned: a
  *   trace id is seen once, and would only fill the dictionary.
- * - A metadata row is (series + 1 or 0, type, family, help, unit): by family as 1.0 sends it, or with a series
+ * - A metadata row is (series + 1 or 0, type, family, help, unit, tenant): by family as 1.0 sends it, or with a series
  *   as 2.0 does. The texts are strings of the dictionary.
  *
- * The start columns stay empty while every start time is 0 (unset).
+ * The start columns stay empty while every start time is 0 (unset), that of tenants while there is none.
  */
 export class RowBatch {
   readonly counts: Uint32Array = new Uint32Array(KINDS);
@@ -70,6 +70,9 @@ export class RowBatch {
   readonly metadataFamily: DeltaColumn = new DeltaColumn();
   readonly metadataHelp: DeltaColumn = new DeltaColumn();
   readonly metadataUnit: DeltaColumn = new DeltaColumn();
+  readonly metadataTenant: Column = new Column();
+  /** Of the metadata that is appended from now on, as a string id; 0 is none. Series have their own. */
+  tenant = 0;
 
   /** Every column in one fixed order, for what is done to all of them alike. */
   readonly #plain: readonly Column[] = [
@@ -81,6 +84,7 @@ export class RowBatch {
     this.exemplarLength,
     this.exemplarLabels,
     this.metadataType,
+    this.metadataTenant,
   ];
   readonly #deltas: readonly DeltaColumn[] = [
     this.sampleSeries,
@@ -170,6 +174,10 @@ export class RowBatch {
 
   /** `seriesPlusOne` is 0 for metadata by family; the others are string ids. */
   appendMetadata(seriesPlusOne: number, type: number, family: number, help: number, unit: number): void {
+    if (this.tenant !== 0 && this.metadataTenant.length === 0) {
+      for (let i = 0; i < this.counts[METADATA]!; i++) this.metadataTenant.putVarint(0);
+    }
+    if (this.tenant !== 0 || this.metadataTenant.length > 0) this.metadataTenant.putVarint(this.tenant);
     this.#count(METADATA);
     this.metadataSeries.put(seriesPlusOne);
     this.metadataType.putVarint(type);
@@ -244,4 +252,6 @@ export interface Payload {
   readonly bytes: Uint8Array;
   /** A histogram with custom buckets, which 1.0 cannot carry (HIST-10). */
   readonly customBuckets?: boolean;
+  /** Of metadata: the tenant that it leaves under, a number of its dictionary's `tenants`. */
+  readonly tenant?: number;
 }

@@ -3,14 +3,15 @@ import { Column, readDeltas, readVarints } from './columns.ts';
 import { room } from './dictionary.ts';
 import { bin, count, type FrameBody, FrameError, section } from './frame.ts';
 import { HeapColumns, type LabelColumns } from './label-columns.ts';
+import { type ChooseTenant, LeavingTenants, type TenantChoice } from './leaving-tenants.ts';
 
 /**
  * The dictionary of a segment as a reader rebuilds it, frame by frame, with its series as they shall leave.
  *
  * A pair is kept as its encoded `Label` field in a slot; a series is a list of slots. A `SeriesRewrite` may
  * change that list once, when the series is first seen (external labels, relabelling), so that nothing is
- * decided per row. The hash that routing goes by is that of the series as it leaves, since a rewrite can make
- * two series one.
+ * decided per row. Then a `TenantChoice` says under which tenant it leaves; without one, under none. The hash that
+ * routing goes by is that of the series as it leaves, with its tenant, since both can make two series one.
  *
  * Ids whose additions were in a damaged frame are missing: a pair of a missing string is missing, and so is a
  * series of a missing pair. Rows of a missing series are lost, and the reader counts them.
@@ -34,26 +35,33 @@ export class SegmentDictionary {
   series = 0;
   /** Two words a series: the hash of the series as it leaves. */
   seriesHash: Uint32Array = new Uint32Array(128);
-  /** String id of the tenant of each series; 0 is none. */
+  /** The tenants that series leave under, and by series which of them it is. */
+  readonly tenants: LeavingTenants = new LeavingTenants();
   seriesTenant: Uint32Array = new Uint32Array(64);
+  /** The tenants that series of the frame at hand came in under, as string ids. */
+  #cameIn: Uint32Array = new Uint32Array(0);
 
   /** One bit a series: the rewrite dropped it. */
   #dropped: Uint32Array = new Uint32Array(0);
 
-  /** Slots are hashed only when a rewrite makes the stored hashes of series useless. */
-  readonly #hashes: boolean;
+  /** Slots below it are hashed; that happens only where the stored hash of a series is not that of what leaves. */
+  #hashedTo = 0;
   readonly #rewrite: RewriteSeries | undefined;
+  readonly #choose: ChooseTenant | undefined;
   #work: Uint32Array = new Uint32Array(64);
   #numbers: Uint32Array = new Uint32Array(0);
   #more: Uint32Array = new Uint32Array(0);
   #scratch: Uint8Array = new Uint8Array(256);
   #scratchView: DataView = new DataView(this.#scratch.buffer);
 
-  /** `rewrite` opens a rewrite for this dictionary; undefined leaves series as they are. `columns` are empty. */
-  constructor(rewrite?: SeriesRewrite, columns: LabelColumns = new HeapColumns()) {
+  /**
+   * `rewrite` opens a rewrite for this dictionary; undefined leaves series as they are. `columns` are empty. Without
+   * `tenants` series leave under none.
+   */
+  constructor(rewrite?: SeriesRewrite, columns: LabelColumns = new HeapColumns(), tenants?: TenantChoice) {
     this.columns = columns;
-    this.#hashes = rewrite !== undefined;
     this.#rewrite = rewrite?.open(this);
+    this.#choose = tenants?.open(this);
   }
 
   /** Adds what a frame brings. Throws `FrameError` or `ColumnError`; then the frame is damaged. */
@@ -72,6 +80,11 @@ export class SegmentDictionary {
   /** True when the rewrite dropped this series: its rows are not to be delivered. They keep the stored hash. */
   isDropped(series: number): boolean {
     return (((this.#dropped[series >>> 5] ?? 0) >>> (series & 31)) & 1) === 1;
+  }
+
+  /** The number of the tenant that metadata leaves under which came in under this one, a string id. */
+  metadataTenant(incoming: number): number {
+    return this.#choose?.ofMetadata(incoming) ?? 0;
   }
 
   /** The bytes of a string, as a view; undefined when it is missing. */
@@ -98,7 +111,6 @@ export class SegmentDictionary {
     labels.putBytes(value, 0, value.length);
     const slot = this.slots++;
     columns.slotAt[slot + 1] = labels.length;
-    if (this.#hashes) this.#hashSlot(slot, name, value);
     return slot;
   }
 
@@ -126,6 +138,13 @@ export class SegmentDictionary {
     return bytes.subarray(at, this.columns.slotAt[slot + 1]!);
   }
 
+  #hashSlots(): void {
+    this.#slotHash = room(this.#slotHash, 2 * this.slots);
+    for (; this.#hashedTo < this.slots; this.#hashedTo++) {
+      this.#hashSlot(this.#hashedTo, this.slotName(this.#hashedTo), this.slotValue(this.#hashedTo));
+    }
+  }
+
   #hashSlot(slot: number, name: Uint8Array, value: Uint8Array): void {
     const length = name.length + 1 + value.length;
     this.#needScratch(length);
@@ -133,7 +152,6 @@ export class SegmentDictionary {
     this.#scratch[name.length] = 0xff;
     this.#scratch.set(value, name.length + 1);
     murmur3(this.#scratchView, 0, length, 0);
-    this.#slotHash = room(this.#slotHash, 2 * slot + 2);
     this.#slotHash[2 * slot] = digest[0]!;
     this.#slotHash[2 * slot + 1] = digest[1]!;
   }
@@ -197,11 +215,10 @@ export class SegmentDictionary {
     columns.seriesAt.fill(columns.seriesAt[this.series]!, this.series, first + 1);
     columns.seriesBytes.fill(0, this.series, end);
     this.seriesTenant.fill(0, this.series, end);
+    this.#cameIn = room(this.#cameIn, added);
+    if (from.tenants === undefined) this.#cameIn.fill(0, 0, added);
+    else readVarints(bin(from, 'tenants'), added, this.#cameIn);
     this.#placeAll(first, added, inAll, hashes);
-    if (from.tenants !== undefined) {
-      readVarints(bin(from, 'tenants'), added, this.#numbers);
-      for (let i = 0; i < added; i++) this.seriesTenant[first + i] = this.#numbers[i]!;
-    }
     this.series = end;
   }
 
@@ -221,6 +238,7 @@ export class SegmentDictionary {
       }
       this.#placeSeries(
         first + i,
+        this.#cameIn[i]!,
         at,
         size,
         hashView.getUint32(8 * i, true),
@@ -233,8 +251,8 @@ export class SegmentDictionary {
     if (at !== inAll) throw new FrameError('there are more pairs than the series have');
   }
 
-  /** Places series `id`, whose `size` pairs stand in `#more[at...]`. */
-  #placeSeries(id: number, at: number, size: number, hashLo: number, hashHi: number): void {
+  /** Places series `id`, which came in under a tenant, and whose `size` pairs stand in `#more[at...]`. */
+  #placeSeries(id: number, cameIn: number, at: number, size: number, hashLo: number, hashHi: number): void {
     const { columns } = this;
     const start = columns.seriesAt[id]!;
     columns.seriesAt[id + 1] = start;
@@ -262,15 +280,17 @@ export class SegmentDictionary {
         this.seriesHash[2 * id + 1] = hashHi;
         return;
       }
-      this.#needScratch(8 * length);
-      for (let k = 0; k < length; k++) {
-        this.#scratchView.setUint32(8 * k, this.#slotHash[2 * this.#work[k]!]!, true);
-        this.#scratchView.setUint32(8 * k + 4, this.#slotHash[2 * this.#work[k]! + 1]!, true);
-      }
-      murmur3(this.#scratchView, 0, 8 * length, 0);
+    }
+    const tenant = this.#choose?.ofSeries(cameIn, this.#work, length) ?? 0;
+    const left = tenant === 0 ? length : this.#choose!.left;
+    // As it is stored, it is that of the pairs and of the tenant that it came in under.
+    if (this.#rewrite !== undefined || tenant !== 0 || cameIn !== 0) {
+      length = left;
+      this.#hashLeaving(tenant, length);
       lo = digest[0]!;
       hi = digest[1]!;
     }
+    this.seriesTenant[id] = tenant;
     columns.reserveSeriesSlots(start + length);
     const { seriesSlots, slotAt } = columns;
     let bytes = 0;
@@ -283,6 +303,24 @@ export class SegmentDictionary {
     columns.seriesBytes[id] = bytes;
     this.seriesHash[2 * id] = lo;
     this.seriesHash[2 * id + 1] = hi;
+  }
+
+  /** Leaves the hash of a series in `digest`: of the first `length` slots of `#work`, with its tenant. */
+  #hashLeaving(tenant: number, length: number): void {
+    this.#hashSlots();
+    this.#needScratch(8 * length + 8);
+    let end = 0;
+    if (tenant !== 0) {
+      const [lo, hi] = this.tenants.hash(tenant);
+      this.#scratchView.setUint32(0, lo, true);
+      this.#scratchView.setUint32(4, hi, true);
+      end = 8;
+    }
+    for (let k = 0; k < length; k++, end += 8) {
+      this.#scratchView.setUint32(end, this.#slotHash[2 * this.#work[k]!]!, true);
+      this.#scratchView.setUint32(end + 4, this.#slotHash[2 * this.#work[k]! + 1]!, true);
+    }
+    murmur3(this.#scratchView, 0, end, 0);
   }
 
   #gap(what: string, have: number, first: number): void {

@@ -24,14 +24,21 @@ export function letterLabels(labels: Uint8Array): Record<string, string> {
  * hexadecimal, since two NaNs can be two values.
  */
 export function letterObject(letter: StoredLetter): object {
-  const { id, endpoint, atMs, reason, cause, words, segment, row } = letter;
-  const facts = { id, endpoint, at: new Date(atMs).toISOString(), reason, cause, words, segment, row };
+  const { id, endpoint, atMs, reason, cause, words, segment, row, tenant } = letter;
+  const whose = tenant === '' ? {} : { tenant };
+  const at = new Date(atMs).toISOString();
+  const facts = { id, endpoint, ...whose, at, reason, cause, words, segment, row };
   if (letter.kind === PARTIAL) return { ...facts, kind: 'partial_write', ...partialWriteOf(letter) };
   return { ...facts, ...contentOf(decode(letter)) };
 }
 
 /** A letter for people: what was refused, without what was said about it. */
 export function letterText(letter: StoredLetter): string {
+  const { tenant } = letter;
+  return tenant === '' ? rowText(letter) : `${rowText(letter)} of tenant ${tenant}`;
+}
+
+function rowText(letter: StoredLetter): string {
   if (letter.kind === PARTIAL) {
     const { sent, notWritten } = partialWriteOf(letter);
     const lost = Object.entries(notWritten).map(([kind, rows]) => `${rows} of ${sent[kind]} ${kind}`);

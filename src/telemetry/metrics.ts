@@ -1,7 +1,8 @@
-import { Counter, collectDefaultMetrics, Gauge, Histogram, type Metric, Registry } from 'prom-client';
+import { Counter, Gauge, Histogram, type Metric, Registry } from 'prom-client';
 import { requestLimitKeys } from '../protocol/limits.ts';
 import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../serialization/rows.ts';
 import { durationBuckets, type EndpointStats, type HistogramReading } from './endpoint-stats.ts';
+import { registerProcessMetrics } from './process-metrics.ts';
 import {
   type AuthRefusal,
   authRefusals,
@@ -114,7 +115,7 @@ export class Metrics {
     };
     this.registry = registry;
     const registers = [this.registry];
-    collectDefaultMetrics({ register: this.registry });
+    registerProcessMetrics(this.registry);
     new Gauge({
       name: 'spillway_build_info',
       help: 'The version that runs; always 1.',
@@ -213,7 +214,7 @@ export class Metrics {
     for (const reason of Object.keys(doorDrops) as DoorDrop[]) this.droppedRows.inc({ reason }, 0);
     this.#registerQueue(queue);
     this.#registerEndpoints(() => ofPage);
-    this.#registerPrometheus(queue, () => ofPage);
+    this.#registerPrometheus(version, queue, () => ofPage);
   }
 
   /** What there is to know of the web configuration file; called when there is one. */
@@ -388,6 +389,7 @@ export class Metrics {
   }
 
   #registerPrometheus(
+    version: string,
     queue: () => QueueReading | undefined,
     endpoints: () => readonly EndpointReading[],
   ): void {
@@ -430,12 +432,27 @@ export class Metrics {
         kind === SAMPLE ? e.stats.get('pendingRows') : 0,
       );
     }
+    each(
+      'counter',
+      'dropped_samples_total',
+      'Samples dropped before they were sent, for whatever reason: the old name, which the stock dashboard subtracts.',
+      (e) =>
+        endpointReasonNames
+          .filter((reason) => !notDropped.has(reason))
+          .reduce((sum, reason) => sum + e.stats.lost(reason, SAMPLE), 0),
+    );
     each('counter', 'enqueue_retries_total', 'Always 0: a full queue waits on disk.', () => 0);
     each(
       'gauge',
       'queue_highest_sent_timestamp_seconds',
       'Newest sample time that was sent.',
       (e) => e.stats.get('highestSentMs') / 1000,
+    );
+    each(
+      'gauge',
+      'queue_highest_timestamp_seconds',
+      'Newest sample time that the endpoint should have by now, as far as rows wait for it.',
+      (e) => dueMs(e, queue()?.newestMs ?? Number.NEGATIVE_INFINITY) / 1000,
     );
     each('gauge', 'shard_capacity', 'Rows that a shard holds.', (e) => e.capacity);
     each('gauge', 'shards', 'Shards that run.', (e) => e.stats.get('shards'));
@@ -444,7 +461,7 @@ export class Metrics {
     each(
       'gauge',
       'shards_desired',
-      'Shards that the present load asks for.',
+      'Shards that the present load asks for, also when that is more than shards_max.',
       (e) => e.stats.get('shardsDesired') || e.stats.get('shards'),
     );
     each('gauge', 'max_samples_per_send', 'Most samples in a request.', (e) => e.maxSamplesPerSend);
@@ -473,6 +490,12 @@ export class Metrics {
       const newestMs = queue()?.newestMs ?? Number.NEGATIVE_INFINITY;
       return [[{}, Number.isFinite(newestMs) ? newestMs / 1000 : 0]];
     });
+    this.#read(
+      'gauge',
+      'prometheus_build_info',
+      'Always 1: by it the stock dashboard lists its instances.',
+      () => [[{ version: `spillway-${version}` }, 1]],
+    );
     this.#read('gauge', 'prometheus_tsdb_wal_segment_current', 'Id of the newest segment.', () => [
       [{}, queue()?.segment ?? 0],
     ]);
@@ -530,6 +553,17 @@ export class Metrics {
 type Labels = Readonly<Record<string, string>>;
 type Sample = readonly [Labels, number];
 type Samples = readonly Sample[];
+
+/**
+ * Newest sample time that an endpoint should have by now, in ms. Not simply the newest that came in: an endpoint whose
+ * relabelling drops all of the present rows is not behind. Nor the newest that a loop has seen, as in Prometheus: in
+ * an outage the loops are full and see nothing new. So it is behind by what came in since, and at most by as long as
+ * rows wait for it.
+ */
+function dueMs({ stats, backlog }: EndpointReading, newestMs: number): number {
+  const sentMs = stats.get('highestSentMs');
+  return sentMs + Math.max(0, Math.min(newestMs - sentMs, 1000 * backlog.seconds));
+}
 
 function refused(stats: EndpointStats, kind: number): number {
   return stats.lost('rejected', kind) + stats.lost('duplicate', kind) + stats.lost('not_written', kind);

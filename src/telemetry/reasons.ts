@@ -42,6 +42,8 @@ export const endpointReasons = {
   dropped_age: 'Committed longer ago than `wal.max_age` or `max_backlog_age` of the endpoint.',
   dropped_by_relabel:
     'Of a series that `write_relabel_configs` of the endpoint drops, or leaves without a label: as you asked.',
+  metadata_no_tenant:
+    'Metadata of a metric family, which has no label to take the tenant from: it came in without one, and `tenant` of the endpoint has no `default`.',
   not_written:
     'Not written by the receiver, by its own count of a remote write 2.0 request; which rows of the request it were is not known (RLY-12).',
   metadata_with_series:

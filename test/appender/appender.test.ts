@@ -44,7 +44,7 @@ describe('Appender', () => {
     assert.deepEqual(reports, [appender.report]);
   });
 
-  it('brings every 64-bit time to disk', async (t) => {
+  it('brings every 64-bit time to disk (WIRE-10, INT-13)', async (t) => {
     const { begin, rows } = await appending(t);
     const times = [
       0n,

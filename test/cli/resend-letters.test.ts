@@ -46,7 +46,7 @@ test('RLY-12: a letter that stands for rows of which only the number is known is
   atEnd(t, () => ledger.close());
   const content = Buffer.from('{"sent":{"samples":10,"histograms":2},"notWritten":{"samples":3}}');
   const letters = [
-    { segment: 1, row: 0, kind: PARTIAL, timeMs: 5, labels: new Uint8Array(), content },
+    { segment: 1, row: 0, kind: PARTIAL, timeMs: 5, tenant: '', labels: new Uint8Array(), content },
     sampleLetter(1, { __name__: 'up' }, 1_700_000_000_000),
   ];
   ledger.deadLetters.keep('a', refusal(letters));

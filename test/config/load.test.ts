@@ -38,6 +38,7 @@ receiver:
   {max_request_bytes: 1MiB, max_decoded_bytes: 2MB, max_in_flight_bytes: 3000000, max_series_per_request: 1000,
    max_rows_per_request: 2000, max_labels_per_series: 30, max_label_name_bytes: 1KiB, max_label_value_bytes: 2KiB,
    request_timeout: 5s, header_timeout: 1s, body_idle_timeout: 2s, idle_timeout: 1m, max_connections: 100,
+   tenant_header: X-Tenant, default_tenant: none-of_them,
    per_sender: {samples_per_second: 500, burst: 3s, in_flight_bytes: 2500000, header: X-Scope-OrgID}}
 wal: {segment_bytes: 1MiB, segment_age: 5m, segment_series: 10, segment_dictionary_bytes: 1MiB, codec: none,
   max_bytes: 5MiB, min_free_bytes: 1KiB, max_age: 1d, when_full: drop_oldest}
@@ -53,6 +54,7 @@ remote_write:
     send_exemplars: false
     send_native_histograms: false
     headers: {X-Scope-OrgID: team, X-Number: 1, X-Empty: ""}
+    tenant: {header: THANOS-TENANT, from_labels: [team, ns], keep_label: true, default: a}
     tls_config: {ca_file: ca.crt, cert_file: /a.crt, key_file: /a.key, server_name: m, insecure_skip_verify: true}
     queue_config:
       capacity: 100
@@ -113,6 +115,8 @@ remote_write:
         bodyIdleTimeoutMs: 2000,
         idleTimeoutMs: 60_000,
         maxConnections: 100,
+        tenantHeader: 'X-Tenant',
+        defaultTenant: 'none-of_them',
         perSender: {
           samplesPerSecond: 500,
           burstMs: 3000,
@@ -166,6 +170,7 @@ remote_write:
           sendExemplars: false,
           sendNativeHistograms: false,
           headers: { 'X-Scope-OrgID': 'team', 'X-Number': '1', 'X-Empty': '' },
+          tenant: { header: 'THANOS-TENANT', fromLabels: ['team', 'ns'], keepLabel: true, default: 'a' },
           tls: {
             ca: { file: '/etc/spillway/ca.crt' },
             cert: { file: '/a.crt' },
@@ -211,6 +216,7 @@ remote_write:
           sendExemplars: true,
           sendNativeHistograms: true,
           headers: {},
+          tenant: undefined,
           tls: undefined,
           queueConfig: defaults.queueConfig,
           rateLimit: { samples: undefined, bytes: undefined },
@@ -303,6 +309,16 @@ describe('endpoints', () => {
       parseEndpoint('url: http://a/\nttl: 60m\nqueue_config: {sample_age_limit: 1h}').ttlMs,
       3_600_000,
     );
+  });
+
+  it('fill requests by half of what a loop holds, unless it is said', () => {
+    const most = (queue: string): number =>
+      parseEndpoint(`url: http://a/\nqueue_config: {${queue}}`).queueConfig.maxSamplesPerSend;
+    assert.equal(most(''), 5000);
+    assert.equal(most('capacity: 2500'), 1250);
+    assert.equal(most('capacity: 1'), 1);
+    assert.equal(most('capacity: 1000000'), 10_000);
+    assert.equal(most('max_samples_per_send: 2000'), 2000);
   });
 
   it('keep a SQLite file under the data directory unless its path is absolute', () => {

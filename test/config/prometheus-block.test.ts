@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { test } from 'node:test';
 import { inspect } from 'node:util';
 import { parseConfig } from '../../src/config/load.ts';
+import { convertPrometheus } from '../../src/convert/prometheus.ts';
+import { projectDir } from '../support/paths.ts';
 
 /** What Prometheus 3 takes, but for what is named as not supported yet: see unsupported-key.bad.yaml. */
 const block = `
@@ -75,4 +79,44 @@ test('a block of Prometheus moves over as it is, and shows none of its secrets',
   );
   assert.doesNotMatch(inspect(config, { depth: null }), /s3cret/);
   assert.doesNotMatch(JSON.stringify(config), /s3cret/);
+});
+
+/** As the documentation of receivers has them. Prometheus 3.5.3 loads all but those of clouds that Debian leaves out. */
+const real = join(projectDir, 'test/fixtures/remote-write');
+const origin = { file: 'prometheus.yml', baseDir: '/etc/prometheus' };
+
+for (const name of readdirSync(real)) {
+  test(`moves over unchanged, and through a conversion: ${name}`, () => {
+    const text = readFileSync(join(real, name), 'utf8');
+    const moved = parseConfig(text, origin);
+    const target = { folder: origin.baseDir, env: {} };
+    const converted = convertPrometheus(text, { ...origin, exact: false }, target);
+    assert.deepEqual(
+      inspect(parseConfig(converted.text, origin), { depth: null }),
+      inspect(moved, { depth: null }),
+    );
+  });
+}
+
+test('merges and booleans are those of Prometheus: own keys win, and yes is true', () => {
+  const [eu, us] = parseConfig(readFileSync(join(real, 'merged.yml'), 'utf8'), origin).remoteWrite;
+  assert.equal(us!.url.text, 'https://us.example/api/v1/push');
+  assert.equal(us!.auth?.kind, 'basic');
+  assert.deepEqual(us!.queueConfig, { ...eu!.queueConfig, maxShards: 10 });
+  assert.equal(eu!.queueConfig.capacity, 15_000);
+  assert.deepEqual([eu!.metadataConfig.send, us!.metadataConfig.send], [true, false]);
+  const list = `remote_write:
+  - url: http://a/
+    queue_config:
+      <<: [{max_shards: 3, capacity: 9000}, {max_shards: 4, min_shards: 2}]
+      capacity: 8000
+`;
+  const { maxShards, minShards, capacity } = parseConfig(list, origin).remoteWrite[0]!.queueConfig;
+  assert.deepEqual([maxShards, minShards, capacity], [3, 2, 8000]);
+  const target = { folder: undefined, env: {} };
+  const { text } = convertPrometheus(list, { ...origin, exact: false }, target);
+  assert.deepEqual(
+    parseConfig(text, origin).remoteWrite[0]!.queueConfig,
+    parseConfig(list, origin).remoteWrite[0]!.queueConfig,
+  );
 });

@@ -35,7 +35,7 @@ function assertBalanced(b: Record<string, number>): void {
   assert.equal(b.damaged, 0, JSON.stringify(b));
 }
 
-test('received = delivered + lost by reason + waiting, at every moment, over kills and restarts', async (t) => {
+test('received = delivered + lost by reason + waiting, at every moment, over kills and restarts (RLY-02)', async (t) => {
   const random = Random.of(t);
   const poison = 'i="7"';
   const sink = await Sink.start(t);

@@ -9,7 +9,7 @@ import { Sender } from '../support/sender.ts';
 import { Sink } from '../support/sink.ts';
 
 for (const folder of v1Captures) {
-  test(`${folder} is delivered bit for bit, in order per series, once`, async (t) => {
+  test(`${folder} is delivered bit for bit, in order per series, once (RW1-S-04, -05, -07 to -11, RW1-R-02, RLY-04)`, async (t) => {
     const sink = await Sink.start(t);
     const agent = await Agent.start(t, {
       remote_write: [remote(sink.url, { metadata_config: { send: true } })],

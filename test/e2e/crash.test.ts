@@ -9,7 +9,7 @@ import { assertNoLoss } from '../support/verdict.ts';
 
 const lives = 20;
 
-test(`killed with -9 ${lives} times under load, it loses nothing that it acknowledged`, async (t) => {
+test(`killed with -9 ${lives} times under load, it loses nothing that it acknowledged (RLY-01, -02)`, async (t) => {
   const random = Random.of(t);
   const sink = await Sink.start(t);
   const agent = await Agent.start(t, {

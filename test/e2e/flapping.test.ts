@@ -43,7 +43,7 @@ function faulty(random: Random, isPoison: (row: Row) => boolean, slow: boolean):
   };
 }
 
-test('an endpoint that flaps in every way, resharding, restarts and poison rows: all in order, none missing', async (t) => {
+test('an endpoint that flaps in every way, resharding, restarts and poison rows: all in order, none missing (RW1-S-15, -23)', async (t) => {
   const random = Random.of(t);
   const scripted = new Random(random.int(0, 2 ** 32));
   const isPoison = (row: Row): boolean =>

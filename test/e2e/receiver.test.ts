@@ -118,7 +118,7 @@ const refused: readonly Case[] = [
   },
 ];
 
-test('the write path answers by the table of remote-write.md, and refused requests leave nothing behind', async (t) => {
+test('the write path answers by the table of remote-write.md, and refused requests leave nothing behind (RW1-R-04, RW2-R-10)', async (t) => {
   const sink = await Sink.start(t);
   const agent = await Agent.start(t, { remote_write: [remote(sink.url)] });
   const sender = new Sender(t, agent.url);
@@ -155,7 +155,7 @@ test('the write path answers by the table of remote-write.md, and refused reques
   assert.equal(sink.arrivals.count, 6);
 });
 
-test('/api/v1/push is the same door', async (t) => {
+test('/api/v1/push is the same door (RW1-R-01)', async (t) => {
   const sink = await Sink.start(t);
   const agent = await Agent.start(t, { remote_write: [remote(sink.url)] });
   const sender = new Sender(t, agent.url, '/api/v1/push');
@@ -185,7 +185,7 @@ test('the valid part of a request is delivered, and the answer names the rest (R
   );
 });
 
-test('labels leave sorted, with the external ones, and without empty values', async (t) => {
+test('labels leave sorted, with the external ones, and without empty values (RW1-S-10, -11)', async (t) => {
   const sink = await Sink.start(t);
   const agent = await Agent.start(t, {
     external_labels: { cluster: 'c', job: 'not mine', zone: 'z' },

@@ -32,7 +32,7 @@ test('SIGTERM delivers what is waiting, then ends the process', async (t) => {
   assert.equal(sink.arrivals.duplicates, 0);
 });
 
-test('what SIGTERM leaves behind is delivered in order by the next start, and its segments go', async (t) => {
+test('what SIGTERM leaves behind is delivered in order by the next start, and its segments go (RW1-S-23)', async (t) => {
   const sink = await Sink.start(t);
   const agent = await Agent.start(t, {
     shutdown_grace: '100ms',

@@ -175,6 +175,7 @@ export class Delivery {
         rewrite,
         onContextIdle,
         emitter.newColumns(),
+        undefined,
         v2?.cache,
       );
       this.mostOpenSegments = Math.max(this.mostOpenSegments, ++this.openSegments);

@@ -13,7 +13,7 @@ const byBytes = (a: { name: string }, b: { name: string }) =>
 const names = fc.constantFrom('a', 'b', 'bb', 'c', 'job', 'zone', '～', '𐀀', '_');
 const labelSet = fc.dictionary(names, fc.constantFrom('1', '2', 'x'.repeat(200)), { maxKeys: 8 });
 
-test('labels join in their sorted place, an existing one wins, and the hash is that of the result', () => {
+test('labels join in their sorted place, an existing one wins, and the hash is that of the result (RW1-S-09, -10)', () => {
   fc.assert(
     fc.property(labelSet, fc.array(labelSet, { minLength: 1, maxLength: 6 }), (external, sets) => {
       const road = new Road('none', new ExternalLabels(external));

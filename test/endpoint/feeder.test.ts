@@ -188,7 +188,7 @@ test('loops that are stuck at any time, resized at any time: every row once, in 
   }
 });
 
-test('killed at any moment: the next process sends what is not settled, in order, and knows what is old', async (t) => {
+test('killed at any moment: the next process sends what is not settled, in order, and knows what is old (RLY-08)', async (t) => {
   const random = Random.of(t);
   for (let round = 0; round < 6; round++) {
     const names = namesByLoop(4, 3).flat();
@@ -342,7 +342,7 @@ test('rows that are too old when they are read are counted, of all kinds but met
   assert.equal(delivery.feeder.unsettled, 0);
 });
 
-test('histograms with custom buckets cannot go over 1.0: counted, and the others go (HIST-10)', async (t) => {
+test('histograms with custom buckets cannot go over 1.0: counted, and the others go (HIST-10, RLY-06)', async (t) => {
   const { queue, destination, start } = await rig(t);
   const histogram = (at: number, schema: number): Message => ({
     timeseries: [

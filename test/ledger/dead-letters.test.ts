@@ -32,7 +32,7 @@ test('what is kept is read as it was, also after the file was closed and opened'
   const dir = await tempDir(t, 'letters');
   const open = (): Ledger => Ledger.open(dir, noon, () => assert.fail('it is whole'));
   const first = open();
-  const letter = { ...sampleLetter(7, up('a'), noon - 5, 0x7ff0000000000002n), segment: 3 };
+  const letter = { ...sampleLetter(7, up('a'), noon - 5, 0x7ff0000000000002n), segment: 3, tenant: 't' };
   first.deadLetters.keep('mimir', refusal([letter], { atMs: noon, words: 'nö\n', cause: '422' }));
   first.close();
   const again = open();
@@ -50,10 +50,26 @@ test('what is kept is read as it was, also after the file was closed and opened'
     timeMs: noon - 5,
     atMs: noon,
     series: 1,
+    tenant: 't',
     reason: 'rejected',
     cause: '422',
     words: 'nö\n',
   });
+});
+
+test('letters of two tenants with the same labels keep their tenants', async (t) => {
+  const letters = await store(t);
+  const batch = ['', 'a', 'b', 'a'].map((tenant, i) => ({ ...sampleLetter(i, up('x'), noon), tenant }));
+  letters.keep('mimir', refusal(batch, { atMs: noon }));
+  assert.deepEqual(
+    all(letters).map(({ tenant, series }) => [tenant, series]),
+    [
+      ['', 1],
+      ['a', 2],
+      ['b', 3],
+      ['a', 2],
+    ],
+  );
 });
 
 test('a row that is refused again replaces its letter; the same row of another endpoint does not', async (t) => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { desiredShards, type ShardLoad } from '../../src/network/autoshard.ts';
+import { desiredShards, neededShards, type ShardLoad } from '../../src/network/autoshard.ts';
 
 /** Ten samples a second in and out, one loop busy all the time. */
 const steady: ShardLoad = {
@@ -64,6 +64,12 @@ const load = fc.record({
   secondsPerSample: fc.double({ min: 0, max: 10 }),
   backlogSamples: fc.nat(1e9),
   failing: fc.boolean(),
+});
+
+test('what is needed beyond the maximum is said', () => {
+  const load = { ...steady, current: 6, max: 6, secondsPerSample: 1, backlogSamples: second };
+  assert.equal(neededShards(load), 11);
+  assert.equal(desiredShards(load), 6);
 });
 
 test('a whole number within the bounds, whatever is measured', () => {

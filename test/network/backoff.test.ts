@@ -25,7 +25,7 @@ test('a minimum of 0 counts as 1 ms, and the waits grow all the same', () => {
   assert.deepEqual(waits, [1, 1.5, 3, 6]);
 });
 
-test('no wait is shorter than 0.8 of the one before, than 1 ms, or longer than 1.1 of the cap', () => {
+test('no wait is shorter than 0.8 of the one before, than 1 ms, or longer than 1.1 of the cap (RW1-S-17)', () => {
   const settings = fc.record({
     minBackoffMs: fc.double({ min: 0, max: 1e4, noNaN: true }),
     maxBackoffMs: fc.double({ min: 1, max: 1e5, noNaN: true }),

@@ -136,7 +136,7 @@ test('RW2-S-05, RW2-S-07, INT-03: a 2.0 request has its type byte by byte, and i
       return [];
     },
   });
-  for (const version of ['2.0', '1.0', undefined] as const) await writer.post(body, 0, never, version);
+  for (const version of ['2.0', '1.0', undefined] as const) await writer.post(body, 0, never, '', version);
   const two = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
   const one = 'application/x-protobuf';
   assert.deepEqual(seen, [
@@ -163,8 +163,8 @@ test('RW2-S-11: counts are read from the answer to a 2.0 request, whatever its s
   const writer = destination(t, address);
   const written = { samples: 7, histograms: 2, exemplars: 0 };
   for (status of [204, 200, 400, 503]) {
-    assert.deepEqual(await writer.post(body, 0, never, '2.0'), { ...response(status), written });
-    assert.deepEqual(await writer.post(body, 0, never, '1.0'), response(status));
+    assert.deepEqual(await writer.post(body, 0, never, '', '2.0'), { ...response(status), written });
+    assert.deepEqual(await writer.post(body, 0, never, '', '1.0'), response(status));
   }
 });
 
@@ -172,8 +172,8 @@ test('RW2-S-12: an answer without counts has none, also on a connection that had
   const answers = [{ 'X-Prometheus-Remote-Write-Samples-Written': '1' }, {}];
   const address = await answering(t, (_, res) => res.writeHead(204, answers.shift()).end());
   const writer = destination(t, address);
-  assert.ok('written' in (await writer.post(body, 0, never, '2.0')));
-  assert.deepEqual(await writer.post(body, 0, never, '2.0'), response(204));
+  assert.ok('written' in (await writer.post(body, 0, never, '', '2.0')));
+  assert.deepEqual(await writer.post(body, 0, never, '', '2.0'), response(204));
 });
 
 test('own headers, the attempt of a retry, and credentials that are asked for each time', async (t) => {
@@ -287,7 +287,7 @@ test('one signal serves all loops, without a warning and without a trace', async
   assert.deepEqual(getEventListeners(signal, 'abort'), []);
 });
 
-test('the body of a success is ignored (RW1-S-06)', async (t) => {
+test('the body of a success is ignored (RW1-S-06, RW2-S-09)', async (t) => {
   const connections = new Set<Socket>();
   const address = await answering(t, ({ socket }, res) => {
     connections.add(socket);
@@ -299,7 +299,7 @@ test('the body of a success is ignored (RW1-S-06)', async (t) => {
   assert.equal(connections.size, 1);
 });
 
-test('of a refusal 1024 bytes are kept, the rest is read past (RW1-S-14)', async (t) => {
+test('of a refusal 1024 bytes are kept, the rest is read past (RW1-S-14, RW2-S-10)', async (t) => {
   const connections = new Set<Socket>();
   const address = await answering(t, ({ socket }, res) => {
     connections.add(socket);
@@ -392,6 +392,32 @@ test('a connection that the peer closes after an answer is replaced', async (t) 
   await closed(first!);
   assert.deepEqual(await writer.post(body, 0, never), response(204));
   assert.equal(connections.length, 2);
+});
+
+test('an answer that nobody has asked for is not the answer to the next request', async (t) => {
+  const replies = [noContent, 'HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n'];
+  const connections: Socket[] = [];
+  const address = await replying(t, (socket) => {
+    connections.push(socket);
+    socket.write(replies.shift()!);
+  });
+  const writer = destination(t, address);
+  assert.deepEqual(await writer.post(body, 0, never), response(204));
+  const [first] = connections;
+  first!.write(noContent);
+  await closed(first!);
+  assert.deepEqual(await writer.post(body, 0, never), response(503));
+});
+
+test('a connection is not used again for as long as its receiver keeps it, to the end', async (t) => {
+  const connections = new Set<Socket>();
+  const address = await answering(t, ({ socket }, res) => {
+    connections.add(socket);
+    res.writeHead(204, { 'Keep-Alive': 'timeout=2' }).end();
+  });
+  const writer = destination(t, address);
+  for (let i = 0; i < 3; i++) assert.deepEqual(await writer.post(body, 0, never), response(204));
+  assert.equal(connections.size, 3);
 });
 
 const broken: [name: string, reply: (socket: Socket) => void, code: string][] = [

@@ -85,6 +85,41 @@ test('azuread: an application', async (t) => {
   });
 });
 
+test('azuread: a cloud of ones own says where tokens are had and for what, whatever the environment', async (t) => {
+  const { origin, asked } = await tokens(t, { access_token: 'abc', expires_in: 3600 });
+  environment(t, { AZURE_AUTHORITY_HOST: 'http://127.0.0.1:1' });
+  const cloud = {
+    name: 'AzureCustom',
+    aad_endpoint: `${origin}/aad/`,
+    token_audience: 'https://own/.default',
+  };
+  const oauth = { client_id: 'app', client_secret: 's3cret', tenant_id: 'tenant-1' };
+  const { sink } = await post(t, { azuread: { cloud, oauth } });
+  assert.deepEqual(sent(sink), ['Bearer abc']);
+  assert.equal(asked[0]!.url, '/aad/tenant-1/oauth2/v2.0/token');
+  assert.equal(asked[0]!.params.scope, 'https://own/.default');
+});
+
+test('azuread: a workload, by the token that Kubernetes has put into its file', async (t) => {
+  const { origin, asked } = await tokens(t, { access_token: 'abc', expires_in: 3600 });
+  environment(t, { AZURE_AUTHORITY_HOST: origin });
+  const token_file_path = join(await tempDir(t, 'azure'), 'token');
+  await writeFile(token_file_path, 'signed.by.kubernetes\n');
+  const workload_identity = { client_id: 'app', tenant_id: 'tenant-1', token_file_path };
+  const { sink } = await post(t, { azuread: { workload_identity } }, 2);
+  assert.deepEqual(sent(sink), ['Bearer abc', 'Bearer abc']);
+  assert.equal(asked.length, 1);
+  assert.equal(asked[0]!.url, '/tenant-1/oauth2/v2.0/token');
+  assert.equal(asked[0]!.headers.authorization, undefined);
+  assert.deepEqual(asked[0]!.params, {
+    grant_type: 'client_credentials',
+    client_id: 'app',
+    client_assertion_type: 'urn:ietf:params:oauth:client-assertion-type:jwt-bearer',
+    client_assertion: 'signed.by.kubernetes',
+    scope: 'https://monitor.azure.com//.default',
+  });
+});
+
 test('azuread: the identity of the machine, and of an app', async (t) => {
   const { origin, asked } = await tokens(t, { access_token: 'abc', expires_on: '4000000000' });
   environment(t, { AZURE_POD_IDENTITY_AUTHORITY_HOST: origin });

@@ -54,14 +54,14 @@ const byStatus: [statuses: number[], decision: string, strictly: string][] = [
 
 for (const [statuses, decision, strictly] of byStatus) {
   for (const status of statuses) {
-    test(`${status}: ${decision}; strictly: ${strictly} (RW1-S-16, RW1-S-18, RLY-09)`, () => {
+    test(`${status}: ${decision}; strictly: ${strictly} (RW1-S-16, RW1-S-18, RW2-S-16, RLY-09)`, () => {
       assert.equal(brief(decide(response(status), fresh, settings, random, now)), decision);
       assert.equal(brief(decide(response(status), fresh, strict, random, now)), strictly);
     });
   }
 }
 
-test('429 is rejected where it must not be retried (RW1-S-19)', () => {
+test('429 is rejected where it must not be retried (RW1-S-19, RW2-S-18)', () => {
   const decision = decide(response(429, 'slow down'), fresh, { ...settings, retryOn429: false }, random, now);
   assert.deepEqual(decision, { action: 'reject', reason: 'rejected', words: 'slow down', fault: 'unclear' });
 });
@@ -116,7 +116,7 @@ function waitMs(answer: Answer, attempt: number): number {
   return decision.waitMs;
 }
 
-test('waits grow with the attempts, without an end', () => {
+test('waits grow with the attempts, without an end (RW1-S-17, RW2-S-19)', () => {
   for (const attempt of [0, 1, 5, 100, 100_000]) {
     const expected = backoffMs(attempt, settings, random);
     for (const answer of [response(503), response(401), response(302), network('ECONNRESET', true)]) {

@@ -196,6 +196,38 @@ test('what is not full waits for the deadline, from the first row on', async (t)
   assert.deepEqual(times(await host.destination.nth(1)), [3], 'also when the clock was set back');
 });
 
+test('counted from the last request, a deadline lets go at once what comes after a pause', async (t) => {
+  const host = new Host(t, { batchSendDeadlineMs: 5000, deadlineFrom: 'request' });
+  const segment = new TestSegment(1);
+  host.push(segment, { row: 0 });
+  host.loop.wake();
+  const first = await host.destination.nth(0);
+  assert.deepEqual(times(first), [0]);
+  host.clock += 2000;
+  host.push(segment, { row: 1 });
+  first.answer(ok);
+  await quiet();
+  host.clock += 2999;
+  host.push(segment, { row: 2 });
+  host.loop.wake();
+  await quiet();
+  assert.equal(host.destination.posts.length, 1, 'it began less than the deadline ago');
+  host.clock += 1;
+  host.loop.wake();
+  const second = await host.destination.nth(1);
+  assert.deepEqual(times(second), [1, 2]);
+  // Full requests do not wait, and count as well.
+  host.push(segment, ...rows(3, 7));
+  second.answer(ok);
+  const third = await host.destination.nth(2);
+  assert.deepEqual(times(third), [3, 4, 5, 6]);
+  third.answer(ok);
+  host.clock += 5000;
+  host.push(segment, { row: 7 });
+  host.loop.wake();
+  assert.deepEqual(times(await host.destination.nth(3)), [7]);
+});
+
 test('the deadline comes by itself, without a further wake', async (t) => {
   const host = new Host(t, { batchSendDeadlineMs: 2 });
   host.push(new TestSegment(1), { row: 0 });
@@ -205,7 +237,7 @@ test('the deadline comes by itself, without a further wake', async (t) => {
 
 for (const { what, queue, requests } of [
   {
-    what: 'metadata from the rest',
+    what: 'metadata from the rest (INT-10)',
     queue: [...rows(0, 2), ...rows(2, 4, { kind: METADATA, payload: metadataPayload('m') }), ...rows(4, 5)],
     requests: [2, 0, 1],
   },

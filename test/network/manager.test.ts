@@ -272,10 +272,10 @@ test('half of the loops failing stops scaling; a failure of few does not', async
       rig.manager.loops.filter((loop) => loop.failing).length === 2 &&
       rig.destination.delivered.length === 512,
   );
-  assert.equal(rig.manager.desired(load), 4);
+  assert.equal(rig.manager.desired(load).needed, 4);
   failing = 1;
   await rig.destination.until('one fails', () => rig.destination.delivered.length === 768);
-  assert.ok(rig.manager.desired(load) > 4);
+  assert.ok(rig.manager.desired(load).needed > 4);
   failing = 0;
   await rig.destination.until('all rows', () => rig.settled === 1024);
 });

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { generateKeyPairSync, verify } from 'node:crypto';
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -13,6 +14,7 @@ import { tlsFile } from '../support/https.ts';
 import { request, series } from '../support/messages.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { Sink } from '../support/sink.ts';
+import { SocksProxy } from '../support/socks.ts';
 import { tempDir } from '../support/temp.ts';
 import { TokenServer } from '../support/token-server.ts';
 
@@ -186,4 +188,88 @@ test('a token endpoint of http: goes through its proxy as a whole; an answer may
     proxy.asked.map(({ target }) => target),
     [tokens.url],
   );
+});
+
+const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
+
+test('the JWT bearer grant: a token for a JWT that is signed with the key, as Prometheus makes it', async (t) => {
+  const { publicKey, privateKey } = generateKeyPairSync('rsa', { modulusLength: 2048 });
+  const pem = privateKey.export({ type: 'pkcs8', format: 'pem' });
+  const file = join(await tempDir(t, 'oauth2'), 'key.pem');
+  await writeFile(file, pem);
+  const [sink, tokens] = [await Sink.start(t), await TokenServer.start(t)];
+  const common = { client_id: 'me', token_url: tokens.url, grant_type: jwtBearer };
+  const more = {
+    client_certificate_key_file: file,
+    client_certificate_key_id: 'key-1',
+    signature_algorithm: 'RS512',
+    iss: 'issuer',
+    audience: 'https://login.example',
+    claims: { sub: 'other', team: 'a' },
+    scopes: ['a', 'b'],
+    endpoint_params: { resource: 'r' },
+  };
+  for (const config of [
+    { ...common, client_certificate_key: pem },
+    { ...common, ...more },
+  ]) {
+    assert.equal(await status(destination(t, sink.url, config)), 204);
+  }
+  const [plain, full] = tokens.requests.map(({ basic, params: { assertion = '', ...params } }) => {
+    const [head = '', payload = '', signature = ''] = assertion.split('.');
+    const read = (part: string) =>
+      JSON.parse(Buffer.from(part, 'base64url').toString()) as Record<string, unknown>;
+    const hash = read(head).alg === 'RS512' ? 'sha512' : 'sha256';
+    const signed = Buffer.from(`${head}.${payload}`);
+    assert.ok(verify(hash, signed, publicKey, Buffer.from(signature, 'base64url')), 'the signature is wrong');
+    const { jti, iat, exp, ...claims } = read(payload);
+    assert.match(String(jti), /^[0-9a-f-]{36}$/);
+    assert.equal(Number(exp) - Number(iat), 600);
+    assert.ok(Math.abs(Number(iat) - Date.now() / 1000) < 300);
+    return { basic, params, head: read(head), claims };
+  });
+  assert.deepEqual(plain, {
+    basic: undefined,
+    params: { grant_type: jwtBearer },
+    head: { alg: 'RS256', typ: 'JWT' },
+    claims: { iss: 'me', sub: 'me', aud: tokens.url },
+  });
+  assert.deepEqual(full, {
+    basic: undefined,
+    params: { grant_type: jwtBearer, resource: 'r' },
+    head: { alg: 'RS512', typ: 'JWT', kid: 'key-1' },
+    claims: { iss: 'issuer', sub: 'other', aud: 'https://login.example', scope: 'a b', team: 'a' },
+  });
+  assert.deepEqual(sent(sink), ['Bearer token-1', 'Bearer token-2']);
+});
+
+test('a key that cannot sign holds the rows, and is not shown', async (t) => {
+  const [sink, tokens] = [await Sink.start(t), await TokenServer.start(t)];
+  const curve = generateKeyPairSync('ec', { namedCurve: 'P-256' }).privateKey.export({
+    type: 'pkcs8',
+    format: 'pem',
+  });
+  for (const [key, words] of [
+    ['s3cret', /`client_certificate_key` is not a private key/],
+    [curve, /is not a key of RSA, but ec$/],
+  ] as const) {
+    const config = {
+      client_id: 'me',
+      token_url: tokens.url,
+      grant_type: jwtBearer,
+      client_certificate_key: key,
+    };
+    const result = await destination(t, sink.url, config).post(body, 0, never);
+    assert.ok(result.kind === 'network' && result.code === 'NO_CREDENTIALS');
+    assert.match(result.words, words);
+    assert.doesNotMatch(result.words, /s3cret/);
+  }
+  assert.equal(tokens.requests.length, 0);
+});
+
+test('a token endpoint behind a SOCKS proxy', async (t) => {
+  const [sink, tokens, proxy] = [await Sink.start(t), await TokenServer.start(t), await SocksProxy.start(t)];
+  const writer = destination(t, sink.url, { ...client, token_url: tokens.url, proxy_url: proxy.url() });
+  assert.equal(await status(writer), 204);
+  assert.deepEqual(proxy.asked, [new URL(tokens.url).host]);
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { createServer as createTlsServer } from 'node:https';
+import type { Socket } from 'node:net';
 import { type TestContext, test } from 'node:test';
 import { parseConfig } from '../../src/config/load.ts';
 import { createDestination } from '../../src/network/create-destination.ts';
@@ -12,6 +13,7 @@ import { atEnd } from '../support/cleanup.ts';
 import { tlsFile } from '../support/https.ts';
 import { listenAnywhere } from '../support/ports.ts';
 import { TestProxy } from '../support/proxy.ts';
+import { SocksProxy } from '../support/socks.ts';
 
 const never = new AbortController().signal;
 const body = Uint8Array.of(1, 2, 3);
@@ -199,6 +201,77 @@ test('an abort while the proxy says nothing ends the call, and the connection', 
   await ended;
 });
 
+test('a SOCKS proxy: to an http and an https URL, by the names, with its own credentials', async (t) => {
+  const [secure, plain] = [await receive(t, 'elsewhere'), await receive(t)];
+  const routes = { 'elsewhere.example:443': secure.port, 'mimir.example:80': plain.port };
+  const proxy = await SocksProxy.start(t, { credentials: 'me:s3 cret', routes });
+  for (const [url, server] of [
+    ['https://elsewhere.example/push?a=b', secure],
+    ['http://mimir.example/push?a=b', plain],
+  ] as const) {
+    const proxy_url = proxy.url('me:s3%20cret');
+    const writer = destination(t, url, { tls_config: { ca_file }, proxy_url });
+    for (let i = 0; i < 2; i++) assert.equal(outcome(await writer.post(body, 0, never)), 204);
+    // As without a proxy: the path alone, and nothing for the proxy in the headers.
+    assert.deepEqual(
+      server.seen.map(({ host, url: path, body: sent }) => [host, path, [...sent]]),
+      Array(2).fill([new URL(url).host, '/push?a=b', [1, 2, 3]]),
+    );
+    assert.equal((server.seen[0]!.headers as Record<string, unknown>)['proxy-authorization'], undefined);
+  }
+  assert.deepEqual(proxy.asked, ['elsewhere.example:443', 'mimir.example:80']);
+  assert.deepEqual(proxy.users, ['me:s3 cret', 'me:s3 cret']);
+});
+
+test('a SOCKS proxy that will not let us through is a hold; one that cannot, a retry', async (t) => {
+  for (const [options, userinfo, code, words] of [
+    [{ credentials: 'other:one' }, 'me:s3cret', 'PROXY_REFUSED', /does not take the user and password/],
+    [{ credentials: 'other:one' }, undefined, 'PROXY_REFUSED', /wants credentials/],
+    [{}, 'me:s3cret', 'RECEIVED', /^$/],
+    [{ reply: 2 }, undefined, 'PROXY_REFUSED', /mimir\.example:443: its rules do not allow it$/],
+    [{ reply: 5 }, undefined, 'PROXY_FAILED', /mimir\.example:443: the connection was refused$/],
+    [{ reply: 99 }, undefined, 'PROXY_FAILED', /answer 99$/],
+    [
+      { instead: (socket: Socket) => socket.end('HTTP/1.0 400\r\n') },
+      undefined,
+      'PROXY_FAILED',
+      /does not speak SOCKS 5$/,
+    ],
+    [{ instead: (socket: Socket) => socket.end() }, undefined, 'PROXY_FAILED', /closed the connection/],
+  ] as const) {
+    const server = await receive(t, 'server');
+    const proxy = await SocksProxy.start(t, { routes: { 'mimir.example:443': server.port }, ...options });
+    const writer = destination(t, 'https://mimir.example/push', {
+      proxy_url: proxy.url(userinfo),
+      tls_config: { ca_file, server_name: '127.0.0.1' },
+    });
+    const result = await writer.post(body, 0, never);
+    if (code === 'RECEIVED') {
+      assert.equal(outcome(result), 204); // it wants no credentials, though we have some
+      continue;
+    }
+    assert.ok(result.kind === 'network' && !result.maybeDelivered);
+    assert.equal(result.code, code);
+    assert.match(result.words, words);
+    assert.doesNotMatch(result.words, /s3cret/);
+  }
+});
+
+test('an abort while a SOCKS proxy says nothing ends the call, and the connection', async (t) => {
+  let ended: Promise<unknown> | undefined;
+  const abort = new AbortController();
+  const proxy = await SocksProxy.start(t, {
+    instead: (socket) => {
+      ended = once(socket, 'end');
+      socket.resume();
+      abort.abort();
+    },
+  });
+  const writer = destination(t, 'http://mimir.example/push', { proxy_url: proxy.url() });
+  assert.deepEqual(await writer.post(body, 0, abort.signal), { kind: 'aborted', maybeDelivered: false });
+  await ended;
+});
+
 test('no_proxy, and the proxy of the environment', (t) => {
   const environment = { ...process.env };
   t.after(() => {
@@ -227,9 +300,9 @@ test('no_proxy, and the proxy of the environment', (t) => {
   assert.equal(proxyFor('https://x.b.example/push', own), undefined);
   assert.equal(proxyFor('https://localhost/push', own), undefined);
   assert.equal(proxyFor('https://a.example/push', {}), undefined);
-  process.env = { HTTPS_PROXY: 'socks5://me:s3cret@proxy' };
+  process.env = { HTTPS_PROXY: 'ftp://me:s3cret@proxy' };
   assert.throws(
     () => proxyFor('https://a.example/push', own),
-    /variable HTTPS_PROXY of the environment is not the URL of a proxy with `http:` or `https:`$/,
+    /variable HTTPS_PROXY of the environment is not the URL of a proxy with `http:`, `https:` or `socks5:`$/,
   );
 });

@@ -51,11 +51,11 @@ async function send(
   const taken: number[] = [];
   const refused: [number, string, string][] = [];
   const destination: Destination = {
-    post: async (body) => {
+    post: async (body, _attempt, _signal, tenant = '') => {
       const message = decodeWriteRequestV1(uncompress(body));
       const times = message.timeseries.map(({ samples }) => String(samples[0]?.timestamp));
       const families = message.metadata.map(({ metricFamilyName }) => metricFamilyName);
-      requests.push([...times, ...families].join(' '));
+      requests.push(`${tenant}${tenant === '' ? '' : ': '}${[...times, ...families].join(' ')}`);
       return script(message, requests.length - 1);
     },
     close: async () => undefined,
@@ -81,6 +81,15 @@ async function send(
 
 const samples = (count: number): DeadLetter[] =>
   Array.from({ length: count }, (_, i) => sampleLetter(i, { __name__: 'up', i: `${i % 3}` }, i));
+
+test('a request has letters of one tenant', async () => {
+  const letters = [
+    ...samples(7).map((letter, i) => ({ ...letter, tenant: ['a', 'b', ''][i % 3]! })),
+    { ...metadataLetter(7, 'x', ''), tenant: 'b' },
+  ];
+  const { requests } = await send(letters, () => answer(204), { maxSamplesPerSend: 3 });
+  assert.deepEqual(requests, ['a: 0 3 6', 'b: x', 'b: 1 4', '2 5']);
+});
 
 test('letters go in full requests and in their order, metadata apart', async () => {
   const letters = [

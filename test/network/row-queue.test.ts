@@ -130,3 +130,23 @@ test('a row that was skipped leaves nothing of that in its place', () => {
   push(queue, context, { row: 64 });
   assert.equal(queue.skip[queue.head], 0);
 });
+
+test('start times go with their rows when these are brought into another order', () => {
+  const queue = new RowQueue(64);
+  const context = new TestSegment(1);
+  for (let row = 0; row < 4; row++) {
+    push(queue, context, { row });
+    queue.startLast(row === 2 ? 0 : 10 + row, row);
+  }
+  queue.reorder(1, Uint32Array.of(3, 1, 2));
+  const starts = Array.from({ length: 4 }, (_, i) => [
+    queue.row[i],
+    ...queue.start!.subarray(2 * i, 2 * i + 2),
+  ]);
+  assert.deepEqual(starts, [
+    [0, 10, 0],
+    [3, 13, 3],
+    [1, 11, 1],
+    [2, 0, 2],
+  ]);
+});

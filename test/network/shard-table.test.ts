@@ -87,6 +87,31 @@ test('low stands at the oldest row that is pending, and behind the last one that
   assert.deepEqual(low(table, 6), start, 'other shards stay');
 });
 
+test('settled before an older row of its shard, a row leaves low at that one', () => {
+  const { table } = newTable();
+  for (const [s, row] of [
+    [5, 20],
+    [5, 21],
+    [7, 22],
+    [5, 23],
+  ] as const) {
+    table.queued(s, 3, row);
+  }
+  const oldest = { segment: new Float64Array(SHARDS), row: new Uint32Array(SHARDS) };
+  oldest.segment[5] = 3;
+  oldest.row[5] = 20;
+  table.settled(3, one(5, 21), oldest);
+  assert.deepEqual(low(table, 5), { segment: 3, row: 20 });
+  assert.deepEqual(low(table, 7), { segment: 3, row: 22 });
+  oldest.row[5] = 23;
+  table.settled(3, one(5, 20), oldest);
+  assert.deepEqual(low(table, 5), { segment: 3, row: 21 });
+  oldest.segment[5] = 0;
+  table.settled(3, one(5, 23), oldest);
+  assert.deepEqual(low(table, 5), { segment: 3, row: 24 });
+  assert.equal(table.pendingRows, 1);
+});
+
 test('raise: by lane, the low of shards with nothing pending', () => {
   const front = { segment: 9, row: 90 };
   const catchUp = { segment: 6, row: 60 };

@@ -71,7 +71,7 @@ describe('what goes in comes out', () => {
     );
   });
 
-  it('in any encoding that protobuf allows', () => {
+  it('in any encoding that protobuf allows (RW1-R-02, WIRE-03 to -05)', () => {
     fc.assert(
       fc.property(requests, codec, fc.nat(), (messages, chosen, seed) => {
         const road = new Road(chosen);

@@ -45,7 +45,7 @@ describe('vectors of remote-write.md 1.4', () => {
     '220022085f5f6e616d655f5f2202757022036a6f622201612a230a0401020304121709020000000000f07f1080d095ffbc31' +
     '1898c895ffbc312a020802';
 
-  it('1.0: a stale marker, delivered as the same bytes', () => {
+  it('1.0: a stale marker, delivered as the same bytes (RW1-S-20, -21, RW-STALE-01)', () => {
     const road = new Road('none');
     assert.equal(road.take(hex(v1)).samples, 1);
     const { timeseries } = road.deliver();
@@ -80,7 +80,7 @@ describe('vectors of remote-write.md 1.4', () => {
 });
 
 describe('values and times', () => {
-  it('every bit of a value survives, as sample, exemplar and in histograms (WIRE-09, RW-STALE-01, -02)', () => {
+  it('every bit of a value survives, as sample, exemplar and in histograms (WIRE-09, RW-STALE-01 to -03)', () => {
     for (const valueBits of oddBits) {
       const timeseries = [
         {
@@ -194,7 +194,7 @@ describe('labels', () => {
 describe('order', () => {
   const x = labels({ __name__: 'x' });
 
-  it('rows of one series keep theirs over several TimeSeries, whatever their kind', () => {
+  it('rows of one series keep theirs over several TimeSeries, whatever their kind (RW2-R-15, RW2-R-29)', () => {
     const rows = delivered({
       timeseries: [
         { labels: x, samples: [{ timestamp: 5n }, { timestamp: 3n }] },
@@ -333,7 +333,7 @@ describe('series that are refused (RW2-R-19 to -21, -26)', () => {
     assert.ok(what.length < 600 && what.endsWith(', ...}'), what);
   });
 
-  it('an exemplar without a time, with a nameless label or one that is not UTF-8; the rest of its series stays', () => {
+  it('an exemplar without a time, with a nameless label or one that is not UTF-8; the rest of its series stays (RW2-R-26, INT-11)', () => {
     const good = { labels: labels({ trace_id: 'a', empty: '' }), timestamp: 2n };
     const timeseries = [
       {

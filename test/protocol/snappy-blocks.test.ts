@@ -3,24 +3,9 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import * as snappyjs from 'snappyjs';
 import { PlainBlocks, WasmBlocks } from '../../src/protocol/snappy-blocks.ts';
-import { Random } from '../support/random.ts';
+import { repeatingData } from '../reference/repeating-data.ts';
 
 const LIMIT = 64 * 1024 * 1024;
-
-/** Runs, repeats at any distance, and noise. */
-function data(seed: number, length: number): Uint8Array {
-  const random = new Random(seed);
-  const out = Buffer.alloc(length);
-  for (let at = 0; at < length; ) {
-    const size = Math.min(random.int(1, 3000), length - at);
-    const choice = random.int(0, 3);
-    if (choice === 0 || at === 0) for (let i = 0; i < size; i++) out[at + i] = random.int(0, 256);
-    else if (choice === 1) out.fill(random.int(0, 256), at, at + size);
-    else out.copyWithin(at, random.int(0, at), at);
-    at += size;
-  }
-  return out;
-}
 
 function outcome(run: () => Uint8Array): string {
   try {
@@ -42,7 +27,7 @@ describe('blocks in WebAssembly', () => {
     );
     fc.assert(
       fc.property(fc.integer(), size, (seed, length) => {
-        const bytes = data(seed, length);
+        const bytes = repeatingData(seed, length, 3000);
         const block = Buffer.from(wasm.compress(bytes));
         assert.ok(block.equals(plain.compress(bytes)), 'another block');
         assert.ok(Buffer.from(bytes).equals(new Uint8Array(snappyjs.uncompress(block))), 'another content');
@@ -54,7 +39,7 @@ describe('blocks in WebAssembly', () => {
 
   it('take what is larger than their memory is for', () => {
     for (const length of [(1 << 20) + 1, 3 << 20]) {
-      const bytes = data(length, length);
+      const bytes = repeatingData(length, length, 3000);
       const block = Buffer.from(wasm.compress(bytes));
       assert.ok(Buffer.from(bytes).equals(wasm.uncompress(block, LIMIT)));
       assert.ok(block.equals(plain.compress(bytes)));
@@ -75,7 +60,7 @@ describe('blocks in WebAssembly', () => {
         fc.nat(255),
         fc.nat(5000),
         (seed, length, at, byte, limit) => {
-          const block = Buffer.from(plain.compress(data(seed, length)));
+          const block = Buffer.from(plain.compress(repeatingData(seed, length, 3000)));
           block[at % block.length] = byte;
           const cut = block.subarray(0, 1 + (at % block.length));
           for (const broken of [block, cut]) {

@@ -14,6 +14,7 @@ import {
 } from '../../src/protocol/snappy.ts';
 import { uncompressByBoth } from '../reference/both-kernels.ts';
 import { ExactScratch } from '../reference/exact-scratch.ts';
+import { repeatingData } from '../reference/repeating-data.ts';
 import { block, copy1, copy2, copy4, literal, varint } from '../reference/snappy-elements.ts';
 import { Random } from '../support/random.ts';
 
@@ -47,21 +48,6 @@ const repetitive = fc
 
 const anyData = fc.oneof(repetitive, fc.uint8Array({ maxLength: 300 }));
 
-/** Larger data, made from a seed so that fast-check need not hold it: random, runs, repeats at any distance. */
-function longData(seed: number, length: number): Uint8Array {
-  const random = new Random(seed);
-  const out = Buffer.alloc(length);
-  for (let at = 0; at < length; ) {
-    const size = Math.min(random.int(1, 400), length - at);
-    const choice = random.int(0, 3);
-    if (choice === 0 || at === 0) for (let i = 0; i < size; i++) out[at + i] = random.int(0, 256);
-    else if (choice === 1) out.fill(random.int(0, 256), at, at + size);
-    else out.copyWithin(at, random.int(0, at), at);
-    at += size;
-  }
-  return out;
-}
-
 function holdsBothWays(data: Uint8Array): void {
   const theirs = snappyjs.compress(Uint8Array.from(data));
   const ours = ownCompress(data);
@@ -78,7 +64,7 @@ describe('round trips with snappyjs', () => {
   it('data of several blocks', () => {
     const length = fc.oneof(fc.integer({ min: 65_500, max: 65_600 }), fc.integer({ min: 1, max: 400_000 }));
     fc.assert(
-      fc.property(fc.nat(), length, (seed, size) => holdsBothWays(longData(seed, size))),
+      fc.property(fc.nat(), length, (seed, size) => holdsBothWays(repeatingData(seed, size))),
       { numRuns: 40 },
     );
   });
@@ -91,7 +77,7 @@ describe('round trips with snappyjs', () => {
   });
 
   it('a body that stands in the middle of its buffer', () => {
-    const data = longData(1, 5000);
+    const data = repeatingData(1, 5000);
     const body = ownCompress(data);
     const around = new Uint8Array(body.length + 20).fill(0xff);
     around.set(body, 7);
@@ -122,7 +108,7 @@ describe('round trips with snappyjs', () => {
   });
 
   it('compresses behind what already stands in the buffer', () => {
-    const data = longData(2, 1000);
+    const data = repeatingData(2, 1000);
     const out = new Scratch();
     out.ensure(5000);
     const end = compressor.compress(
@@ -188,7 +174,7 @@ describe('elements', () => {
   });
 
   it('copies from 65535 and from more than 64 KiB back', () => {
-    const data = longData(3, 200_000);
+    const data = repeatingData(3, 200_000);
     const body = (copy: Uint8Array) => block(200_064, literal(data, 3), copy);
     for (const [copy, offset] of [
       [copy2(65_535, 64), 65_535],
@@ -280,7 +266,7 @@ describe('elements as they are written', () => {
   const room = new Uint8Array(2000);
 
   it('copies of every length from near and far', () => {
-    const start = longData(4, 70_000);
+    const start = repeatingData(4, 70_000);
     for (const [put, offset] of [
       [putCopy, 1],
       [putCopy, 2047],

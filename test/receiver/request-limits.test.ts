@@ -31,7 +31,7 @@ async function refused(it: Door, body: Uint8Array, says: RegExp): Promise<void> 
 }
 
 describe('limits of a request', () => {
-  it('name themselves, and refuse the whole request', async (t) => {
+  it('name themselves, and refuse the whole request (INT-05)', async (t) => {
     const made = await door(t, {
       maxRequestBytes: 5000,
       limits: { decodedBytes: 20_000, series: 3, rows: 5 },
@@ -95,7 +95,7 @@ describe('limits of a request', () => {
     await refused(made, inOneSeries([0x0a, 0, 0x12, 0], 2 ** 18), /max_rows_per_request/);
   });
 
-  it('refuse a series with too many or too long labels, and keep the others', async (t) => {
+  it('refuse a series with too many or too long labels, and keep the others (RW1-R-10, RW2-R-18, -28)', async (t) => {
     const made = await door(t, { limits: { labels: 3, nameBytes: 10, valueBytes: 20 } });
     const wire = await made.open();
     const good = series({ __name__: 'good', a: '1', b: '2' }, [1, 1]);

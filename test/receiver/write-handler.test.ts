@@ -14,7 +14,7 @@ const up = { __name__: 'up' };
 const valid = encodeBody(request(series(up, [1, 1])));
 
 describe('WriteHandler', () => {
-  it('answers 204 with nothing when the rows are synced, not before', async (t) => {
+  it('answers 204 with nothing when the rows are synced, not before (RW1-R-03, INT-06, RLY-01)', async (t) => {
     const { open, files, handler, told, rows } = await door(t);
     const wire = await open();
     const hold = files.hold(/^sync 1/);
@@ -47,7 +47,7 @@ describe('WriteHandler', () => {
     assert.equal(it.rows().length, 1);
   });
 
-  it('tells senders to come again when the disk fails, and keeps none of their rows (RLY-03)', async (t) => {
+  it('tells senders to come again when the disk fails, and keeps none of their rows (RW1-R-08, RLY-03)', async (t) => {
     const { open, files, handler, rows, told, lines } = await door(t);
     const wire = await open();
     for (const operation of [/^create/, /^append/, /^sync/]) {
@@ -72,7 +72,7 @@ describe('WriteHandler', () => {
     );
   });
 
-  it('tells senders to come again when there is no room for their bodies, until there is (INT-08)', async (t) => {
+  it('tells senders to come again when there is no room for their bodies, until there is (RW2-R-12, INT-08)', async (t) => {
     const { open, handler, told, untilTold, lines } = await door(t, {
       maxRequestBytes: 1000,
       maxInFlightBytes: 1000,
@@ -196,7 +196,7 @@ describe('WriteHandler', () => {
     assert.deepEqual(rows(), rowTexts(request(series({ __name__: 'fine' }, [1, 1]), series(up, [3, 3]))));
   });
 
-  it('names the first offending series and what is wrong with it', async (t) => {
+  it('names the first offending series and what is wrong with it (RW1-R-07)', async (t) => {
     const wire = await (await door(t)).open();
     const utf8 = Buffer.from(encodeWriteRequestV1(request(series({ ...up, bad: '@@' }, [1, 1]))));
     utf8.set([0xc3, 0x28], utf8.indexOf('@@'));

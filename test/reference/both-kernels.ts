@@ -62,9 +62,11 @@ export class BothKernels {
     this.#dictionary = new Dictionary(0xfeed, gate?.());
   }
 
-  /** `raw` is a request without snappy. Throws what both throw; then nothing of it is kept. */
-  take(raw: Uint8Array, limits: IngestLimits = noLimits): IngestReport {
+  /** `raw` is a request without snappy, of this tenant. Throws what both throw; then nothing of it is kept. */
+  take(raw: Uint8Array, limits: IngestLimits = noLimits, tenant = ''): IngestReport {
     const { bytes, view } = padded(raw);
+    this.batch.tenant = this.dictionary.useTenant(Buffer.from(tenant));
+    this.#batch.tenant = this.#dictionary.useTenant(Buffer.from(tenant));
     const first = outcome(this.batch, () =>
       ingestV1(bytes, view, raw.length, this.dictionary, this.batch, limits),
     );
@@ -126,6 +128,7 @@ export class BothKernels {
       of.seriesAt.subarray(0, of.seriesCount + 1),
       of.seriesPairs.subarray(0, of.seriesAt[of.seriesCount]),
       of.seriesHash.subarray(0, 2 * of.seriesCount),
+      of.seriesTenant.subarray(0, of.seriesCount),
     ];
     assert.deepEqual(series(a), series(b), 'series');
   }

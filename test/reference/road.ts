@@ -15,6 +15,7 @@ import {
   FrameRows,
   type Written,
 } from '../../src/serialization/frame.ts';
+import type { TenantChoice } from '../../src/serialization/leaving-tenants.ts';
 import { FRAME, RECORD_HEAD, recordAt, sealRecord } from '../../src/serialization/record.ts';
 import {
   EXEMPLAR,
@@ -59,6 +60,7 @@ export class Road {
     kernel: Kernel = 'typescript',
     compression?: 'small',
     gate?: () => SeriesGate,
+    tenants?: TenantChoice,
   ) {
     this.codec = codec;
     this.#kernels = new BothKernels(gate);
@@ -69,12 +71,12 @@ export class Road {
     };
     this.#emitter = createEmitter(kernel, fail, compression);
     this.#emitterV2 = createEmitterV2(kernel, fail, compression);
-    this.reader = new SegmentDictionary(rewrite, this.#emitter.newColumns());
+    this.reader = new SegmentDictionary(rewrite, this.#emitter.newColumns(), tenants);
   }
 
   /** Takes a request in as group commit does: all of it, or none when it throws. */
-  take(raw: Uint8Array, limits?: IngestLimits): IngestReport {
-    return this.#kernels.take(raw, limits);
+  take(raw: Uint8Array, limits?: IngestLimits, tenant?: string): IngestReport {
+    return this.#kernels.take(raw, limits, tenant);
   }
 
   /** Writes what was taken into a record, and empties the batch. */

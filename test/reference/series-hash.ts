@@ -4,8 +4,9 @@ import type { Label } from '../../src/protocol/schema.ts';
  * The hash of a series, as serialization/dictionary.ts defines it, by code of its own: bigints, byte by byte.
  * Returns the first eight bytes of the digest as two words.
  */
-export function seriesHash(sortedLabels: readonly Label[]): [lo: number, hi: number] {
-  const pairs = sortedLabels.map(({ name, value }) => {
+export function seriesHash(sortedLabels: readonly Label[], tenant = ''): [lo: number, hi: number] {
+  const inFront = tenant === '' ? [] : [{ name: '', value: tenant }];
+  const pairs = [...inFront, ...sortedLabels].map(({ name, value }) => {
     return first8(murmur3([...Buffer.from(name), 0xff, ...Buffer.from(value)]));
   });
   const bytes = first8(murmur3(pairs.flat()));

@@ -34,7 +34,7 @@ function hashOf(of: { seriesHash: Uint32Array }, series: number): [number, numbe
 }
 
 describe('a series', () => {
-  it('is its labels, whatever their order; ids count in order of first appearance', () => {
+  it('is its labels, whatever their order; ids count in order of first appearance (RLY-05)', () => {
     fc.assert(
       fc.property(fc.array(validLabels, { maxLength: 12 }), (list) => {
         const dictionary = new Dictionary(1);

@@ -62,6 +62,12 @@ export interface Remote {
   };
   readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
   readonly write_relabel_configs?: readonly object[];
+  readonly tenant?: {
+    readonly header?: string;
+    readonly from_labels?: readonly string[];
+    readonly keep_label?: boolean;
+    readonly default?: string;
+  };
   readonly metadata_config?: { readonly send?: boolean; readonly send_interval?: string };
 }
 

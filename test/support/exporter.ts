@@ -50,6 +50,9 @@ export class Exporter {
       ),
       '# TYPE demo_odd gauge',
       `demo_odd ${odd[n % odd.length]}`,
+      '# TYPE demo_always gauge',
+      // VictoriaMetrics rounds the values of a series together.
+      ...odd.map((value) => `demo_always{odd="${value}"} ${value}`),
       '# TYPE demo_flickers gauge',
       ...(n % 3 === 0 ? [] : [`demo_flickers ${n / 3}`]),
     ];

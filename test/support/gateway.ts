@@ -1,7 +1,8 @@
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Prometheus, type Samples } from './prometheus.ts';
+import { Prometheus } from './prometheus.ts';
 import type { Row } from './rows.ts';
+import type { Samples } from './samples.ts';
 import { v1Headers } from './sender.ts';
 import { type Answer, type Received, Sink } from './sink.ts';
 

@@ -28,12 +28,13 @@ export function letterOf(
     timeMs,
     labels: inner({ timeseries: [{ labels: labelList(labels) }] }),
     content: inner({ timeseries: [content] }),
+    tenant: '',
   };
 }
 
 export function metadataLetter(row: number, family: string, help: string): DeadLetter {
   const content = inner({ metadata: [{ type: 1, metricFamilyName: family, help, unit: '' }] });
-  return { segment: 1, row, kind: METADATA, timeMs: 0, labels: new Uint8Array(), content };
+  return { segment: 1, row, kind: METADATA, timeMs: 0, labels: new Uint8Array(), content, tenant: '' };
 }
 
 /** The answer that refused `letters`. */

@@ -16,17 +16,32 @@ export class Load {
   readonly #seriesEach: number;
   readonly #everyMs: number;
   readonly #progress = new Progress();
-  readonly #start = Date.now();
+  readonly #start: number;
+  readonly #labelsOf: (i: number) => Record<string, string>;
   #round = 0;
   #acknowledged = 0;
   #stopping = false;
   #sending = 0;
   #lastAnswer: Reply | undefined;
 
-  constructor(t: TestContext, agentUrl: string, { connections = 4, seriesEach = 50, everyMs = 0 } = {}) {
-    this.#senders = Array.from({ length: connections }, () => new Sender(t, agentUrl));
+  /** `labelsOf` gives series `i` of a connection more labels; times count from `startMs`, by default now. */
+  constructor(
+    t: TestContext,
+    agentUrl: string,
+    {
+      connections = 4,
+      seriesEach = 50,
+      everyMs = 0,
+      headers = {} as Record<string, string>,
+      startMs = Date.now(),
+      labelsOf = (_: number): Record<string, string> => ({}),
+    } = {},
+  ) {
+    this.#senders = Array.from({ length: connections }, () => new Sender(t, agentUrl, undefined, headers));
     this.#seriesEach = seriesEach;
     this.#everyMs = everyMs;
+    this.#start = startMs;
+    this.#labelsOf = labelsOf;
   }
 
   /** Sends until `requests` more are acknowledged; every one on its way is answered when it resolves. */
@@ -95,7 +110,10 @@ export class Load {
     const at = this.#start + round;
     return request(
       ...Array.from({ length: this.#seriesEach }, (_, i) =>
-        series({ __name__: 'load', connection: `${connection}`, i: `${i}` }, [at, valueBits(round, i)]),
+        series({ __name__: 'load', connection: `${connection}`, i: `${i}`, ...this.#labelsOf(i) }, [
+          at,
+          valueBits(round, i),
+        ]),
       ),
     );
   }

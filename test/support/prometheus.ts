@@ -4,12 +4,16 @@ import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
 import type { Label } from '../../src/protocol/schema.ts';
 import { Child } from './child.ts';
+import { poll } from './deadline.ts';
 import { freePort } from './ports.ts';
-import { find } from './programs.ts';
+import { find, type Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
+import type { Samples } from './samples.ts';
 import { tempDir } from './temp.ts';
 
 export interface PrometheusConfig {
+  /** Which of those that are there; Debian's by default. */
+  readonly program?: Extract<Program, `prometheus${string}`>;
   /** What to scrape, five times a second: job name -> URL of the page. */
   readonly scrape?: Record<string, string>;
   /** Where to write. */
@@ -21,9 +25,6 @@ export interface PrometheusConfig {
   readonly externalLabels?: Record<string, string>;
 }
 
-/** The raw samples of a series, oldest first. Values are text as the API prints them: exact, `NaN` included. */
-export type Samples = readonly { readonly at: bigint; readonly value: string }[];
-
 /** A real Prometheus with a database of its own: it can scrape, write, receive, and be asked. */
 export class Prometheus {
   readonly url: string;
@@ -31,10 +32,12 @@ export class Prometheus {
   readonly writeUrl: string;
   readonly #t: TestContext;
   readonly #folder: string;
+  readonly #program: Program;
   #child: Child | undefined;
 
-  private constructor(t: TestContext, url: string, folder: string) {
+  private constructor(t: TestContext, url: string, folder: string, program: Program) {
     this.#t = t;
+    this.#program = program;
     this.url = url;
     this.writeUrl = `${url}/api/v1/write`;
     this.#folder = folder;
@@ -44,7 +47,12 @@ export class Prometheus {
   static async start(t: TestContext, config: PrometheusConfig = {}): Promise<Prometheus> {
     const folder = await tempDir(t, 'prometheus');
     await writeFile(join(folder, 'prometheus.yml'), stringify(configFile(config)));
-    const prometheus = new Prometheus(t, `http://127.0.0.1:${await freePort()}`, folder);
+    const prometheus = new Prometheus(
+      t,
+      `http://127.0.0.1:${await freePort()}`,
+      folder,
+      config.program ?? 'prometheus',
+    );
     await prometheus.start();
     return prometheus;
   }
@@ -53,8 +61,8 @@ export class Prometheus {
   async start(): Promise<void> {
     const child = Child.spawn(
       this.#t,
-      'prometheus',
-      find('prometheus')!,
+      this.#program,
+      find(this.#program)!,
       [
         '--config.file=prometheus.yml',
         '--storage.tsdb.path=data',
@@ -72,24 +80,47 @@ export class Prometheus {
     await this.#child?.kill('SIGTERM');
   }
 
+  /** What `expression` is now: the value of each series. */
+  async values(expression: string): Promise<number[]> {
+    const result = await this.#query<{ value: [number, string] }>(expression);
+    return result.map(({ value }) => (value[1] === '+Inf' ? Number.POSITIVE_INFINITY : Number(value[1])));
+  }
+
+  /** Waits until `expression` is as `reached` wants it. */
+  async eventually(expression: string, reached: (values: number[]) => boolean): Promise<number[]> {
+    let last: number[] = [];
+    return await poll(
+      () => `${expression} is ${last.join(' ')}`,
+      async () => {
+        last = await this.values(expression);
+        return reached(last) ? last : undefined;
+      },
+    );
+  }
+
   /** Everything stored for `selector` in the last hour, by series; each series is named with `more` labels. */
   async samples(selector: string, more: Record<string, string> = {}): Promise<Map<string, Samples>> {
-    const body = new URLSearchParams({ query: `${selector}[1h]` });
-    const response = await fetch(`${this.url}/api/v1/query`, { method: 'POST', body });
-    const answer = (await response.json()) as Answer;
-    if (answer.status !== 'success') throw new Error(`${selector}: ${answer.error}`);
+    const result = await this.#query<{ metric: Record<string, string>; values: [number, string][] }>(
+      `${selector}[1h]`,
+    );
     return new Map(
-      answer.data.result.map(({ metric, values }) => [
+      result.map(({ metric, values }) => [
         seriesKey(labelsOf({ ...metric, ...more })),
         values.map(([seconds, value]) => ({ at: BigInt(Math.round(seconds * 1000)), value })),
       ]),
     );
   }
+
+  async #query<T>(query: string): Promise<T[]> {
+    const body = new URLSearchParams({ query });
+    const response = await fetch(`${this.url}/api/v1/query`, { method: 'POST', body });
+    const answer = (await response.json()) as Answer<T>;
+    if (answer.status !== 'success') throw new Error(`${query}: ${answer.error}`);
+    return answer.data.result;
+  }
 }
 
-type Answer =
-  | { status: 'success'; data: { result: { metric: Record<string, string>; values: [number, string][] }[] } }
-  | { status: 'error'; error: string };
+type Answer<T> = { status: 'success'; data: { result: T[] } } | { status: 'error'; error: string };
 
 function labelsOf(metric: Record<string, string>): Label[] {
   return Object.entries(metric).map(([name, value]) => ({ name, value }));

@@ -34,8 +34,11 @@ export class Sender {
   readonly unknown: Row[][] = [];
   readonly #client: Client;
   readonly #path: string;
+  readonly #headers: Record<string, string>;
 
-  constructor(t: TestContext, baseUrl: string, path = '/api/v1/write') {
+  /** `headers` go with every request that is not posted with its own. */
+  constructor(t: TestContext, baseUrl: string, path = '/api/v1/write', headers: Record<string, string> = {}) {
+    this.#headers = { ...v1Headers, ...headers };
     this.#client = new Client(baseUrl, {
       pipelining: 1,
       headersTimeout: deadlineMs,
@@ -61,7 +64,7 @@ export class Sender {
   }
 
   /** Sends bytes as they are. What became of them is not remembered. Rejects when the connection breaks. */
-  async post(body: Uint8Array, headers: Record<string, string> = v1Headers): Promise<Reply> {
+  async post(body: Uint8Array, headers: Record<string, string> = this.#headers): Promise<Reply> {
     const response = await this.#client.request({ method: 'POST', path: this.#path, headers, body });
     return { status: response.statusCode, headers: response.headers, body: await response.body.text() };
   }

@@ -68,6 +68,8 @@ const ofEndpoint: Readonly<Record<string, string>> = {
   bytes_total: 'counter',
   enqueue_retries_total: 'counter',
   queue_highest_sent_timestamp_seconds: 'gauge',
+  queue_highest_timestamp_seconds: 'gauge',
+  dropped_samples_total: 'counter',
   sent_batch_duration_seconds: 'histogram',
   max_samples_per_send: 'gauge',
   shard_capacity: 'gauge',
@@ -143,6 +145,33 @@ describe('Metrics', () => {
         '300',
         '+Inf',
       ],
+    );
+  });
+
+  it('says how far an endpoint is behind by the names of Prometheus 3.7 and later', async () => {
+    const behind = async (sentMs: number, seconds: number, newestMs: number): Promise<number> => {
+      const a = { ...endpoint('a'), backlog: { rows: 1, bytes: 1, seconds } };
+      a.stats.set('highestSentMs', sentMs);
+      const metrics = new Metrics(
+        '1',
+        () => ({ ...queue, newestMs }),
+        () => [a],
+      );
+      const { samples: found } = await page(metrics);
+      const value = (name: string): number =>
+        found.find((s) => s.name === `prometheus_remote_storage_${name}`)!.value;
+      return value('queue_highest_timestamp_seconds') - value('queue_highest_sent_timestamp_seconds');
+    };
+    assert.equal(await behind(1_000_000, 0, 1_000_000), 0, 'all is sent');
+    assert.equal(await behind(1_000_000, 300, 1_300_000), 300, 'an outage');
+    assert.equal(await behind(1_000_000, 2, 9_000_000), 2, 'nothing to send for hours, by relabelling');
+    assert.equal(await behind(1_000_000, 300, 1_007_000), 7, 'few seconds of data, long ago');
+    assert.equal(await behind(0, 300, 1_700_000_000_000), 300, 'never reached');
+    assert.equal(await behind(1_000_000, 300, 900_000), 0, 'old samples come');
+    assert.equal(
+      await behind(1_000_000, 300, Number.NEGATIVE_INFINITY),
+      0,
+      'nothing has come since the start',
     );
   });
 

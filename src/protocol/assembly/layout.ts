@@ -41,6 +41,8 @@ export const SLOT_MASK = 88;
 export const ENTRY_COUNT = 92;
 /** Entry of the series before the one at hand; 0 at the start of a request. */
 export const LAST_ENTRY = 96;
+/** The tenant whose request it is, by its string id in the dictionary; 0 is none. */
+export const TENANT = 100;
 
 export const KEYS = 256;
 /** Two keys for each of the 1024 bytes between scrambles, 16 bytes for the scramble of each accumulator. */
@@ -60,13 +62,14 @@ export const FREE = 159792;
 export const SLACK = 128;
 
 /**
- * An entry of the table: the 128 bits of the hash of a label block, its length, its series, and what came behind
- * it last time.
+ * An entry of the table: the 128 bits of the hash of a label block, its length, its series, what came behind it last
+ * time, and the tenant of the series.
  */
 export const ENTRY_BYTES = 32;
 export const ENTRY_LENGTH = 16;
 export const ENTRY_SERIES = 20;
 export const ENTRY_NEXT = 24;
+export const ENTRY_TENANT = 28;
 
 /** What `run` returns. */
 export const DONE = 0;

@@ -15,13 +15,17 @@ export class TestSegment implements RowContext {
   /** When every row of it was committed. */
   committedAtMs: number | undefined;
 
-  constructor(segment: number, seriesCount = 4) {
+  /** Series `i` leaves under tenant `tenants[i % tenants.length]`. */
+  constructor(segment: number, seriesCount = 4, tenants: readonly string[] = ['']) {
     this.segment = segment;
     const road = new Road('none');
     const all = Array.from({ length: seriesCount }, (_, i) => series({ __name__: `s${i}` }, [1, 1]));
     road.take(encodeWriteRequestV1(request(...all)));
     road.read(road.commit());
     this.dictionary = road.reader;
+    for (let i = 0; i < seriesCount; i++) {
+      this.dictionary.seriesTenant[i] = this.dictionary.tenants.of(tenants[i % tenants.length]!);
+    }
   }
 
   committedMs(): number | undefined {

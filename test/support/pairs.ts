@@ -1,0 +1,17 @@
+/** A sender and a receiver of other makes, with Spillway between them. */
+export interface Pair {
+  readonly sender: 'prometheus' | 'prometheus-3' | 'vmagent' | 'vmagent-debian';
+  readonly receiver: 'prometheus' | 'prometheus-3' | 'victoria-metrics' | 'victoria-metrics-debian';
+  /** What a Prometheus is told to send; it takes the key since 2.54. */
+  readonly message?: 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request';
+}
+
+/** Those that are run. docs/compatibility.md lists them, and a test compares. */
+export const pairs: readonly Pair[] = [
+  { sender: 'prometheus', receiver: 'victoria-metrics' },
+  { sender: 'prometheus-3', receiver: 'prometheus-3', message: 'prometheus.WriteRequest' },
+  { sender: 'prometheus-3', receiver: 'victoria-metrics-debian', message: 'prometheus.WriteRequest' },
+  { sender: 'vmagent', receiver: 'victoria-metrics' },
+  { sender: 'vmagent', receiver: 'prometheus-3' },
+  { sender: 'vmagent-debian', receiver: 'prometheus' },
+];

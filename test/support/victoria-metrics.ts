@@ -1,0 +1,166 @@
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { TestContext } from 'node:test';
+import { stringify } from 'yaml';
+import { Child } from './child.ts';
+import { poll } from './deadline.ts';
+import { freePort } from './ports.ts';
+import { find, type Program } from './programs.ts';
+import { seriesKey } from './rows.ts';
+import type { Samples, Store } from './samples.ts';
+import { tempDir } from './temp.ts';
+
+/** A real single-node VictoriaMetrics with a database of its own, that others write to. */
+export class VictoriaMetrics implements Store {
+  readonly url: string;
+  readonly writeUrl: string;
+  readonly #t: TestContext;
+  readonly #folder: string;
+  readonly #program: Program;
+  #child: Child | undefined;
+
+  private constructor(t: TestContext, url: string, folder: string, program: Program) {
+    this.#t = t;
+    this.url = url;
+    this.writeUrl = `${url}/api/v1/write`;
+    this.#folder = folder;
+    this.#program = program;
+  }
+
+  /** Returns when it is ready. */
+  static async start(
+    t: TestContext,
+    program: Extract<Program, `victoria-metrics${string}`>,
+  ): Promise<VictoriaMetrics> {
+    const folder = await tempDir(t, program);
+    const store = new VictoriaMetrics(t, `http://127.0.0.1:${await freePort()}`, folder, program);
+    await store.start();
+    return store;
+  }
+
+  async start(): Promise<void> {
+    this.#child = Child.spawn(
+      this.#t,
+      this.#program,
+      find(this.#program)!,
+      [
+        `-httpListenAddr=${new URL(this.url).host}`,
+        '-storageDataPath=data',
+        '-retentionPeriod=1d',
+        '-storage.minFreeDiskSpaceBytes=1MB',
+        '-memory.allowedBytes=100MB',
+      ],
+      { cwd: this.#folder },
+    );
+    await healthy(this.url, this.#child);
+  }
+
+  async stop(): Promise<void> {
+    await this.#child?.kill('SIGTERM');
+  }
+
+  /**
+   * It keeps rows that came twice, so those are seen once here: delivery is at least once. It rounds values, those of
+   * a series together and not always alike, so they come with eleven digits here.
+   */
+  async samples(selector: string): Promise<Map<string, Samples>> {
+    // What came in the last moment is not found before it is flushed.
+    await fetch(`${this.url}/internal/force_flush`);
+    const query = new URLSearchParams({ 'match[]': selector });
+    const response = await fetch(`${this.url}/api/v1/export?${query}`);
+    const text = await response.text();
+    if (response.status !== 200) throw new Error(`${selector}: ${text}`);
+    const lines = text.split('\n').filter((line) => line !== '');
+    return new Map(lines.map((line) => oneSeries(parseLine(line))));
+  }
+}
+
+export interface VmagentConfig {
+  readonly program: Extract<Program, `vmagent${string}`>;
+  /** What to scrape, five times a second: job name -> URL of the page. */
+  readonly scrape: Record<string, string>;
+  /** Where to write all of it: the same to each. */
+  readonly remoteWrites: readonly string[];
+}
+
+/** A real vmagent that scrapes and writes. */
+export class Vmagent {
+  readonly #child: Child;
+
+  private constructor(child: Child) {
+    this.#child = child;
+  }
+
+  static async start(t: TestContext, { program, scrape, remoteWrites }: VmagentConfig): Promise<Vmagent> {
+    const folder = await tempDir(t, program);
+    const config = {
+      global: { scrape_interval: '200ms', scrape_timeout: '200ms' },
+      scrape_configs: Object.entries(scrape).map(([job_name, page]) => {
+        const { host, pathname } = new URL(page);
+        return { job_name, metrics_path: pathname, static_configs: [{ targets: [host] }] };
+      }),
+    };
+    await writeFile(join(folder, 'scrape.yml'), stringify(config));
+    const url = `http://127.0.0.1:${await freePort()}`;
+    const child = Child.spawn(
+      t,
+      program,
+      find(program)!,
+      [
+        `-httpListenAddr=${new URL(url).host}`,
+        '-promscrape.config=scrape.yml',
+        '-remoteWrite.tmpDataPath=queue',
+        '-remoteWrite.queues=1',
+        '-remoteWrite.flushInterval=100ms',
+        ...remoteWrites.map((to) => `-remoteWrite.url=${to}`),
+      ],
+      { cwd: folder },
+    );
+    await healthy(url, child);
+    return new Vmagent(child);
+  }
+
+  /** The first line of its log that matches, past or to come. */
+  line(pattern: RegExp): Promise<RegExpExecArray> {
+    return this.#child.line(pattern);
+  }
+}
+
+async function healthy(url: string, child: Child): Promise<void> {
+  await poll(
+    () => `${child.name} is not ready:\n${child.tail()}`,
+    async () => {
+      if (!child.running) throw new Error(`${child.name} ended:\n${child.tail()}`);
+      const response = await fetch(`${url}/health`).catch(() => undefined);
+      await response?.text();
+      return response?.status === 200 ? true : undefined;
+    },
+  );
+}
+
+interface Exported {
+  readonly metric: Record<string, string>;
+  /** Null is not a number, or a stale marker. */
+  readonly values: readonly (number | string | null)[];
+  readonly timestamps: readonly number[];
+}
+
+function rounded(value: number | string | null): string {
+  return typeof value === 'number' ? value.toPrecision(11) : `${value}`;
+}
+
+/** A line of an export. Versions of 2022 write infinities as JSON does not know them. */
+function parseLine(line: string): Exported {
+  const at = line.lastIndexOf('"values":');
+  const numbers = line.slice(at).replaceAll(/(?<=[[,])[+-]?Inf(?=[,\]])/g, '"$&"');
+  return JSON.parse(line.slice(0, at) + numbers) as Exported;
+}
+
+function oneSeries({ metric, values, timestamps }: Exported): [string, Samples] {
+  const key = seriesKey(Object.entries(metric).map(([name, value]) => ({ name, value })));
+  const samples = timestamps.map((at, i) => ({ at: BigInt(at), value: rounded(values[i]!) }));
+  return [
+    key,
+    samples.filter(({ at, value }, i) => at !== samples[i - 1]?.at || value !== samples[i - 1]?.value),
+  ];
+}
