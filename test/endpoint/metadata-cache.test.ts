@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { familyName, familyOf } from '../../src/endpoint/family-names.ts';
-import { MetadataCache } from '../../src/endpoint/metadata-cache.ts';
+import { familyKey, MetadataCache } from '../../src/endpoint/metadata-cache.ts';
+import { SegmentMetadata } from '../../src/endpoint/series-metadata.ts';
+import { TestSegment } from '../network/support/segment.ts';
 
 const text = (words: string) => new TextEncoder().encode(words);
 const none = text('');
@@ -118,4 +120,19 @@ test('it is bounded: the family told of the longest ago goes', () => {
     [true, false, true, true],
   );
   assert.equal(new MetadataCache(known, 2).size, 2);
+});
+
+test('no tenant is told what another said of a family; what nobody in particular said is for all', () => {
+  const { dictionary } = new TestSegment(1);
+  for (const [series, tenant] of ['', 'one', 'two', 'one'].entries()) {
+    dictionary.seriesTenant[series] = dictionary.tenants.of(tenant);
+  }
+  const cache = new MetadataCache();
+  const metadata = new SegmentMetadata(dictionary, cache);
+  const known = () => [0, 1, 2, 3].map((series) => metadata.of(series)?.help);
+  for (const series of ['s1', 's2']) cache.put(familyKey('one', series), GAUGE, text(series), none);
+  assert.deepEqual(known(), [undefined, text('s1'), undefined, undefined]);
+  for (const series of ['s0', 's1', 's2']) cache.put(familyKey('', series), GAUGE, text('all'), none);
+  assert.deepEqual(known(), [text('all'), text('s1'), text('all'), undefined]);
+  assert.notEqual(familyKey('', 'one\0s1'), familyKey('one', 's1'), 'a name cannot pass for a tenant');
 });
