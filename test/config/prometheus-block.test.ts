@@ -7,12 +7,15 @@ import { parseConfig } from '../../src/config/load.ts';
 import { convertPrometheus } from '../../src/convert/prometheus.ts';
 import { projectDir } from '../support/paths.ts';
 
-/** What Prometheus 3 takes, but for what is named as not supported yet: see unsupported-key.bad.yaml. */
+/** What Prometheus 3 takes. */
 const block = `
 remote_write:
   - name: oauth
     url: https://mimir.example/api/v1/push
     remote_timeout: 30s
+    protobuf_message: io.prometheus.write.v2.Request
+    send_exemplars: true
+    send_native_histograms: true
     headers: {X-Scope-OrgID: team}
     oauth2:
       client_id: me
