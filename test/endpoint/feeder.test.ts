@@ -348,7 +348,7 @@ test('histograms with custom buckets cannot go over 1.0: counted, and the others
     timeseries: [
       {
         labels: labels({ __name__: 'h' }),
-        histograms: [{ timestamp: BigInt(first + at), countInt: 3n, sumBits: 1n, schema }],
+        histograms: [{ timestamp: BigInt(first + at), countInt: 0n, zeroCountInt: 0n, sumBits: 1n, schema }],
       },
     ],
   });

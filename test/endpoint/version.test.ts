@@ -233,7 +233,7 @@ const histogram = (at: number, schema: number): Message => ({
   timeseries: [
     {
       labels: labels({ __name__: 'h' }),
-      histograms: [{ timestamp: BigInt(first + at), countInt: 3n, sumBits: 1n, schema }],
+      histograms: [{ timestamp: BigInt(first + at), countInt: 0n, zeroCountInt: 0n, sumBits: 1n, schema }],
     },
   ],
 });
