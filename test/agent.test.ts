@@ -290,7 +290,7 @@ test('at rest all rows are accounted for: received is delivered, dropped or wait
   });
   await sender.write(request(series(up, [1, 1]), series({ job: 'nameless' }, [1, 1], [2, 2])));
   const embedded = agent.appender();
-  embedded.appendHistogram(up, now + 2, { countInt: 1n });
+  embedded.appendHistogram(up, now + 2, { countInt: 1n, zeroCountInt: 1n });
   embedded.appendExemplar(up, { labels: { trace: '1' }, timestampMs: now, value: 1 });
   await embedded.commit();
 

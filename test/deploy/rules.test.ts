@@ -10,9 +10,6 @@ import { projectDir } from '../support/paths.ts';
 import { find, needs } from '../support/programs.ts';
 import { type Panel, shippedDashboard, shippedRules } from './rules.ts';
 
-/** Registered where a configuration can be reloaded. */
-const comesWithReload: ReadonlySet<string> = new Set(['spillway_config_last_reload_successful']);
-
 const folder = join(projectDir, 'deploy/prometheus');
 
 describe('the alerts that are shipped', () => {
@@ -41,15 +38,13 @@ describe('the alerts that are shipped', () => {
       () => [],
     );
     metrics.watchDoors({ failing: false, config: { tls: undefined } });
+    metrics.watchReloads(() => ({ successful: true, successMs: 0, needsRestart: 0 }));
     registerDeadLetterMetrics(metrics.registry, () => []);
     const page = await metrics.registry.metrics();
     const known = new Set([...page.matchAll(/^# TYPE (\S+)/gm)].map(([, name]) => name!));
     for (const { alert, expr } of shippedRules()) {
       for (const [name] of expr.matchAll(/\b(spillway|process)_\w+/g))
-        assert.ok(
-          known.has(name) || known.has(name.replace(/_sum$/, '')) || comesWithReload.has(name),
-          alert,
-        );
+        assert.ok(known.has(name) || known.has(name.replace(/_sum$/, '')), alert);
       for (const [, reasons] of expr.matchAll(/reason!?[=~]+"([^"]*)"/g))
         for (const reason of reasons!.split('|'))
           assert.ok((endpointReasonNames as readonly string[]).includes(reason), `${alert}: ${reason}`);
@@ -62,6 +57,7 @@ describe('the alerts that are shipped', () => {
       'duplicate',
       'dropped_by_relabel',
       'metadata_off',
+      'metadata_no_tenant',
       'metadata_unchanged',
       'metadata_with_series',
       'exemplars_off',

@@ -16,7 +16,7 @@ test('when there are no more file descriptors (EMFILE), nothing dies, and what w
       wal: { segment_age: '1ms' },
       remote_write: [remote(sink.url, { name: 'far' })],
     },
-    { through: ['sh', '-c', 'ulimit -n 80; exec "$@"', 'sh'] },
+    { through: ['sh', '-c', 'ulimit -n 160; exec "$@"', 'sh'] },
   );
   const load = new Load(t, agent.url, { connections: 1 });
   await load.send(5);
@@ -25,7 +25,7 @@ test('when there are no more file descriptors (EMFILE), nothing dies, and what w
     for (const socket of sockets) socket.destroy();
   });
   const { hostname, port } = new URL(agent.url);
-  for (let i = 0; i < 120; i++) {
+  for (let i = 0; i < 200; i++) {
     const socket = connect(Number(port), hostname).on('error', () => undefined);
     sockets.push(socket);
     await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve));

@@ -18,7 +18,7 @@ export const frames: readonly Message[] = [
         labels: [{ name: '__name__', value: 'c' }],
         samples: [{ timestamp: 4n, valueBits: 0x7ff0000000000002n }],
         exemplars: [{ labels: [{ name: 't', value: '1' }], valueBits: 1n, timestamp: 4n }],
-        histograms: [{ countInt: 1n, schema: 1, timestamp: 5n }],
+        histograms: [{ countInt: 1n, zeroCountInt: 1n, schema: 1, timestamp: 5n }],
       },
     ],
     metadata: [{ type: 1, metricFamilyName: 'a', help: 'told', unit: '' }],

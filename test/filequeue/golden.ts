@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
-import { staleMarkerBits } from '../../src/protocol/schema.ts';
+import { encodeHistogramV1, staleMarkerBits } from '../../src/protocol/schema.ts';
 import type { Codec } from '../../src/serialization/codec.ts';
 import type { Dictionary } from '../../src/serialization/dictionary.ts';
 import type { RowBatch } from '../../src/serialization/rows.ts';
@@ -45,11 +45,13 @@ const int64Edges: Message = {
   ],
 };
 
+const latency = { job: 'api', __name__: 'latency_seconds', le: '+Inf' };
+
 /** Samples, exemplars and histograms of one series, then of the next; labels not in order. */
 const mixed: Message = {
   timeseries: [
     {
-      labels: labels({ job: 'api', __name__: 'latency_seconds', le: '+Inf' }),
+      labels: labels(latency),
       samples: [{ timestamp: BigInt(noon), valueBits: 0x4008000000000000n }],
       exemplars: [
         {
@@ -59,23 +61,37 @@ const mixed: Message = {
         },
         { labels: [], valueBits: 0n, timestamp: 1n },
       ],
+    },
+  ],
+};
+
+/** Its buckets are not what `count` says: files from before histograms were looked at have such ones. */
+const miscounted: Fill = (dictionary, batch) => {
+  const bytes = encodeHistogramV1({
+    countInt: 12n,
+    sumBits: 0x4030000000000000n,
+    schema: 3,
+    zeroThresholdBits: 0x3c80000000000000n,
+    zeroCountInt: 1n,
+    negativeSpans: [{ offset: -4, length: 2 }],
+    negativeDeltas: [1n, -1n],
+    positiveSpans: [
+      { offset: 0, length: 1 },
+      { offset: 100, length: 2 },
+    ],
+    positiveDeltas: [5n, -2n, 300n],
+    resetHint: 2,
+  });
+  // The series that came before.
+  const series = dictionary.seriesCount - 1;
+  batch.appendHistogram(series, noon | 0, Math.floor(noon / 2 ** 32), bytes, [0, bytes.length]);
+};
+
+const mixedMore: Message = {
+  timeseries: [
+    {
+      labels: labels(latency),
       histograms: [
-        {
-          countInt: 12n,
-          sumBits: 0x4030000000000000n,
-          schema: 3,
-          zeroThresholdBits: 0x3c80000000000000n,
-          zeroCountInt: 1n,
-          negativeSpans: [{ offset: -4, length: 2 }],
-          negativeDeltas: [1n, -1n],
-          positiveSpans: [
-            { offset: 0, length: 1 },
-            { offset: 100, length: 2 },
-          ],
-          positiveDeltas: [5n, -2n, 300n],
-          resetHint: 2,
-          timestamp: BigInt(noon),
-        },
         {
           countFloatBits: 0x4010000000000000n,
           sumBits: 0x4020000000000000n,
@@ -128,7 +144,14 @@ const allKinds: Golden['frames'] = [
   { afterMs: 0, fills: [fillWith(scrape(noon)), fillWith(int64Edges)] },
   {
     afterMs: 15_000,
-    fills: [fillWith(mixed), fillWith(byFamily), bySeries, fillWith(scrape(noon + 15_000))],
+    fills: [
+      fillWith(mixed),
+      miscounted,
+      fillWith(mixedMore),
+      fillWith(byFamily),
+      bySeries,
+      fillWith(scrape(noon + 15_000)),
+    ],
   },
   // Nothing new for the dictionary.
   { afterMs: 15_000, fills: [fillWith(scrape(noon + 30_000))] },

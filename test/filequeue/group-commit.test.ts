@@ -282,7 +282,7 @@ const many: Message = {
   timeseries: [
     {
       ...series({ __name__: 'h' }, [10, 1]),
-      histograms: [{ countInt: 3n, sumBits: 5n, schema: 1, timestamp: 11n }],
+      histograms: [{ countInt: 3n, zeroCountInt: 3n, sumBits: 5n, schema: 1, timestamp: 11n }],
       exemplars: [{ labels: [{ name: 'trace_id', value: 'x' }], valueBits: 3n, timestamp: 12n }],
     },
     ...request(series({ __name__: 'i' }, [13, 2], [14, 3])).timeseries!,
