@@ -19,7 +19,9 @@ import { VictoriaMetrics, Vmagent } from '../support/victoria-metrics.ts';
  */
 
 // Most of their time they wait for scrapes.
-describe('what is written through Spillway is what is written directly', { concurrency: 2 }, () => {
+describe('what is written through Spillway is what is written directly, stale markers in their places (RW1-S-20, RW2-S-30, RW-STALE-05)', {
+  concurrency: 2,
+}, () => {
   for (const pair of pairs) it(nameOf(pair), needs(pair.sender, pair.receiver), (t) => compare(t, pair));
 });
 

@@ -7,7 +7,7 @@ import { Random } from '../support/random.ts';
 import { Sink } from '../support/sink.ts';
 import { assertNoLoss } from '../support/verdict.ts';
 
-test('order per series holds while the number of loops changes (RW1-S-15)', async (t) => {
+test('order per series holds while the number of loops changes (RW1-S-15, RW2-S-26)', async (t) => {
   const random = Random.of(t);
   const sink = await Sink.start(t, () => ({ delayMs: random.int(1, 100) }));
   const agent = await Agent.start(t, {

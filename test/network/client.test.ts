@@ -90,7 +90,7 @@ function facts(outcome: Outcome): object {
   return outcome;
 }
 
-test('the request, byte for byte (RW1-S-01, RW1-S-02)', async (t) => {
+test('the request, byte for byte (RW1-S-01, RW1-S-02, RW2-S-08)', async (t) => {
   const received: Buffer[] = [];
   const address = await listen(
     t,
@@ -122,7 +122,7 @@ test('the request, byte for byte (RW1-S-01, RW1-S-02)', async (t) => {
   );
 });
 
-test('RW2-S-05, RW2-S-07, INT-03: a 2.0 request has its type byte by byte, and its version; so has what is signed', async (t) => {
+test('RW2-S-04 to RW2-S-07, INT-03: a 2.0 request has its type byte by byte, and its version; so has what is signed', async (t) => {
   const seen: unknown[] = [];
   const address = await answering(t, ({ rawHeaders }, res) => {
     const value = (name: string) => rawHeaders[rawHeaders.indexOf(name) + 1];

@@ -246,7 +246,7 @@ function pods(count: number): TimeSeriesV1[] {
 
 for (const kernel of ['typescript', 'wasm'] as const) {
   describe(`the emitter of 2.0 in ${kernel}`, () => {
-    it('says what the rows say: any run of them in any order, some left out, with metadata and start times', () => {
+    it('says what the rows say: any run of them in any order, some left out, with metadata and start times (RW2-S-14, RW2-S-22 to RW2-S-25)', () => {
       fc.assert(
         fc.property(
           kept,

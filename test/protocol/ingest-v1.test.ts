@@ -420,7 +420,7 @@ describe('histograms', () => {
     }
   });
 
-  it('is passed on as it came, less its time and what is unknown (HIST-09)', () => {
+  it('is passed on as it came, less its time and what is unknown (HIST-08, HIST-09)', () => {
     const road = new Road();
     const known = '0803 19000000000000f03f 2006 4204 0801 1002 4a02 0202 7003';
     const fields = `7d01020304 ${known} 7805 88010a`;

@@ -51,7 +51,7 @@ describe('WIRE-03 to WIRE-10, RW2-R-19 to -30: what is stored is what came, and 
     );
   });
 
-  it('in any encoding that protobuf allows, symbols behind the series among them (WIRE-04, WIRE-05)', () => {
+  it('in any encoding that protobuf allows, symbols behind the series and unknown fields among them (WIRE-03 to WIRE-05, RW2-R-17)', () => {
     fc.assert(
       fc.property(requests, fc.nat(), (messages, seed) => {
         const [road, reference] = [new RoadV2(), new ReferenceV2()];

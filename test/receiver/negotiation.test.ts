@@ -5,7 +5,7 @@ import { negotiate, parseMediaType } from '../../src/receiver/negotiation.ts';
 const v1 = 'application/x-protobuf;proto=prometheus.WriteRequest';
 const v2 = 'application/x-protobuf;proto=io.prometheus.write.v2.Request';
 
-describe('negotiate', () => {
+describe('negotiate (RW2-R-01 to RW2-R-03)', () => {
   for (const [version, type, encoding, why] of [
     ['1.0', undefined, undefined, 'INT-01'],
     ['1.0', '', '', 'INT-01'],

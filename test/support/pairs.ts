@@ -17,6 +17,13 @@ export const pairs: readonly Pair[] = [
   { sender: 'vmagent', receiver: 'prometheus-3' },
   { sender: 'vmagent-debian', receiver: 'prometheus' },
   { sender: 'prometheus-3', receiver: 'prometheus-3', out: 'io.prometheus.write.v2.Request' },
+  {
+    sender: 'prometheus-3',
+    receiver: 'prometheus-3',
+    message: 'io.prometheus.write.v2.Request',
+    out: 'auto',
+  },
+  { sender: 'prometheus-3', receiver: 'prometheus', message: 'io.prometheus.write.v2.Request' },
   { sender: 'vmagent', receiver: 'prometheus-3', out: 'auto' },
   { sender: 'vmagent', receiver: 'victoria-metrics', out: 'auto' },
   { sender: 'prometheus', receiver: 'prometheus', out: 'auto' },
