@@ -103,6 +103,8 @@ export class Http1Connection {
       ],
     });
     sent.on('error', fail);
+    // Whoever opened the connection may have read from it, and paused it when that was over.
+    sent.on('socket', () => socket.resume());
     sent.on('upgrade', () => {
       socket.destroy();
       fail(new ClosedError('the other side has changed to a protocol that nobody asked for (101)'));

@@ -345,7 +345,10 @@ class ModelEndpoint {
 function oneRow(index: number, at: number): Series {
   const name = { __name__: `s${index}` };
   if (at % 7 === 3)
-    return { labels: labels(name), histograms: [{ timestamp: BigInt(at), countInt: BigInt(at) }] };
+    return {
+      labels: labels(name),
+      histograms: [{ timestamp: BigInt(at), countInt: BigInt(at), zeroCountInt: BigInt(at) }],
+    };
   if (at % 11 === 5) {
     const exemplar = { timestamp: BigInt(at), valueBits: bitsOf(at), labels: labels({ trace: `${at}` }) };
     return { labels: labels(name), exemplars: [exemplar] };
