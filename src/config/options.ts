@@ -156,7 +156,7 @@ export const options = {
         max: '1GiB',
         why: 'Sixteen times what VictoriaMetrics takes by default: room for a stack trace by mistake, not for a file.',
         about:
-          'The longest label value. A series with a longer one is refused, the rest of the request is kept.',
+          'The longest label value, and the longest name, help or unit of metadata. A series or a metadata entry with a longer one is refused, the rest of the request is kept.',
       },
       request_timeout: {
         restart: true,

@@ -8,6 +8,12 @@ export interface FamilyMetadata extends SeriesMetadata {
 /** Families that are remembered; beyond it the one that was told of the longest ago goes. */
 export const MOST_FAMILIES = 50_000;
 
+/**
+ * Bytes of names and texts that are remembered, and of those of `MOST_INTERNED`: a hundred times what a large fleet has,
+ * and nothing that a sender of texts without end can fill the memory with.
+ */
+export const MOST_METADATA_BYTES: number = 32 * 1024 * 1024;
+
 /** Metadata that is kept to give the same object again when senders do not agree on a family, and take turns. */
 const MOST_INTERNED = 10_000;
 
@@ -23,15 +29,21 @@ export class MetadataCache {
   readonly #unsaved = new Set<string>();
   readonly #interned = new Map<string, SeriesMetadata>();
   readonly #most: number;
+  readonly #mostBytes: number;
+  #bytes = 0;
+  #internedBytes = 0;
   /** Counts the changes: what was looked up before the last one may be another now. */
   generation = 0;
 
-  constructor(known: readonly FamilyMetadata[] = [], most: number = MOST_FAMILIES) {
+  /** `known` starts with the family told of the longest ago. */
+  constructor(
+    known: readonly FamilyMetadata[] = [],
+    most: number = MOST_FAMILIES,
+    mostBytes: number = MOST_METADATA_BYTES,
+  ) {
     this.#most = most;
-    for (const { family, type, help, unit } of known) {
-      this.#families.set(nameOf(family), { type, help, unit });
-      if (this.#families.size >= most) break;
-    }
+    this.#mostBytes = mostBytes;
+    for (const { family, type, help, unit } of known) this.#set(nameOf(family), { type, help, unit });
   }
 
   get size(): number {
@@ -45,20 +57,33 @@ export class MetadataCache {
   /** Takes note of what was last said of a family. The same object as before when it is the same. */
   put(family: string, type: number, help: Uint8Array, unit: Uint8Array): SeriesMetadata {
     const before = this.#families.get(family);
-    if (before !== undefined) this.#families.delete(family);
     const same =
       before !== undefined && before.type === type && equal(before.help, help) && equal(before.unit, unit);
     const metadata = same ? before : this.#intern(type, help, unit);
-    this.#families.set(family, metadata);
+    this.#set(family, metadata);
     if (same) return metadata;
     this.generation++;
     this.#unsaved.add(family);
-    if (this.#families.size > this.#most) {
-      const oldest = this.#families.keys().next().value!;
-      this.#families.delete(oldest);
+    return metadata;
+  }
+
+  /** Puts the family last, and forgets first ones while there is too much. */
+  #set(family: string, metadata: SeriesMetadata): void {
+    this.#delete(family);
+    this.#families.set(family, metadata);
+    this.#bytes += sizeOf(family, metadata);
+    for (const oldest of this.#families.keys()) {
+      if (this.#families.size <= this.#most && this.#bytes <= this.#mostBytes) break;
+      this.#delete(oldest);
       this.#unsaved.delete(oldest);
     }
-    return metadata;
+  }
+
+  #delete(family: string): void {
+    const metadata = this.#families.get(family);
+    if (metadata === undefined) return;
+    this.#families.delete(family);
+    this.#bytes -= sizeOf(family, metadata);
   }
 
   #intern(type: number, help: Uint8Array, unit: Uint8Array): SeriesMetadata {
@@ -67,7 +92,11 @@ export class MetadataCache {
     if (metadata === undefined) {
       // Copies: the texts are views of a segment's dictionary, which would stay in memory with them.
       metadata = { type, help: help.slice(), unit: unit.slice() };
-      if (this.#interned.size >= MOST_INTERNED) this.#interned.clear();
+      this.#internedBytes += sizeOf(key, metadata);
+      if (this.#interned.size >= MOST_INTERNED || this.#internedBytes > this.#mostBytes) {
+        this.#interned.clear();
+        this.#internedBytes = sizeOf(key, metadata);
+      }
       this.#interned.set(key, metadata);
     }
     return metadata;
@@ -84,6 +113,10 @@ export class MetadataCache {
     }
     return changes;
   }
+}
+
+function sizeOf(key: string, { help, unit }: SeriesMetadata): number {
+  return key.length + help.length + unit.length;
 }
 
 /** What a family of a tenant is known by in the cache, so that none is told of the families of another. */

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { SHARDS } from '../network/progress.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { Column } from '../serialization/columns.ts';
@@ -50,7 +51,8 @@ const MOST_FAMILIES = 50_000;
  */
 export class MetadataFilter {
   readonly #intervalMs: number;
-  readonly #sent = new Map<string, { readonly text: string; readonly atMs: number }>();
+  /** By tenant and family: the hash of the message, which may be long, and the time. */
+  readonly #sent = new Map<string, { readonly hash: string; readonly atMs: number }>();
 
   constructor(intervalMs: number) {
     this.#intervalMs = intervalMs * 0.9;
@@ -59,11 +61,11 @@ export class MetadataFilter {
   /** True when this message, committed at `atMs`, shall be sent for `tenant`. */
   passes(family: Uint8Array, message: Uint8Array, atMs: number, tenant = ''): boolean {
     const key = `${tenant}\n${Buffer.from(family).toString('latin1')}`;
-    const text = Buffer.from(message).toString('latin1');
+    const hash = createHash('sha1').update(message).digest('base64');
     const before = this.#sent.get(key);
-    if (before?.text === text && atMs - before.atMs < this.#intervalMs && atMs >= before.atMs) return false;
+    if (before?.hash === hash && atMs - before.atMs < this.#intervalMs && atMs >= before.atMs) return false;
     if (this.#sent.size >= MOST_FAMILIES) this.#sent.clear();
-    this.#sent.set(key, { text, atMs });
+    this.#sent.set(key, { hash, atMs });
     return true;
   }
 }

@@ -1,13 +1,16 @@
 import type BetterSqlite3 from 'better-sqlite3';
-import type { FamilyMetadata } from '../endpoint/metadata-cache.ts';
+import { type FamilyMetadata, MOST_METADATA_BYTES } from '../endpoint/metadata-cache.ts';
 
 /** The last metadata of each metric family, as any endpoint has told it: what remote write 2.0 goes on with after a restart. */
 export class MetadataStore {
   readonly #save: (families: readonly FamilyMetadata[], nowMs: number) => void;
-  readonly #all: BetterSqlite3.Statement<[], FamilyMetadata>;
+  readonly #all: BetterSqlite3.Statement<[number], FamilyMetadata>;
 
-  /** On a database that has `metadataTables`; keeps `most` families, those told of last. */
-  constructor(database: BetterSqlite3.Database, most: number) {
+  readonly #mostBytes: number;
+
+  /** On a database that has `metadataTables`; keeps `most` families, those told of last, and gives `mostBytes` of them. */
+  constructor(database: BetterSqlite3.Database, most: number, mostBytes: number = MOST_METADATA_BYTES) {
+    this.#mostBytes = mostBytes;
     // Endpoints tell the same: what is known already is not written again.
     const put = database.prepare(
       `INSERT INTO metric_metadata (family, type, help, unit, told_ms) VALUES (?, ?, ?, ?, ?)
@@ -24,8 +27,12 @@ export class MetadataStore {
       for (const { family, type, help, unit } of families) put.run(family, type, help, unit, nowMs);
       trim.run(most);
     });
-    this.#all = database.prepare<[], FamilyMetadata>(
-      'SELECT family, type, help, unit FROM metric_metadata ORDER BY told_ms',
+    this.#all = database.prepare<[number], FamilyMetadata>(
+      `SELECT family, type, help, unit FROM (
+         SELECT *, sum(length(family) + length(help) + length(unit))
+           OVER (ORDER BY told_ms DESC, family ROWS UNBOUNDED PRECEDING) AS bytes
+         FROM metric_metadata)
+       WHERE bytes <= ? ORDER BY told_ms`,
     );
   }
 
@@ -34,8 +41,8 @@ export class MetadataStore {
     this.#save(families, nowMs);
   }
 
-  /** All families, the one told of the longest ago first. */
+  /** All families that an endpoint has room for, the one told of the longest ago first. */
   all(): FamilyMetadata[] {
-    return this.#all.all();
+    return this.#all.all(this.#mostBytes);
   }
 }

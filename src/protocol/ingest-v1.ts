@@ -200,7 +200,7 @@ export function ingestField(request: IngestRequest, at: number): number {
   }
   if (tag === 0x1a) {
     const size = reader.length();
-    ingestMetadata(raw, reader.at, reader.at + size, request.dictionary, request.batch, request.report);
+    ingestMetadata(request, reader.at, reader.at + size);
     reader.at += size;
     request.sawSeries = true;
     return reader.at;
@@ -435,13 +435,14 @@ function isLabel(raw: Uint8Array, start: number, end: number): boolean {
   return named && valid;
 }
 
+/**
+ * Appends the metadata entry in `raw[start, end)`. It is refused without the name of a family, and with a text that is
+ * not UTF-8 or longer than a label value may be (RW1-R-10): endpoints keep the last texts of each family in memory.
+ */
 function ingestMetadata(
-  raw: Uint8Array,
+  { raw, dictionary, batch, report, limits }: IngestRequest,
   start: number,
   end: number,
-  dictionary: Dictionary,
-  batch: RowBatch,
-  report: IngestReport,
 ): void {
   let type = 0;
   const texts = { family: [start, start], help: [start, start], unit: [start, start] };
@@ -464,7 +465,9 @@ function ingestMetadata(
     text[1] = reader.at;
   }
   const { family, help, unit } = texts;
-  const valid = [family, help, unit].every(([from, to]) => isUtf8(raw.subarray(from, to)));
+  const valid = [family, help, unit].every(
+    ([from, to]) => to! - from! <= limits.valueBytes && isUtf8(raw.subarray(from, to)),
+  );
   if (!valid || family[0] === family[1]) {
     refuse(report, 'invalid_metadata', 1, () => `metadata of ${quote(raw, family[0]!, family[1]!)}`);
     return;

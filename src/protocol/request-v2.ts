@@ -141,8 +141,9 @@ export class RequestV2 {
   }
 
   /**
-   * Appends a row of metadata for the series when it is not what is stored for it in this segment. `helpRef` and
-   * `unitRef` are within the symbols, or 0; `refs` are those of the labels.
+   * Appends a row of metadata for the series when it is not what is stored for it in this segment; refuses texts that
+   * are not UTF-8 or longer than a label value may be. `helpRef` and `unitRef` are within the symbols, or 0; `refs` are
+   * those of the labels.
    */
   storeMetadata(
     series: number,
@@ -153,8 +154,9 @@ export class RequestV2 {
     count: number,
   ): void {
     const { symbols, raw, view, dictionary, report } = this;
-    const help = symbols.string(helpRef, raw, view, dictionary);
-    const unit = symbols.string(unitRef, raw, view, dictionary);
+    const most = this.limits.valueBytes;
+    const help = symbols.string(helpRef, raw, view, dictionary, most);
+    const unit = symbols.string(unitRef, raw, view, dictionary, most);
     if (help < 0 || unit < 0) {
       refuse(report, 'invalid_metadata', 1, () => `metadata of ${this.describe(refs, count)}`);
       return;

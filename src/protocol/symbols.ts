@@ -4,7 +4,7 @@ import { type Dictionary, INVALID } from '../serialization/dictionary.ts';
 
 /** Room that is kept from request to request, in symbols. */
 const KEPT = 1 << 16;
-/** In place of a string: the symbol is not UTF-8. */
+/** In place of a string: the symbol is not UTF-8, or too long. */
 const NO_TEXT = 0xffffffff;
 
 /**
@@ -87,15 +87,18 @@ export class Symbols {
     return pair;
   }
 
-  /** The string of the dictionary with the text of this symbol, or -1 when it is not UTF-8. Ref 0 is no text. */
-  string(ref: number, raw: Uint8Array, view: DataView, dictionary: Dictionary): number {
+  /**
+   * The string of the dictionary with the text of this symbol, or -1 when it is not UTF-8 or has more than `most` bytes,
+   * which are the same for all of a request. Ref 0 is no text.
+   */
+  string(ref: number, raw: Uint8Array, view: DataView, dictionary: Dictionary, most: number): number {
     if (ref === 0) return 0;
     const known = this.#strings[ref]!;
     if (known === NO_TEXT) return -1;
     if (known > 0) return known - 1;
     const at = this.at[ref]!;
     const end = this.end[ref]!;
-    if (!isUtf8(raw.subarray(at, end))) {
+    if (end - at > most || !isUtf8(raw.subarray(at, end))) {
       this.#strings[ref] = NO_TEXT;
       return -1;
     }

@@ -15,7 +15,8 @@ export const doorReasons = {
   label_value_too_long: 'A label value is longer than `receiver.max_label_value_bytes` (RW1-R-10).',
   invalid_exemplar:
     'An exemplar has no time, or a label that is not UTF-8 or has no name (RW2-R-19, RW2-R-26).',
-  invalid_metadata: 'A metadata entry has no family name, or text that is not UTF-8.',
+  invalid_metadata:
+    'A metadata entry has no family name, or text that is not UTF-8 or longer than `receiver.max_label_value_bytes`.',
   invalid_histogram:
     'A native histogram breaks a rule of its format, such as a count that is not the sum of its buckets (RW2-R-27).',
   invalid_refs:

@@ -122,6 +122,33 @@ test('it is bounded: the family told of the longest ago goes', () => {
   assert.equal(new MetadataCache(known, 2).size, 2);
 });
 
+test('it is bounded in bytes too, whatever is in the texts; what alone is too much is not kept', () => {
+  const most = 1000;
+  const known = ['a', 'b'].map((name) => ({
+    family: text(name),
+    type: GAUGE,
+    help: text('x'.repeat(400)),
+    unit: none,
+  }));
+  const cache = new MetadataCache(known, 100, most);
+  assert.equal(cache.size, 2);
+  cache.put('a', GAUGE, text('y'.repeat(400)), none);
+  cache.put('c', GAUGE, none, text('z'.repeat(400)));
+  assert.deepEqual(
+    ['a', 'b', 'c'].map((name) => cache.get(name) !== undefined),
+    [true, false, true],
+  );
+  const { help } = cache.put('d', GAUGE, text('w'.repeat(most)), none);
+  assert.equal(help.length, most);
+  assert.equal(cache.size, 0);
+  assert.deepEqual(
+    cache.takeChanges(10).map(({ family }) => Buffer.from(family).toString()),
+    [],
+  );
+  for (let i = 0; i < 50; i++) cache.put(`e${i}`, GAUGE, text('v'.repeat(17)), none);
+  assert.equal(cache.size, 50);
+});
+
 test('no tenant is told what another said of a family', () => {
   const { dictionary } = new TestSegment(1);
   for (const [series, tenant] of ['', 'one', 'two', 'one'].entries()) {

@@ -44,6 +44,18 @@ test('over the limit the families told of the longest ago go; what is told again
   assert.deepEqual(names(store), ['b', 'c']);
 });
 
+test('of texts without end as many families are given as an endpoint has room for, those told of last', (t) => {
+  const database = new Database(':memory:');
+  atEnd(t, () => {
+    database.close();
+  });
+  database.exec(metadataTables);
+  const store = new MetadataStore(database, 100, 20);
+  for (const [i, name] of ['a', 'b', 'c', 'd'].entries()) store.save([family(name, 'x'.repeat(8))], i);
+  store.save([family('a', 'y'.repeat(8))], 9);
+  assert.deepEqual(names(store), ['dxxxxxxxx', 'ayyyyyyyy']);
+});
+
 test('a fallback is known by name and URL, until 2.0 is taken', async (t) => {
   const ledger = Ledger.open(await tempDir(t, 'ledger'), 1, () => assert.fail('it is whole'));
   atEnd(t, () => ledger.close());

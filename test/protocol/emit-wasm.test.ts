@@ -139,6 +139,38 @@ describe('both emitters', () => {
     }
     pair.emit(ring, 0, ring.length);
   });
+
+  // What a label shares with one far above may be longer than all of the label right above it.
+  for (const [what, first, second] of [
+    ['one byte', '00', '32'],
+    // These have the bytes of the label `y="2"` in them, and of what stands before it in memory, but not in the body.
+    ['more than all', 'xxxxxxxxq', 'q\n\x06\n\x01y\x12\x012'],
+  ] as const) {
+    it(`write the same of a label whose end is like ${what} of the shorter label above it`, () => {
+      const pair = new Pair();
+      const start = 'the same start, ';
+      const sets = [
+        { __name__: 'a', zz: start + first },
+        { __name__: 'a', y: '2' },
+        { __name__: 'a', zz: start + second },
+      ];
+      const timeseries = sets.map((set): TimeSeriesV1 => {
+        return {
+          labels: labels({ ...set, zzz: 'q' }),
+          samples: [{ timestamp: 1n, valueBits: 1n }],
+          exemplars: [],
+          histograms: [],
+        };
+      });
+      pair.typescript.take(encodeWriteRequestV1({ timeseries }));
+      const record = pair.typescript.commit();
+      const ring = pair.typescript.read(record);
+      pair.wasm.read(record);
+      const sent = decodeWriteRequestV1(uncompress(Uint8Array.from(pair.wasm.emit(ring).body)));
+      assert.deepEqual(sent.timeseries, timeseries);
+      pair.emit(ring, 0, ring.length);
+    });
+  }
 });
 
 describe('the module', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { noLimits } from '../../src/protocol/limits.ts';
 import { MalformedError } from '../../src/protocol/proto-reader.ts';
 import {
   encodeWriteRequestV1,
@@ -360,6 +361,19 @@ describe('series that are refused (RW2-R-19 to -21, -26)', () => {
       [...reportOn(seriesOf(`${up} 1a0a 0a06 0a0174 1201ff 1801`)).refused],
       [['invalid_exemplar', 1]],
     );
+  });
+
+  it('metadata with a text that is longer than a label value may be', () => {
+    const metadata = [
+      { metricFamilyName: 'x', help: 'h'.repeat(9) },
+      { metricFamilyName: 'x', unit: 'u'.repeat(9) },
+      { metricFamilyName: 'n'.repeat(9) },
+      { metricFamilyName: 'x'.repeat(8), help: 'h'.repeat(8), unit: 'u'.repeat(8) },
+    ];
+    const road = new Road();
+    const report = road.take(encodeWriteRequestV1({ metadata }), { ...noLimits, valueBytes: 8 });
+    assert.deepEqual([...report.refused], [['invalid_metadata', 3]]);
+    assert.equal(report.metadata, 1);
   });
 
   it('metadata without a family, or with text that is not UTF-8', () => {

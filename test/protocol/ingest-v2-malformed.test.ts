@@ -255,4 +255,23 @@ describe('RW1-R-10, RW2-R-18: limits of a request', () => {
     });
     assert.deepEqual([report.samples, report.exemplars], [2, 1]);
   });
+
+  it('metadata with a text that is longer than a label value may be: it is refused, the samples are not', () => {
+    const road = new RoadV2();
+    const symbols = ['', '__name__', 'up', 'h'.repeat(9), 'u'.repeat(8)];
+    const samples = [{ timestamp: 1n }];
+    const message = encodeWriteRequestV2({
+      symbols,
+      timeseries: [
+        { labelsRefs: [1, 2], samples, metadata: { type: 1, helpRef: 3 } },
+        { labelsRefs: [1, 2], samples, metadata: { type: 1, unitRef: 3 } },
+        { labelsRefs: [1, 2], samples, metadata: { type: 1, helpRef: 4, unitRef: 4 } },
+      ],
+    });
+    const report = road.take(message, { ...noLimits, valueBytes: 8 });
+    assert.deepEqual([...report.refused], [['invalid_metadata', 2]]);
+    assert.deepEqual([report.samples, report.metadata], [3, 1]);
+    // What was too long for one request need not be for the next.
+    assert.deepEqual([...road.take(message).refused], []);
+  });
 });

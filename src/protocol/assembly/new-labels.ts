@@ -52,7 +52,9 @@ export function putNew(from: usize, end: usize, above: usize, aboveEnd: usize, a
     }
     // A copy from further away would have another form.
     if (at + <u32>(end - start) - (aboveAt + aboveLength) <= NEAR) {
-      ends = sameBefore(end, aboveEnd, min(<u32>(end - start), most - <u32>(start - from)));
+      // What was copied may be longer than the whole label above: its ends are not looked at then.
+      const copied = min(<u32>(start - from), most);
+      ends = sameBefore(end, aboveEnd, min(<u32>(end - start), most - copied));
       if (ends < shared) ends = 0;
     }
   }
