@@ -191,6 +191,11 @@ export class Loop {
     return this.attempts > 0;
   }
 
+  /** True while rows of some tenant have to wait, and others do not. */
+  get parks(): boolean {
+    return this.#turns?.parks === true;
+  }
+
   get idle(): boolean {
     return this.#inFlight === 0 && this.queue.length === 0;
   }
