@@ -195,9 +195,8 @@ class MixedRound {
       assert.ok(received >= acknowledged && received <= acknowledged + unknown, `${received} were received`);
       assert.equal(damaged, 0);
     }
-    for (const load of this.#loads) {
-      const isHere = ({ series }: Row): boolean =>
-        series.includes(/team="\w+"/.exec((load.acknowledged[0] as Row).series)![0]);
+    for (const [i, load] of this.#loads.entries()) {
+      const isHere = ({ series }: Row): boolean => series.includes(`team="${teams[i]}"`);
       this.#judge(load, arrivalsAt(this.#neighbour, isHere), () => true);
       this.#judge(load, arrivalsAt(this.#victim, isHere), (row) => !this.#mayBeLost(row));
     }
