@@ -454,7 +454,8 @@ class EndpointWorker {
     this.#last = { committed, delivered, atMs: now };
     // Beyond `max_shards` as well: the stock alert compares the two.
     this.#stats.set('shardsDesired', needed);
-    if (allowed === this.#manager.wanted || this.#manager.moving) return;
+    if (this.#manager.moving && this.#manager.parks) this.#manager.stay();
+    if (!this.#manager.canResize(allowed)) return;
     this.#log('info', 'the number of loops changes', { from: this.#manager.wanted, to: allowed });
     this.#manager.resize(allowed, (s) => this.#feeder.letGo(s));
     this.#feeder.pump();

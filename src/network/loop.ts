@@ -139,7 +139,10 @@ export class Loop {
   #collectingSince = 0;
   /** When the last request would have begun, had all of them begun a deadline apart. */
   #paced = Number.NEGATIVE_INFINITY;
+  /** Ends the time for company. */
   #timer: NodeJS.Timeout | undefined;
+  /** Ends the wait of all tenants; what comes of another one meanwhile has a time for company of its own. */
+  #turn: NodeJS.Timeout | undefined;
   #running: Promise<void> = Promise.resolve();
   #flushing = false;
   /** Nothing more is sent. */
@@ -188,6 +191,11 @@ export class Loop {
     return this.attempts > 0;
   }
 
+  /** True while rows of some tenant have to wait, and others do not. */
+  get parks(): boolean {
+    return this.#turns?.parks === true;
+  }
+
   get idle(): boolean {
     return this.#inFlight === 0 && this.queue.length === 0;
   }
@@ -197,6 +205,7 @@ export class Loop {
     const { queue } = this;
     if (this.#inFlight > 0 || queue.length === 0 || this.#over) return;
     this.#extend();
+    clearTimeout(this.#turn);
     if (this.#fitting === 0) {
       this.#waitForTenants();
       return;
@@ -237,6 +246,7 @@ export class Loop {
   async rest(): Promise<void> {
     this.#over = true;
     clearTimeout(this.#timer);
+    clearTimeout(this.#turn);
     this.#timer = undefined;
     this.#pause?.abort();
     await this.#running;
@@ -332,10 +342,7 @@ export class Loop {
     const { attempts, holding, waitMs } = this.#turns!.parked;
     this.attempts = attempts;
     this.holding = holding;
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined;
-      this.wake();
-    }, waitMs);
+    this.#turn = setTimeout(() => this.wake(), waitMs);
   }
 
   #begin(rows: number): void {
@@ -528,7 +535,7 @@ export class Loop {
   #stepAside(turns: TenantTurns, failure: Exclude<LoopFailure, { action: 'reject' }>, rows: number): void {
     this.#failed({ ...failure, tenant: this.#tenantOf(0, rows) }, rows);
     turns.park(this.attempts, failure.waitMs, this.holding);
-    this.#version.end();
+    this.#version.setAside(this.attempts, this.#host.now());
     this.attempts = 0;
     this.holding = false;
     this.#inFlight = 0;

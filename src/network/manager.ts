@@ -45,6 +45,10 @@ export interface ManagerOptions {
  * nothing more of it is queued in its old loop; when what it has there is settled, it belongs to the new one,
  * and the reader goes back for what it passed over meanwhile. So a series is never in two loops, and all other
  * shards keep flowing.
+ *
+ * What is settled must come soon, then: rows of a tenant that is not let in stay in their loop for as long as that
+ * lasts, and a shard that moves has rows of other tenants too, which nobody hands out meanwhile. So no move begins while
+ * a tenant is parked, and one that is under way can be taken back.
  */
 export class Manager implements LoopHost {
   readonly settings: LoopSettings;
@@ -59,6 +63,8 @@ export class Manager implements LoopHost {
   readonly #table: ShardTable;
   #wanted: number;
   #moving = 0;
+  /** Shards are not where they would be by the number of loops: a change of it was taken back. */
+  #uneven = false;
   #flushing = false;
   #retired: Promise<void>[] = [];
   readonly #oldest: OldestRows = new OldestRows();
@@ -94,6 +100,11 @@ export class Manager implements LoopHost {
     return this.#moving > 0;
   }
 
+  /** Some loop has rows of a tenant that have to wait. */
+  get parks(): boolean {
+    return this.loops.some((loop) => loop.parks);
+  }
+
   /** True when nothing is queued or in flight. */
   get idle(): boolean {
     return this.loops.every((loop) => loop.idle);
@@ -117,13 +128,19 @@ export class Manager implements LoopHost {
     for (const loop of this.loops) loop.flush();
   }
 
+  /** Whether `resize` would do something. */
+  canResize(loops: number): boolean {
+    return (loops !== this.#wanted || this.#uneven) && !this.moving && !this.parks;
+  }
+
   /**
    * Changes the number of loops; `letGo` takes a shard from its reader. Nothing happens while shards are still
-   * moving from the time before.
+   * moving from the time before, or a tenant is parked.
    */
   resize(loops: number, letGo: (shard: number) => void): void {
-    if (loops === this.#wanted || this.moving) return;
+    if (!this.canResize(loops)) return;
     this.#wanted = loops;
+    this.#uneven = false;
     this.#grow(loops);
     const table = this.#table;
     for (let s = 0; s < SHARDS; s++) {
@@ -134,6 +151,17 @@ export class Manager implements LoopHost {
       this.#moving++;
     }
     this.#settleMoves();
+  }
+
+  /** Takes a change of the number of loops back as far as it has not come: shards stay where they have rows. */
+  stay(): void {
+    if (!this.moving) return;
+    const table = this.#table;
+    table.target.set(table.loop);
+    this.#wanted = Math.max(...table.loop) + 1;
+    this.#uneven = true;
+    this.#settleMoves();
+    this.#options.onRoom();
   }
 
   /** The loops that the present load asks for, and how many of them there may be: `min_shards` to `max_shards`. */

@@ -46,6 +46,12 @@ export class RequestVersion {
     return next.atOnce ? word : undefined;
   }
 
+  /** The request is left for later, after so many attempts in all; its next one chooses anew. */
+  setAside(attempts: number, nowMs: number): void {
+    if (this.#try !== undefined) this.#v2?.negotiation.setAside(this.#try, attempts, nowMs);
+    this.#try = undefined;
+  }
+
   /** The request is over. */
   end(): void {
     if (this.#try !== undefined) this.#v2?.negotiation.end(this.#try);

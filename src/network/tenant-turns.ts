@@ -122,6 +122,11 @@ export class TenantTurns {
     this.#restart();
   }
 
+  /** Some tenant has to wait. */
+  get parks(): boolean {
+    return this.#parked.size > 0;
+  }
+
   /** What is to be known while all tenants are parked. */
   get parked(): { readonly attempts: number; readonly holding: boolean; readonly waitMs: number } {
     const all = [...this.#parked.values()];

@@ -135,6 +135,15 @@ export class Negotiation {
     }
   }
 
+  /**
+   * The request that was sent so is left for later, after so many attempts in all. A probe that is refused (a gateway
+   * that answers 403 to what it does not know) must not come back each time: it would never be taken back.
+   */
+  setAside(last: Try, attempts: number, nowMs: number): void {
+    if (last.why === 'up' && attempts >= MOST_PROBE_ATTEMPTS) this.#fall(nowMs);
+    this.end(last);
+  }
+
   /** The request that was sent so is over, with or without an answer. */
   end(last: Try): void {
     if (last.why === 'up') this.#probing = false;

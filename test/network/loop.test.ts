@@ -3,8 +3,11 @@ import { type TestContext, test } from 'node:test';
 import type { DeadLetters } from '../../src/network/dead-letter.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from '../../src/network/loop.ts';
 import { RateLimit } from '../../src/network/rate-limit.ts';
+import type { SpeaksV2 } from '../../src/network/request-version.ts';
 import { SETTLED } from '../../src/network/row-queue.ts';
+import { Negotiation } from '../../src/network/version.ts';
 import { EmitterV1 } from '../../src/protocol/emit-v1.ts';
+import { PlainEmitterV2 } from '../../src/protocol/emit-v2.ts';
 import { decodeWriteRequestV1 } from '../../src/protocol/schema.ts';
 import { Scratch } from '../../src/protocol/snappy.ts';
 import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
@@ -27,11 +30,15 @@ class Host implements LoopHost {
   readonly loop: Loop;
   readonly scratch = new Scratch();
   clock = 1_000_000;
+  /** How far the clock goes on with each look at it. */
+  tick = 0;
   taken = 0;
   limit: RateLimit | undefined;
+  readonly v2: SpeaksV2 | undefined;
   probing = false;
 
-  constructor(t: TestContext, settings: Partial<LoopSettings> = {}) {
+  constructor(t: TestContext, settings: Partial<LoopSettings> = {}, v2?: SpeaksV2) {
+    this.v2 = v2;
     this.settings = {
       capacity: 100,
       maxSamplesPerSend: 4,
@@ -60,6 +67,7 @@ class Host implements LoopHost {
   }
 
   now(): number {
+    this.clock += this.tick;
     return this.clock;
   }
 
@@ -1032,4 +1040,35 @@ test('a wait for a share ends when the loop is stopped', async (t) => {
   while (host.stats.get('throttles') < 1) await new Promise((resolve) => setImmediate(resolve));
   await host.loop.stop();
   assert.equal(host.destination.posts.length, 0);
+});
+
+test('a tenant that has to wait for long does not make the time for company of others as long', async (t) => {
+  const host = new Host(t, {
+    tenants: true,
+    batchSendDeadlineMs: 5,
+    minBackoffMs: never,
+    maxBackoffMs: never,
+  });
+  const segment = new TestSegment(1, 2, ['refused', 'let in']);
+  host.destination.script = ({ rows }) => (rows[0]!.series.includes('s0') ? response(401) : ok);
+  host.push(segment, { row: 0, series: 0 });
+  host.loop.wake();
+  await host.destination.until('the refusal', () => host.failures.length === 1);
+  await quiet();
+  // Nobody wakes the loop once more: nothing else comes.
+  host.push(segment, { row: 1, series: 1, at: 7 });
+  host.loop.wake();
+  await host.destination.until('the row of the other', () => host.destination.delivered.length === 1);
+  assert.deepEqual(times(host.destination.posts[1]!), [7]);
+});
+
+test('a probe for 2.0 of a tenant that is refused is taken back: 1.0 goes on', async (t) => {
+  const negotiation = new Negotiation('auto', 2_000_000);
+  const host = new Host(t, { tenants: true }, { negotiation, emitter: new PlainEmitterV2() });
+  host.tick = 1;
+  host.destination.script = (post) => (post.version === '2.0' ? response(403) : ok);
+  host.push(new TestSegment(1, 1, ['a']), ...rows(0, 8));
+  host.loop.wake();
+  await host.destination.until('all rows', () => host.destination.delivered.length === 8);
+  assert.equal(host.destination.posts.filter(({ version }) => version === '2.0').length, 3);
 });

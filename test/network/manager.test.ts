@@ -8,6 +8,7 @@ import { EmitterV1 } from '../../src/protocol/emit-v1.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { Random } from '../support/random.ts';
+import type { Row } from '../support/rows.ts';
 import { ok, type PostScript, response, ScriptedDestination } from './support/scripted.ts';
 import { push, TestSegment } from './support/segment.ts';
 import { noCounts, standing } from './support/standing.ts';
@@ -25,7 +26,9 @@ class Rig {
   readonly segment: TestSegment = new TestSegment(1, SHARDS);
   /** Rows that each shard has queued so far. */
   readonly queued: Uint32Array = new Uint32Array(SHARDS);
-  readonly perShard: number;
+  perShard: number;
+  /** The series of row `n` of a shard. */
+  seriesOf: (s: number, n: number) => number = (s) => s;
   notes = 0;
   #pumping = false;
 
@@ -90,9 +93,10 @@ class Rig {
         }
         const { queue } = this.manager.loops[this.table.loop[s]!]!;
         if (this.table.lane[s] !== FRONT || this.queued[s] === this.perShard || queue.full) continue;
+        const series = this.seriesOf(s, this.queued[s]!);
         const row = this.queued[s]!++ * SHARDS + s;
         this.table.queued(s, 1, row);
-        push(queue, this.segment, { row, series: s, shard: s, at: row });
+        push(queue, this.segment, { row, series, shard: s, at: row });
         more = true;
       }
     }
@@ -278,4 +282,50 @@ test('half of the loops failing stops scaling; a failure of few does not', async
   assert.ok(rig.manager.desired(load).needed > 4);
   failing = 0;
   await rig.destination.until('all rows', () => rig.settled === 1024);
+});
+
+/** A rig in which every second row of shard 200 is of a tenant that is not let in. */
+function withRefusedTenant(t: TestContext): Rig {
+  const refused = (rows: readonly Row[]): boolean => rows[0]!.series === '{__name__="s200"}';
+  const rig = new Rig(
+    t,
+    async ({ rows }) => {
+      await new Promise((resolve) => setImmediate(resolve));
+      return refused(rows) ? response(401) : ok;
+    },
+    1,
+    1,
+    undefined,
+    { tenants: true, minBackoffMs: 3_600_000, maxBackoffMs: 3_600_000, capacity: 4 * SHARDS },
+  );
+  rig.seriesOf = (s, n) => (s === 200 && n % 2 === 1 ? 201 : s);
+  const { dictionary } = rig.segment;
+  dictionary.seriesTenant[200] = dictionary.tenants.of('refused');
+  return rig;
+}
+
+test('no shard moves while a tenant is parked: others of its shard would have to wait as long', async (t) => {
+  const rig = withRefusedTenant(t);
+  rig.pump();
+  await rig.destination.until('all of the others', () => rig.settled === SHARDS - 1);
+  assert.equal(rig.manager.parks, true);
+  rig.resize(2);
+  assert.deepEqual([rig.manager.moving, rig.manager.loops.length], [false, 1]);
+});
+
+test('a move that a parked tenant holds up is taken back, and the shards are served where they are', async (t) => {
+  const rig = withRefusedTenant(t);
+  rig.pump();
+  // Before it is known that a tenant is refused.
+  rig.resize(2);
+  await rig.destination.until('all but one', () => rig.settled === SHARDS - 1 && rig.manager.parks);
+  assert.equal(rig.manager.moving, true);
+  rig.perShard = 4;
+  rig.pump();
+  rig.manager.stay();
+  assert.equal(rig.manager.moving, false);
+  await rig.destination.until('all of the others', () => rig.settled === 4 * SHARDS - 2);
+  assert.equal(rig.table.loop[200], 0);
+  assert.equal(rig.table.loop[201], 1, 'what had moved stays where it is');
+  rig.assertOneLoopEach();
 });

@@ -139,6 +139,16 @@ test('RW2-S-19: no answer to a probe leaves it in its version for a while; then 
   assert.equal(brief(negotiation.begin(now + 1)), '1.0');
 });
 
+test('a probe of a tenant that is set aside comes back a few times, and then 1.0 goes on', () => {
+  const negotiation = new Negotiation('auto', now - STAY_MS);
+  for (const attempts of [1, 2, 3]) {
+    const probe = negotiation.begin(now);
+    assert.equal(brief(probe), '2.0 up');
+    negotiation.setAside(probe, attempts, now);
+  }
+  assert.equal(brief(negotiation.begin(now + 1)), '1.0');
+});
+
 test('RW2-S-19: without a version that works, 2.0 is kept however often nothing answers', () => {
   const negotiation = new Negotiation('auto');
   const sent = negotiation.begin(now);

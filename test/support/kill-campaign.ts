@@ -255,7 +255,8 @@ class Round {
   }
 }
 
-function flap(random: Random): Answer {
+/** An answer of an endpoint in trouble. */
+export function flap(random: Random): Answer {
   const store = random.int(0, 2) === 0;
   switch (random.int(0, 8)) {
     case 0:
@@ -291,7 +292,7 @@ function pairs(): [Instant, State][] {
   return instants.flatMap((instant) => states.map((state): [Instant, State] => [instant, state]));
 }
 
-function oneOf<T>(values: readonly T[], random: Random): T {
+export function oneOf<T>(values: readonly T[], random: Random): T {
   return values[random.int(0, values.length)]!;
 }
 

@@ -1,7 +1,7 @@
 import type { TestContext } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { staleMarkerBits } from '../../src/protocol/schema.ts';
-import { bitsOf, type Message, request, series } from './messages.ts';
+import { bitsOf, labels, type Message, request, type Series, series } from './messages.ts';
 import { Progress } from './progress.ts';
 import type { Row } from './rows.ts';
 import { type Reply, Sender } from './sender.ts';
@@ -18,13 +18,18 @@ export class Load {
   readonly #progress = new Progress();
   readonly #start: number;
   readonly #labelsOf: (i: number) => Record<string, string>;
+  readonly #versionOf: () => '1.0' | '2.0';
+  readonly #exemplars: boolean;
   #round = 0;
   #acknowledged = 0;
   #stopping = false;
   #sending = 0;
   #lastAnswer: Reply | undefined;
 
-  /** `labelsOf` gives series `i` of a connection more labels; times count from `startMs`, by default now. */
+  /**
+   * `labelsOf` gives series `i` of a connection more labels; times count from `startMs`, by default now. `versionOf` is
+   * asked before each request; with `exemplars` every fourth series has one in each.
+   */
   constructor(
     t: TestContext,
     agentUrl: string,
@@ -35,6 +40,8 @@ export class Load {
       headers = {} as Record<string, string>,
       startMs = Date.now(),
       labelsOf = (_: number): Record<string, string> => ({}),
+      versionOf = (): '1.0' | '2.0' => '1.0',
+      exemplars = false,
     } = {},
   ) {
     this.#senders = Array.from({ length: connections }, () => new Sender(t, agentUrl, undefined, headers));
@@ -42,6 +49,8 @@ export class Load {
     this.#everyMs = everyMs;
     this.#start = startMs;
     this.#labelsOf = labelsOf;
+    this.#versionOf = versionOf;
+    this.#exemplars = exemplars;
   }
 
   /** Sends until `requests` more are acknowledged; every one on its way is answered when it resolves. */
@@ -96,7 +105,7 @@ export class Load {
   async #send(sender: Sender, connection: number): Promise<void> {
     this.#sending++;
     while (!this.#stopping) {
-      this.#lastAnswer = await sender.write(this.#request(connection, this.#round++));
+      this.#lastAnswer = await sender.write(this.#request(connection, this.#round++), this.#versionOf());
       if (this.#lastAnswer?.status !== 204) break;
       this.#acknowledged++;
       this.#progress.made();
@@ -109,14 +118,19 @@ export class Load {
   #request(connection: number, round: number): Message {
     const at = this.#start + round;
     return request(
-      ...Array.from({ length: this.#seriesEach }, (_, i) =>
-        series({ __name__: 'load', connection: `${connection}`, i: `${i}`, ...this.#labelsOf(i) }, [
+      ...Array.from({ length: this.#seriesEach }, (_, i) => ({
+        ...series({ __name__: 'load', connection: `${connection}`, i: `${i}`, ...this.#labelsOf(i) }, [
           at,
           valueBits(round, i),
         ]),
-      ),
+        ...(this.#exemplars && i % 4 === 0 && { exemplars: [exemplar(at, i)] }),
+      })),
     );
   }
+}
+
+function exemplar(at: number, i: number): NonNullable<Series['exemplars']>[number] {
+  return { labels: labels({ trace_id: `${at}` }), timestamp: BigInt(at), valueBits: bitsOf(i) };
 }
 
 /** Bits that do not survive careless hands: a stale marker, -0, a NaN with a payload. */

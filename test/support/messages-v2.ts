@@ -4,6 +4,7 @@ import {
   type HistogramV2,
   type SampleV2,
   type Sparse,
+  type WriteRequestV1,
   type WriteRequestV2,
 } from '../../src/protocol/schema.ts';
 
@@ -51,6 +52,20 @@ export function requestV2(...series: SeriesV2[]): Sparse<WriteRequestV2> {
     }),
   }));
   return { symbols, timeseries };
+}
+
+/** The series of a 1.0 request as a 2.0 one. */
+export function inV2({ timeseries }: WriteRequestV1): Sparse<WriteRequestV2> {
+  return requestV2(
+    ...timeseries.map(({ labels, exemplars, ...rows }) => ({
+      ...rows,
+      labels: labels.map(({ name, value }) => [name, value] as const),
+      exemplars: exemplars.map(({ labels: own, ...exemplar }) => ({
+        ...exemplar,
+        labels: Object.fromEntries(own.map(({ name, value }) => [name, value])),
+      })),
+    })),
+  );
 }
 
 /** The body of a 2.0 request. */

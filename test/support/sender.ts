@@ -5,6 +5,7 @@ import { decodeWriteRequestV1, encodeWriteRequestV1 } from '../../src/protocol/s
 import { atEnd } from './cleanup.ts';
 import { deadlineMs } from './deadline.ts';
 import type { Message } from './messages.ts';
+import { encodeBodyV2, inV2, v2Headers } from './messages-v2.ts';
 import { type Row, rowsOf } from './rows.ts';
 
 export interface Reply {
@@ -49,12 +50,16 @@ export class Sender {
   }
 
   /** Sends the request and returns the answer; undefined when there was none. */
-  async write(message: Message): Promise<Reply | undefined> {
+  async write(message: Message, version: '1.0' | '2.0' = '1.0'): Promise<Reply | undefined> {
     const raw = encodeWriteRequestV1(message);
-    const rows = rowsOf(decodeWriteRequestV1(raw));
+    const whole = decodeWriteRequestV1(raw);
+    const rows = rowsOf(whole);
     let reply: Reply;
     try {
-      reply = await this.post(compress(raw));
+      reply =
+        version === '1.0'
+          ? await this.post(compress(raw))
+          : await this.post(encodeBodyV2(inV2(whole)), { ...this.#headers, ...v2Headers });
     } catch {
       this.unknown.push(rows);
       return undefined;

@@ -1,15 +1,21 @@
 import assert from 'node:assert/strict';
 import { uncompress } from 'snappyjs';
-import type { Destination, Outcome } from '../../../src/network/destination.ts';
-import { decodeWriteRequestV1 } from '../../../src/protocol/schema.ts';
+import type { Destination, Outcome, RequestTraits } from '../../../src/network/destination.ts';
+import {
+  decodeWriteRequestV1,
+  decodeWriteRequestV2,
+  type WriteRequestV1,
+} from '../../../src/protocol/schema.ts';
 import { Progress } from '../../support/progress.ts';
 import { type MetadataText, metadataOf, type Row, rowsOf } from '../../support/rows.ts';
+import { rowsOfV2 } from '../../support/rows-v2.ts';
 
 /** One request, as the destination was given it. */
 export interface Post {
   /** Counts the requests from 0. */
   readonly index: number;
   readonly attempt: number;
+  readonly version: '1.0' | '2.0';
   readonly body: Uint8Array;
   readonly rows: readonly Row[];
   readonly metadata: readonly MetadataText[];
@@ -51,9 +57,18 @@ export class ScriptedDestination implements Destination {
     this.script = script;
   }
 
-  async post(body: Uint8Array, attempt: number, signal: AbortSignal): Promise<Outcome> {
+  async post(
+    body: Uint8Array,
+    attempt: number,
+    signal: AbortSignal,
+    { version = '1.0' }: Partial<RequestTraits> = {},
+  ): Promise<Outcome> {
     if (signal.aborted) return { kind: 'aborted', maybeDelivered: false };
-    const message = decodeWriteRequestV1(uncompress(body));
+    const raw = uncompress(body);
+    const content =
+      version === '1.0'
+        ? contentOf(decodeWriteRequestV1(raw))
+        : { rows: rowsOfV2(decodeWriteRequestV2(raw)).rows, metadata: [] };
     let answer = (_: Outcome): void => {};
     let open = true;
     const outcome = new Promise<Outcome>((resolve) => {
@@ -67,8 +82,8 @@ export class ScriptedDestination implements Destination {
       index: this.posts.length,
       attempt,
       body: body.slice(),
-      rows: rowsOf(message),
-      metadata: metadataOf(message),
+      ...content,
+      version,
       answer,
       get open() {
         return open;
@@ -112,4 +127,8 @@ export class ScriptedDestination implements Destination {
     await this.until(`request ${index}`, () => this.posts.length > index);
     return this.posts[index]!;
   }
+}
+
+function contentOf(message: WriteRequestV1) {
+  return { rows: rowsOf(message), metadata: metadataOf(message) };
 }
