@@ -2,9 +2,9 @@ import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Appender } from './appender/appender.ts';
 import type { ListenAddress } from './config/addresses.ts';
-import type { Config } from './config/load.ts';
+import type { Config, ConfigText } from './config/load.ts';
 import { type ReloadPlan, readForReload } from './config/reload-plan.ts';
-import { type ConfigText, Endpoints } from './endpoints.ts';
+import { Endpoints } from './endpoints.ts';
 import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
 import { Keeper } from './filequeue/keeper.ts';
@@ -38,7 +38,7 @@ import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
 import { Metrics, type ParkedReading, type QueueReading } from './telemetry/metrics.ts';
 
-export type { ConfigText } from './endpoints.ts';
+export type { ConfigText } from './config/load.ts';
 
 export interface AgentOptions {
   /** As text, since each endpoint's thread reads it again: secrets are not cloned. */

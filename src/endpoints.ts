@@ -1,8 +1,7 @@
 import * as fs from 'node:fs';
 import type { EndpointConfig } from './config/endpoints.ts';
-import type { Config } from './config/load.ts';
+import type { Config, ConfigText } from './config/load.ts';
 import { Endpoint, type EndpointSetup } from './endpoint/endpoint.ts';
-import type { WorkerStart } from './endpoint/messages.ts';
 import { gapsOf, ParkedEndpoint } from './endpoint/parked-endpoint.ts';
 import type { FileQueue, SegmentRange } from './filequeue/file-queue.ts';
 import type { KeptEndpoint } from './filequeue/keeper.ts';
@@ -29,9 +28,6 @@ export interface EndpointsOptions {
   readonly onReleased: () => void;
   readonly onSaveFailed: (error: unknown) => void;
 }
-
-/** A configuration as text: YAML, what errors call it, and the absolute folder where relative paths start. */
-export type ConfigText = WorkerStart['config'];
 
 /** The configuration, and the text that the threads of endpoints read it from. */
 export interface EndpointsSource {

@@ -1,6 +1,5 @@
-import type { Config } from './config/load.ts';
+import type { Config, ConfigText } from './config/load.ts';
 import { planReload, type ReadConfig, type ReloadPlan, readForReload } from './config/reload-plan.ts';
-import type { ConfigText } from './endpoints.ts';
 import { describeError } from './runtime/errors.ts';
 import type { LogFacts, Logger } from './telemetry/log.ts';
 import type { ReloadReading } from './telemetry/metrics.ts';

@@ -53,6 +53,9 @@ export interface ConfigOrigin {
   readonly dataDir?: string;
 }
 
+/** A configuration as text: YAML, what errors call it, and the absolute folder where relative paths start. */
+export type ConfigText = ConfigOrigin & { readonly text: string };
+
 /** All settings of `text`. Throws `ConfigError`. */
 export function parseConfig(text: string, origin: ConfigOrigin): Config {
   return parseConfigInFull(text, origin).config;

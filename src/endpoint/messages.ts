@@ -1,4 +1,4 @@
-import type { ConfigOrigin } from '../config/load.ts';
+import type { ConfigText } from '../config/load.ts';
 import type { SegmentRange } from '../filequeue/file-queue.ts';
 import type { PassedSegment } from '../filequeue/keeper.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
@@ -11,7 +11,7 @@ export interface WorkerStart {
   readonly endpoint: string;
   readonly dataDir: string;
   /** The configuration as text: read again here, since secrets are not cloned. */
-  readonly config: ConfigOrigin & { readonly text: string };
+  readonly config: ConfigText;
   readonly stats: SharedArrayBuffer;
   readonly watermark: SharedArrayBuffer;
   /** The newest progress block, or undefined for an endpoint that is new. */

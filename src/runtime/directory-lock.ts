@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import * as path from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { SpillwayError } from './errors.ts';
-import Database from './sqlite.ts';
+import Database, { SqliteUnavailableError } from './sqlite.ts';
 
 /** Another process holds the directory. */
 export class DirectoryLockedError extends SpillwayError {
@@ -22,7 +22,8 @@ const held = new Set<BetterSqlite3.Database>();
  *
  * Node has no flock; an exclusive SQLite transaction on an empty database holds the same kind of kernel lock,
  * which, unlike a file with a process id in it, is gone the moment the process is. Throws
- * `DirectoryLockedError`, and `DirectoryUnusableError` when the file cannot be opened or is no database.
+ * `DirectoryLockedError`, `DirectoryUnusableError` when the file cannot be opened or is no database, and
+ * `SqliteUnavailableError`.
  */
 export function lockDirectory(dir: string): { release(): void } {
   const file = path.join(dir, 'lock');
@@ -32,6 +33,7 @@ export function lockDirectory(dir: string): { release(): void } {
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
     database = new Database(file, { timeout: 0 });
   } catch (cause) {
+    if (cause instanceof Error && !isOfDirectory(cause)) throw new SqliteUnavailableError(cause);
     throw unusable(dir, cause);
   }
   try {
@@ -49,6 +51,11 @@ export function lockDirectory(dir: string): { release(): void } {
       database.close();
     },
   };
+}
+
+/** Of the file system, or of SQLite; not so when its compiled part is missing, or made for another Node. */
+function isOfDirectory(error: Error & { readonly code?: unknown }): boolean {
+  return 'syscall' in error || (typeof error.code === 'string' && error.code.startsWith('SQLITE_'));
 }
 
 function unusable(dir: string, cause: unknown): DirectoryUnusableError {

@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import type BetterSqlite3 from 'better-sqlite3';
+import { describeError, SpillwayError } from './errors.ts';
 
 /**
  * better-sqlite3, in the major that this Node can run.
@@ -12,5 +13,27 @@ import type BetterSqlite3 from 'better-sqlite3';
 const NODE_API = 10;
 const name = Number(process.versions.napi) >= NODE_API ? 'better-sqlite3-napi' : 'better-sqlite3';
 
-const Database: typeof BetterSqlite3 = createRequire(import.meta.url)(name);
+/** It is not there, was not compiled, or was compiled for another Node; the compiled part is first asked for by a lock. */
+export class SqliteUnavailableError extends SpillwayError {
+  readonly code = 'SQLITE_UNAVAILABLE';
+
+  constructor(cause: unknown) {
+    // What was tried, path by path, helps nobody.
+    const [said] = describeError(cause).split('\n');
+    super(
+      `${name} cannot be loaded by Node ${process.version} (${said}). Run \`npm rebuild ${name}\`, with a C++ toolchain ` +
+        'where there is no prebuilt binary for it, and see that npm may run its install script',
+    );
+  }
+}
+
+function load(): typeof BetterSqlite3 {
+  try {
+    return createRequire(import.meta.url)(name);
+  } catch (cause) {
+    throw new SqliteUnavailableError(cause);
+  }
+}
+
+const Database: typeof BetterSqlite3 = load();
 export default Database;
