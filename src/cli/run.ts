@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { Agent, AgentStateError } from '../agent.ts';
 import { parseListenAddress } from '../config/addresses.ts';
 import { describeError } from '../runtime/errors.ts';
+import { optimizeLate } from '../runtime/optimize-late.ts';
 import { keepYoungHeapSmall } from '../runtime/young-heap.ts';
 import { progressText, startText } from '../status/console.ts';
 import { readConfig } from './config-text.ts';
@@ -22,6 +23,7 @@ export interface RunFlags {
 /** Runs the agent until a signal ends it; the only place that handles signals. Returns the exit code. */
 export async function run(flags: RunFlags): Promise<number> {
   keepYoungHeapSmall();
+  optimizeLate();
   const listen = flags.listen === undefined ? undefined : parseListenAddress(flags.listen);
   if (flags.listen !== undefined && listen === undefined) {
     throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
