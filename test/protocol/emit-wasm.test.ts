@@ -105,7 +105,7 @@ describe('both emitters', () => {
       const choices = new Choices(3);
       const pair = new Pair(undefined, compression);
       for (let i = 0; i < 40; i++) pair.grow(choices, 100, 0.01);
-      const rows = 9000;
+      const rows = 15_000;
       for (let i = 0; i < 3; i++) {
         const ring = choices.ring(rows, pair.typescript.reader.series);
         assert.ok(pair.wasm.emit(ring).rawBytes > 1 << 20);

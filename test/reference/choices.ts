@@ -29,8 +29,16 @@ export class Choices extends Random {
     return labels(all);
   }
 
-  /** Some of few words, some of them joined by something new: new labels share parts with one another. */
+  /**
+   * Some of few words, some of them joined by something new: new labels share parts with one another. Some have the bytes
+   * of a whole label in them.
+   */
   words(): string {
+    if (this.chance(0.1)) {
+      const [name, value] = [`l${this.int(0, 8)}`, `${this.int(0, 4)}`.repeat(this.int(1, 5))];
+      const inner = `\n\x02${name}\x12${String.fromCharCode(value.length)}${value}`;
+      return `${this.of(['node', 'total'])}${this.int(0, 9)}\n${String.fromCharCode(inner.length)}${inner}`;
+    }
     return Array.from({ length: this.int(1, 8) }, () => {
       return this.of(['', '', `${this.int(0, 1000)}`]) + this.of(['_', 'node', 'total', 'seconds', 'sec']);
     }).join('');
