@@ -14,6 +14,6 @@ for (let round = 1; round <= 3; round++) {
 // `MIXED=100 node build/test/long/kills.js` goes on.
 for (let round = 1; round <= 2; round++) {
   test(`versions, tenants, relabelling, reloads, kills and troubles that meet cost nothing (${round})`, async (t) => {
-    t.diagnostic(JSON.stringify(await mixedRound(t, Random.of(t), 4)));
+    t.diagnostic(JSON.stringify(await mixedRound(t, Random.of(t), 3)));
   });
 }
