@@ -16,6 +16,7 @@ import {
   type RetryCause,
 } from './decisions.ts';
 import type { Destination, Outcome } from './destination.ts';
+import type { Evidence } from './evidence.ts';
 import { lettersOf } from './letters.ts';
 import { partialLetter } from './partial-letter.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -60,8 +61,8 @@ export interface LoopHost {
   random(): number;
   /** Where bodies are put together; shared, since that is done in one go. */
   readonly scratch: Scratch;
-  /** How often the endpoint has shown that it takes something, to all loops. */
-  taken: number;
+  /** That the endpoint has shown that it takes something, to all loops. */
+  readonly evidence: Evidence;
   /** `rows` rows of one segment, from row `from` of the loop on, are about to leave: to be noted before they do. */
   leaving(loop: Loop, from: number, rows: number, tally: RowTally): void;
   /** These rows are settled, and marked so or forgotten on return. What is `SETTLED` among them was so before. */
@@ -502,7 +503,7 @@ export class Loop {
     if (known !== FRESH) stats.add('resentRows', live);
     const sent = { attempt: this.attempts, resent: known === UNKNOWN, version, kinds: tally.kinds };
     const decision = decide(outcome, sent, host.settings, host.random(), host.now());
-    if (decision.action === 'settle' && missingRows(decision) < live) host.taken++;
+    if (decision.action === 'settle' && missingRows(decision) < live) host.evidence.take(tenant);
     const cause = outcome.kind === 'response' ? String(outcome.status) : outcome.code;
     return { outcome, decision, cause, words: outcome.words };
   }
@@ -571,7 +572,7 @@ export class Loop {
         row: queue.context.segment * 2 ** 32 + queue.row[(queue.head + first) & queue.mask]!,
         series: this.queue.seriesKey(first),
       },
-      this.#host.taken,
+      this.#host.evidence.of(this.#tenantOf(0, rows)),
     );
   }
 
@@ -615,7 +616,7 @@ export class Loop {
       this.#silent.add(shard);
       if ((settled || decision.fault === 'old') && fault !== 'old') {
         // Other words for another row: it is the rows that are looked at.
-        this.#host.taken++;
+        this.#host.evidence.take(tenant);
         return true;
       }
     }
@@ -638,7 +639,7 @@ export class Loop {
     if (outcome.status >= 300) return false;
     if (traits.version === '2.0' && (outcome.written === undefined || writtenRows(outcome.written) === 0))
       return false;
-    host.taken++;
+    host.evidence.take(this.#knownTenant);
     return true;
   }
 
@@ -754,8 +755,8 @@ export class Loop {
   }
 }
 
-/** What says nothing about other tenants: the door is shut to this one, or it has sent too much. */
-const ofTenant: ReadonlySet<RetryCause | HoldCause> = new Set(['401', '403', '404', '407', '429']);
+/** What says nothing about other tenants: the door is shut to this one, it has sent too much, or all of it is refused. */
+const ofTenant: ReadonlySet<RetryCause | HoldCause> = new Set(['401', '403', '404', '407', '429', 'refused']);
 
 function isOfTenant({ cause }: Exclude<LoopFailure, { action: 'reject' }>): boolean {
   return ofTenant.has(cause);

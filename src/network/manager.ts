@@ -5,6 +5,7 @@ import type { EndpointReason } from '../telemetry/reasons.ts';
 import { clampShards, neededShards } from './autoshard.ts';
 import type { DeadLetters } from './dead-letter.ts';
 import type { Destination } from './destination.ts';
+import { Evidence } from './evidence.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from './loop.ts';
 import { SHARDS } from './progress.ts';
 import type { RateLimit } from './rate-limit.ts';
@@ -58,7 +59,7 @@ export class Manager implements LoopHost {
   readonly v2: SpeaksV2 | undefined;
   readonly scratch: Scratch = new Scratch();
   readonly loops: Loop[] = [];
-  taken = 0;
+  readonly evidence: Evidence = new Evidence();
   readonly #options: ManagerOptions;
   readonly #table: ShardTable;
   #wanted: number;

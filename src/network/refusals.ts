@@ -78,7 +78,7 @@ export class Refusals {
     return this.#suspects.size > 0;
   }
 
-  /** What to do about a refusal. `taken` counts what the endpoint has taken, by all loops. */
+  /** What to do about a refusal. `taken` grows with all that the endpoint takes of the tenant, by all loops. */
   judge(refusal: Refusal, taken: number): Verdict {
     if (!this.#split) return 'reject';
     const { fault, rows, row, series } = refusal;
@@ -106,7 +106,7 @@ export class Refusals {
       }
       this.#asked = { row, taken };
     }
-    if (taken === this.#asked.taken) return 'ask';
+    if (taken <= this.#asked.taken) return 'ask';
     this.#trust = Math.min(++this.#confirmed, MOST_TRUST);
     return 'reject';
   }
@@ -114,7 +114,6 @@ export class Refusals {
   /** A request was taken; `series` is that of its row when it had one alone, else 0. */
   taken(series: number): void {
     this.#oldInARow = 0;
-    this.#asked = undefined;
     this.endRun();
     if (++this.#takenSinceSize === SIZE_PATIENCE) {
       this.#sizeLimit *= 2;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import type { DeadLetters } from '../../src/network/dead-letter.ts';
+import { Evidence } from '../../src/network/evidence.ts';
 import { Loop, type LoopFailure, type LoopHost, type LoopSettings } from '../../src/network/loop.ts';
 import { RateLimit } from '../../src/network/rate-limit.ts';
 import type { SpeaksV2 } from '../../src/network/request-version.ts';
@@ -32,7 +33,7 @@ class Host implements LoopHost {
   clock = 1_000_000;
   /** How far the clock goes on with each look at it. */
   tick = 0;
-  taken = 0;
+  readonly evidence: Evidence = new Evidence();
   limit: RateLimit | undefined;
   readonly v2: SpeaksV2 | undefined;
   probing = false;
@@ -618,7 +619,7 @@ test('evidence of another loop counts as well', async (t) => {
   host.loop.flush();
   await host.destination.until('it is held', () => host.failures.length > 2);
   assert.equal(host.stats.lostRows, 0);
-  host.taken++;
+  host.evidence.take('');
   await host.destination.until('it is settled', () => host.loop.idle);
   assert.deepEqual(lettersOf(host), [0]);
 });
@@ -1071,4 +1072,34 @@ test('a probe for 2.0 of a tenant that is refused is taken back: 1.0 goes on', a
   host.loop.wake();
   await host.destination.until('all rows', () => host.destination.delivered.length === 8);
   assert.equal(host.destination.posts.filter(({ version }) => version === '2.0').length, 3);
+});
+
+test('a tenant of which everything is refused stops no other, and that others are taken is no evidence against it', async (t) => {
+  const host = new Host(t, { tenants: true, batchSendDeadlineMs: 0 });
+  const segment = new TestSegment(1, 2, ['refused', 'let in']);
+  const isRefused = ({ rows }: Pick<Post, 'rows'>): boolean => rows[0]!.series.includes('s0');
+  let isOver = false;
+  host.destination.script = (post) => (isRefused(post) && !isOver ? response(400, 'no') : ok);
+  let row = 0;
+  for (let round = 1; round <= 5; round++) {
+    host.push(segment, { row: row++, series: 0, shard: 1 }, { row: row++, series: 1, shard: 2 });
+    host.loop.wake();
+    await host.destination.until('the row of the other', () => host.destination.delivered.length === round);
+    // Another loop gets the other tenant through as well.
+    host.evidence.take('let in');
+    const tries = host.destination.posts.length;
+    host.clock += 10;
+    host.loop.wake();
+    await host.destination.until('the next try', () =>
+      host.destination.posts.slice(tries).some((post) => isRefused(post)),
+    );
+  }
+  assert.deepEqual(host.letters, []);
+  isOver = true;
+  await host.destination.until('the last refusal', () => host.destination.inFlight === 0);
+  await quiet();
+  host.clock += 10;
+  host.loop.wake();
+  await host.destination.until('all rows', () => host.destination.delivered.length === row);
+  assert.equal(host.stats.lostRows, 0);
 });
