@@ -7,6 +7,7 @@ import { poll } from '../support/deadline.ts';
 import { request, series } from '../support/messages.ts';
 import { spillway } from '../support/paths.ts';
 import { freePort } from '../support/ports.ts';
+import { find, needs } from '../support/programs.ts';
 import { Sender } from '../support/sender.ts';
 import { Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
@@ -67,5 +68,32 @@ test('what README and the first aid tell people to type works on an agent that r
   assert.match(said.get('spillway check-config spillway.yaml')!, /is valid/);
   assert.match(said.get('spillway endpoint list --config spillway.yaml')!, /storage/);
   assert.match(said.get(`curl http://${listen}/api/v1/status`)!, /"deliveredRows": 1/);
+  assert.equal((await child.kill('SIGTERM')).code, 0);
+});
+
+test('the quick start, with a Prometheus as it says', needs('prometheus'), async (t) => {
+  const cwd = await tempDir(t, 'quick-start');
+  const child = Child.spawn(t, 'agent', process.execPath, [spillway, 'run', '--listen', '127.0.0.1:0'], {
+    cwd,
+  });
+  const [, url] = await child.line(/listening on (http:\/\/\S+)/);
+  const own = `localhost:${await freePort()}`;
+  const script = block('README.md', 'sh', 'prometheus --config.file')
+    .text.replaceAll('/tmp/', `${cwd}/`)
+    .replace('http://127.0.0.1:9201', url!)
+    .replace('localhost:9090', own)
+    .replace(/^prometheus (.*)$/m, `exec '${find('prometheus')}' $1 --web.listen-address=${own}`);
+  const prometheus = Child.spawn(t, 'prometheus', 'bash', ['-c', script], { cwd });
+
+  const [, asked] = /'(\S+)'/.exec(block('README.md', 'sh', '/api/v1/recent').text)!;
+  const found = await poll(
+    () => `${asked} finds nothing:\n${prometheus.tail()}`,
+    async () => {
+      const answer = await (await fetch(asked!.replace('http://127.0.0.1:9201', url!))).json();
+      return (answer as { series: { labels: Record<string, string> }[] }).series[0];
+    },
+  );
+  assert.deepEqual(found.labels, { __name__: 'up', instance: own, job: 'prometheus' });
+  await prometheus.kill('SIGTERM');
   assert.equal((await child.kill('SIGTERM')).code, 0);
 });
