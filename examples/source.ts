@@ -40,12 +40,12 @@ function parse(text: string): Line | undefined {
   return { labels, timestampMs: Number(seconds) * 1000, value: Number(value) };
 }
 
-/** One line is one transaction here; lines that wait together share an fsync all the same. */
+/** One line is one transaction here; those of connections that wait together share an fsync all the same. */
 async function take(text: string): Promise<string> {
   const line = parse(text);
   if (line === undefined) return `wrong ${text.slice(0, 100)}`;
-  const appender = agent.appender();
   try {
+    const appender = agent.appender();
     appender.append(line.labels, line.timestampMs, line.value);
     await appender.commit();
     return 'ok';

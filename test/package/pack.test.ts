@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { blocks } from '../docs/pages.ts';
 import { Child } from '../support/child.ts';
+import { poll } from '../support/deadline.ts';
+import { request, series } from '../support/messages.ts';
 import { projectDir } from '../support/paths.ts';
+import { Sender } from '../support/sender.ts';
 import { tempDir } from '../support/temp.ts';
 
 const nodeModules = join(projectDir, 'node_modules');
@@ -52,9 +55,17 @@ async function runs(t: TestContext, folder: string): Promise<void> {
   const args = ['run', '--listen', '127.0.0.1:0'];
   const child = Child.spawn(t, 'spillway', join(folder, 'node_modules/.bin/spillway'), args, { cwd: folder });
   const [, url] = await child.line(/listening on (http:\/\/\S+)/);
-  assert.equal((await fetch(`${url}/-/ready`)).status, 200);
+  const reply = await new Sender(t, url!).write(request(series({ __name__: 'up' }, [Date.now(), 1])));
+  assert.equal(reply?.status, 204);
+  await poll(
+    () => `what was written is not delivered:\n${child.tail()}`,
+    async () => {
+      const found = await (await fetch(`${url}/api/v1/recent?match=up`)).text();
+      return found.includes('"up"') ? true : undefined;
+    },
+  );
   // Where WebAssembly is missing from the package it says so, and runs all the same.
-  assert.ok(!child.lines.some((line) => line.includes('level=warn')), child.tail());
+  assert.ok(!child.lines.some((line) => /level=(warn|error)/.test(line)), child.tail());
   assert.equal((await child.kill('SIGTERM')).code, 0);
 }
 
