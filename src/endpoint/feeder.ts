@@ -100,7 +100,9 @@ export class Feeder {
       if (ahead) this.#lostAhead += damage.rows;
       options.onDamage(ahead ? { ...damage, rows: 0 } : damage);
     });
-    this.#settledAhead = options.settledAhead;
+    this.#settledAhead = options.table.rerouted ? 0 : options.settledAhead;
+    // At once, not when the last of them is read: the first may be delivered again long before.
+    if (options.table.rerouted && options.settledAhead > 0) options.onReturned(options.settledAhead);
     this.#settledEnd = further(options.table.furthestNext(), options.furthest);
     this.#metadata = new MetadataTaker(options.metadata, options.v2);
     this.#sends = options.sends ?? { exemplars: true, histograms: true };

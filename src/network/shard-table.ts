@@ -45,6 +45,8 @@ export class ShardTable {
   readonly lowRow: Uint32Array;
   readonly nextSegment: Float64Array = new Float64Array(SHARDS);
   readonly nextRow: Uint32Array = new Uint32Array(SHARDS);
+  /** Shards are not those of `progress`: all rows behind its lowest position are queued again, settled or not. */
+  readonly rerouted: boolean;
   readonly sentSegment: Float64Array;
   readonly sentRow: Uint32Array;
   readonly #resentSegment: Float64Array = new Float64Array(SHARDS);
@@ -67,6 +69,7 @@ export class ShardTable {
       progress !== undefined && progress.routing !== block.routing
         ? { low: lowest(progress), sent: furthestSent(progress) }
         : undefined;
+    this.rerouted = rerouted !== undefined;
     for (let s = 0; s < SHARDS; s++) {
       const low = rerouted?.low ?? progress?.low[s] ?? start;
       const sent = rerouted?.sent ?? progress?.sent[s] ?? start;

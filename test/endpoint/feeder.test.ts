@@ -314,6 +314,28 @@ test('rows that the process before had settled are not counted twice, also those
   assert.equal(after.waitingByPosition, 0);
 });
 
+test('under other labels, what is sent again counts as returned before the first of it is delivered', async (t) => {
+  const slow = namesByLoop(2, 1)[0]![0]!;
+  const fast = namesByLoop(2, 1)[1]![0]!;
+  let open = false;
+  const { queue, start } = await rig(t, ({ rows }) =>
+    !open && rows.some(({ series }) => series.includes(slow)) ? undefined : ok,
+  );
+  await put(queue, request(series({ __name__: slow }, [noon, 1])));
+  for (let i = 0; i < 5; i++) await put(queue, request(series({ __name__: fast }, [noon + i, i])));
+  const before = start({ loops: 2 });
+  await before.until('all but one', () => before.waitingRows === 1);
+  await before.stop();
+  open = true;
+  const after = start({ loops: 2, block: before.block, externalLabels: { zone: 'other' } });
+  assert.equal(after.stats.get('returnedRows'), 5);
+  assert.equal(after.waitingRows, 6);
+  await after.done();
+  assert.equal(after.stats.get('returnedRows'), 5);
+  assert.equal(after.stats.settledRows, 6 + 5);
+  assert.equal(after.waitingByPosition, 0);
+});
+
 test('rows that are too old when they are read are counted, of all kinds but metadata, and not sent', async (t) => {
   const { queue, destination, start } = await rig(t);
   const message: Message = {
