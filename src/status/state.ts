@@ -229,7 +229,9 @@ const lateStates: readonly EndpointState[] = ['behind', 'throttled', 'draining',
 export function describeAgent(facts: AgentFacts): StatusDocument['status'] {
   const { phase, full, lostLastHour, endpoints } = facts;
   const lost =
-    lostLastHour > 0 ? ` ${samplesText(lostLastHour)} were given up in the last hour: see below why.` : '';
+    lostLastHour > 0
+      ? ` ${samplesText(lostLastHour)} ${lostLastHour === 1 ? 'was' : 'were'} given up in the last hour: see below why.`
+      : '';
   if (phase !== 'running') {
     const says =
       phase === 'starting'
