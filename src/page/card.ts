@@ -2,10 +2,12 @@ import type { EndpointStatus, HistoryDocument } from '../status/document.ts';
 import { bytesText, clockText, countText, durationText, rateText, samplesText } from '../status/words.ts';
 import { make, Numbers, setAttribute, setRows, setSentence, setText, show } from './dom.ts';
 import { Letters } from './letters.ts';
-import { Plot } from './plot.ts';
+import { durationSteps, Plot } from './plot.ts';
 import { Sign } from './sign.ts';
 
 const NONE: readonly never[] = [];
+/** A backlog of so much is nothing to see. */
+const LEAST_SECONDS = 30;
 
 /** An endpoint: its sentence, numbers, the last hour, what it says, what it did not get. */
 export class Card {
@@ -17,7 +19,7 @@ export class Card {
   readonly #numbers = new Numbers();
   readonly #rates = new Plot({
     title: 'Rate',
-    left: rateText,
+    left: { text: rateText },
     lines: [
       { name: 'received', colour: 'received', axis: 'left', dashed: true },
       { name: 'delivered', colour: 'delivered', axis: 'left', filled: true },
@@ -25,8 +27,8 @@ export class Card {
   });
   readonly #backlog = new Plot({
     title: 'Backlog',
-    left: shortCount,
-    right: durationText,
+    left: { text: shortCount },
+    right: { text: durationText, steps: durationSteps },
     lines: [
       { name: 'samples', colour: 'backlog', axis: 'left', filled: true },
       { name: 'behind', colour: 'lag', axis: 'right', dashed: true },
@@ -73,7 +75,8 @@ export class Card {
       rateText(status.deliveredPerSecond),
       `of ${rateText(status.receivedPerSecond)} received`,
     );
-    numbers.set('Waiting', samplesText(backlog.rows), backlog.rows > 0 ? bytesText(backlog.bytes) : '');
+    const bytes = backlog.rows > 0 ? `, ${bytesText(backlog.bytes)} on disk` : '';
+    numbers.set('Waiting', countText(backlog.rows), `samples${bytes}`);
     numbers.set('Behind', backlog.rows > 0 ? durationText(backlog.seconds) : '0 s');
     const shrinks = drainPerSecond > 0 ? `drains by ${rateText(drainPerSecond)}` : '';
     numbers.set('Caught up in', etaSeconds === null ? undefined : durationText(etaSeconds), shrinks);
@@ -136,7 +139,9 @@ export class Card {
     const seconds = atMs.map((at) => at / 1000);
     const own = endpoints[this.#name];
     this.#rates.set(seconds, [receivedPerSecond, own?.deliveredPerSecond ?? NONE]);
-    this.#backlog.set(seconds, [own?.backlogRows ?? NONE, own?.lagSeconds ?? NONE]);
+    const most = Math.max(...receivedPerSecond.map((rate) => rate ?? 0), 0);
+    const backlog = [own?.backlogRows ?? NONE, own?.lagSeconds ?? NONE];
+    this.#backlog.set(seconds, backlog, [Math.max(100, LEAST_SECONDS * most), LEAST_SECONDS]);
   }
 }
 

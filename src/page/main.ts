@@ -22,6 +22,8 @@ const list = make('section', { class: 'endpoints', 'aria-label': 'Endpoints' });
 const cards = new Map<string, Card>();
 let history: HistoryDocument | undefined;
 let announced = '';
+/** A note comes and goes: nothing is moved for it. */
+const urgency = { ok: 0, note: 0, warning: 1, critical: 2 } as const;
 
 function showStatus(status: StatusDocument): void {
   if (!whole.element.isConnected) main.replaceChildren(whole.element, list);
@@ -36,14 +38,16 @@ function showStatus(status: StatusDocument): void {
     card.element.remove();
     cards.delete(name);
   }
-  for (const endpoint of status.endpoints) {
+  // Who needs somebody comes first; else in the order of the configuration.
+  const urgent = status.endpoints.toSorted((a, b) => urgency[b.level] - urgency[a.level]);
+  for (const [i, endpoint] of urgent.entries()) {
     let card = cards.get(endpoint.name);
     if (card === undefined) {
       card = new Card(endpoint.name);
       cards.set(endpoint.name, card);
-      list.append(card.element);
       if (history !== undefined) card.setHistory(history);
     }
+    if (list.children[i] !== card.element) list.insertBefore(card.element, list.children[i] ?? null);
     card.set(endpoint, status.nowMs);
   }
   announce(status);

@@ -14,10 +14,22 @@ export interface Line {
 export interface PlotOptions {
   readonly title: string;
   readonly lines: readonly Line[];
-  /** How a value of an axis is written. */
-  readonly left: (value: number) => string;
-  readonly right?: (value: number) => string;
+  readonly left: Scale;
+  readonly right?: Scale;
 }
+
+/** What an axis shows. */
+export interface Scale {
+  readonly text: (value: number) => string;
+  /** Between two marks, ascending; else round decimals. */
+  readonly steps?: readonly number[];
+}
+
+export const byteSteps: readonly number[] = Array.from({ length: 50 }, (_, i) => 2 ** i);
+export const durationSteps: readonly number[] = [
+  ...[1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800],
+  ...[1, 2, 3, 6, 12, 24, 48, 96, 192].map((hours) => 3600 * hours),
+];
 
 type Column = readonly (number | null)[];
 
@@ -36,6 +48,7 @@ export class Plot {
   #plot: uPlot | undefined;
   #data: uPlot.AlignedData = [[]];
   #width = 0;
+  #least: readonly [number, number] = [0, 0];
 
   constructor(options: PlotOptions) {
     this.#options = options;
@@ -59,8 +72,16 @@ export class Plot {
     matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => this.#draw());
   }
 
-  /** Seconds since the epoch, and a column for each line. */
-  set(seconds: readonly number[], columns: readonly Column[]): void {
+  /**
+   * Seconds since the epoch, and a column for each line. `least`: what the axes show at least, so that what is small
+   * looks small.
+   */
+  set(
+    seconds: readonly number[],
+    columns: readonly Column[],
+    least: readonly [number, number] = [0, 0],
+  ): void {
+    this.#least = least;
     this.#data = [seconds as number[], ...(columns as (number | null)[][])];
     if (this.#plot === undefined) this.#draw();
     else this.#plot.setData(this.#data);
@@ -81,7 +102,7 @@ export class Plot {
     const at = idx ?? seconds.length - 1;
     const texts = lines.map((line, i) => {
       const value = this.#data[i + 1]?.[at];
-      return value === null || value === undefined ? '–' : (line.axis === 'left' ? left : right)(value);
+      return value === null || value === undefined ? '–' : (line.axis === 'left' ? left : right).text(value);
     });
     for (const [i, text] of texts.entries()) setText(this.#values[i]!, text);
     setText(this.#when, idx === undefined || seconds[at] === undefined ? '' : `at ${timeText(seconds[at])}`);
@@ -103,17 +124,23 @@ export class Plot {
       grid: { stroke: colour('grid'), width: 1 },
       ticks: { show: false },
     };
-    const y = (scale: 'left' | 'right', text: (value: number) => string): uPlot.Axis => ({
+    const y = (name: 'left' | 'right', { text, steps }: Scale): uPlot.Axis => ({
       ...axis,
-      scale,
-      side: scale === 'left' ? 3 : 1,
+      scale: name,
+      side: name === 'left' ? 3 : 1,
       size: 62,
       gap: 2,
       space: 34,
-      grid: scale === 'left' ? axis.grid! : { show: false },
+      grid: name === 'left' ? axis.grid! : { show: false },
       values: (_, splits) => splits.map(text),
+      ...(steps === undefined ? {} : { incrs: [...steps] }),
     });
-    const range = (_: uPlot, _min: number, max: number): uPlot.Range.MinMax => [0, max > 0 ? max * 1.1 : 1];
+    const range =
+      (i: 0 | 1) =>
+      (_: uPlot, _min: number, max: number | null): uPlot.Range.MinMax => [
+        0,
+        Math.max((max ?? 0) * 1.1, this.#least[i]) || 1,
+      ];
     this.#plot?.destroy();
     this.#plot = new uPlot(
       {
@@ -131,8 +158,8 @@ export class Plot {
               return [Math.max(end - HOUR, Math.min(first ?? end, end - LEAST)), end];
             },
           },
-          left: { range },
-          ...(right === undefined ? {} : { right: { range } }),
+          left: { range: range(0) },
+          ...(right === undefined ? {} : { right: { range: range(1) } }),
         },
         axes: [
           { ...axis, size: 24, gap: 2, space: 60, values: (_, splits) => splits.map(timeText) },

@@ -1,8 +1,11 @@
 import type { HistoryDocument, StatusDocument } from '../status/document.ts';
 import { bytesText, clockText, countText, durationText, rateText, samplesText } from '../status/words.ts';
 import { make, Numbers, setAttribute, setRows, setSentence, show } from './dom.ts';
-import { Plot } from './plot.ts';
+import { byteSteps, Plot } from './plot.ts';
 import { Sign } from './sign.ts';
+
+/** A queue of so much is nothing to see. */
+const LEAST_BYTES = 64 * 2 ** 20;
 
 /** How it stands with all of it: what one has to know before anything else. */
 export class Whole {
@@ -15,8 +18,8 @@ export class Whole {
   readonly #meter = make('meter', { min: '0', max: '1', high: '0.8', 'aria-label': 'Queue against its cap' });
   readonly #plot = new Plot({
     title: 'Queue',
-    left: rateText,
-    right: bytesText,
+    left: { text: rateText },
+    right: { text: bytesText, steps: byteSteps },
     lines: [
       { name: 'received', colour: 'received', axis: 'left', dashed: true },
       { name: 'on disk', colour: 'disk', axis: 'right', filled: true },
@@ -66,8 +69,12 @@ export class Whole {
       `${countText(status.receivedRows)} since the start${refused}`,
     );
     const waiting = endpoints.reduce((most, { backlog }) => Math.max(most, backlog.rows), 0);
-    numbers.set('Waiting', samplesText(waiting), endpoints.length > 1 ? 'for the slowest endpoint' : '');
-    numbers.set('Given up in the last hour', samplesText(lostLastHour));
+    numbers.set('Waiting', countText(waiting), `samples${endpoints.length > 1 ? ', for the slowest' : ''}`);
+    numbers.set(
+      'Given up in the last hour',
+      countText(lostLastHour),
+      lostLastHour === 1 ? 'sample' : 'samples',
+    );
     const cap = disk.capBytes === null ? '' : `of ${bytesText(disk.capBytes)}`;
     numbers.set('Queue on disk', bytesText(disk.usedBytes), cap);
     numbers.set(
@@ -98,6 +105,7 @@ export class Whole {
     this.#plot.set(
       atMs.map((at) => at / 1000),
       [receivedPerSecond, walBytes],
+      [0, LEAST_BYTES],
     );
   }
 }

@@ -144,7 +144,10 @@ function safety(facts: EndpointFacts): string {
   const { lostLastMinute, full, whenFull, secondsUntilFull, ttlMs } = facts;
   const parts: string[] = [];
   if (lostLastMinute.size > 0) {
-    const reasons = [...lostLastMinute].map(([reason, rows]) => `${samplesText(rows)} (${reason})`);
+    const reasons = [...lostLastMinute].map(
+      ([reason, rows]) =>
+        `${samplesText(rows)} (${reason}${reason === 'rejected' ? ', see the dead letters' : ''})`,
+    );
     parts.push(`given up in the last minute: ${reasons.join(', ')}`);
   } else {
     parts.push('nothing is lost');
@@ -220,7 +223,10 @@ export interface AgentFacts {
   /** Which cap is reached, in words, and who stands at the oldest data. */
   readonly full: { readonly text: string; readonly waitsFor: readonly string[] } | undefined;
   readonly lostLastHour: number;
-  readonly endpoints: readonly (Said<EndpointState> & { readonly name: string })[];
+  readonly endpoints: readonly (Said<EndpointState> & {
+    readonly name: string;
+    readonly etaSeconds: number | null;
+  })[];
 }
 
 const badStates: readonly EndpointState[] = ['holding', 'retrying', 'restarting'];
@@ -267,7 +273,9 @@ export function describeAgent(facts: AgentFacts): StatusDocument['status'] {
   if (late.length > 0) {
     const level = late.some((endpoint) => endpoint.level === 'warning') || lost !== '' ? 'warning' : 'note';
     const safe = lost === '' ? 'Data is safe; ' : 'Data flows; ';
-    const says = `${safe}${named(late)} ${late.length === 1 ? 'is' : 'are'} behind.${lost}`;
+    const eta = Math.max(...late.map(({ etaSeconds: seconds }) => seconds ?? Number.POSITIVE_INFINITY));
+    const until = Number.isFinite(eta) ? `, caught up in about ${durationText(eta)}` : '';
+    const says = `${safe}${named(late)} ${late.length === 1 ? 'is' : 'are'} behind${until}.${lost}`;
     return { state: 'late', level, says, advice: late.length === 1 ? late[0]!.advice : '' };
   }
   return {

@@ -63,7 +63,7 @@ test('the page says of each endpoint how it stands, through an outage and back',
   await says(page, 'far', /^Retrying: ECONNREFUSED since \d\d:\d\d UTC, (next try in|trying now)/);
   await whole.locator('.says', { hasText: 'Data is safe on disk, but ' }).waitFor(WAIT);
 
-  await says(page, 'picky', /given up in the last minute: 1 sample \(rejected\)/);
+  await says(page, 'picky', /given up in the last minute: 1 sample \(rejected, see the dead letters\)/);
   await card(page, 'picky').locator('.errors q', { hasText: 'too poisonous' }).waitFor(WAIT);
   await card(page, 'picky').getByText('1 × rejected (400)').waitFor(WAIT);
   await card(page, 'picky').locator('summary').click();

@@ -21,11 +21,11 @@ interface Shot {
   readonly dark?: boolean;
 }
 
-const wide = { width: 1120, height: 860 };
+const wide = { width: 1000, height: 760 };
 const shots: readonly Shot[] = [
   { file: 'healthy', scene: 'healthy', ...wide },
-  { file: 'holding', scene: 'holding', ...wide, height: 1240 },
-  { file: 'draining-dark', scene: 'draining', ...wide, height: 1240, dark: true },
+  { file: 'holding', scene: 'holding', ...wide },
+  { file: 'draining-dark', scene: 'draining', ...wide, dark: true },
   { file: 'poison', scene: 'poison', ...wide },
   { file: 'full-phone', scene: 'full', width: 390, height: 844, dark: true },
 ];

@@ -202,7 +202,7 @@ const cases: readonly [string, Partial<EndpointFacts>, EndpointState, Level, str
     { lostLastMinute: new Map([['rejected', 1]]) },
     'delivering',
     'warning',
-    'Delivering: 3,400/s delivered, 0.2 s behind; given up in the last minute: 1 sample (rejected).',
+    'Delivering: 3,400/s delivered, 0.2 s behind; given up in the last minute: 1 sample (rejected, see the dead letters).',
     /^$/,
   ],
 ];
@@ -227,10 +227,14 @@ describe('the time until all is delivered', () => {
 });
 
 describe('the whole', () => {
-  const ok = { name: 'near', ...describeEndpoint(calm) };
-  const holding = { name: 'far', ...describeEndpoint({ ...calm, ...trouble({}) }) };
-  const draining = { name: 'far', ...describeEndpoint({ ...calm, ...late, drainPerSecond: 1430 }) };
-  const behind = { name: 'far', ...describeEndpoint({ ...calm, ...late }) };
+  const ok = { name: 'near', etaSeconds: null, ...describeEndpoint(calm) };
+  const holding = { name: 'far', etaSeconds: null, ...describeEndpoint({ ...calm, ...trouble({}) }) };
+  const draining = {
+    name: 'far',
+    etaSeconds: 840,
+    ...describeEndpoint({ ...calm, ...late, drainPerSecond: 1430 }),
+  };
+  const behind = { name: 'far', etaSeconds: null, ...describeEndpoint({ ...calm, ...late }) };
   const running = { phase: 'running', full: undefined, lostLastHour: 0 } as const;
   const full = { text: 'the queue has 1 GiB of the 1 GiB that `wal.max_bytes` allows', waitsFor: ['far'] };
 
@@ -257,7 +261,13 @@ describe('the whole', () => {
       'critical',
       'Data waits on disk, but far does not take it. 3 samples were given up in the last hour: see below why.',
     ],
-    ['drains', { endpoints: [draining, ok] }, 'late', 'note', 'Data is safe; far is behind.'],
+    [
+      'drains',
+      { endpoints: [draining, ok] },
+      'late',
+      'note',
+      'Data is safe; far is behind, caught up in about 14 min.',
+    ],
     ['is behind', { endpoints: [behind, ok] }, 'late', 'warning', 'Data is safe; far is behind.'],
     [
       'is full',
