@@ -53,7 +53,7 @@ export class StatusBoard {
   readonly #minute = new Minute();
   readonly #history = new History();
   readonly #startedMs: number;
-  #lastStep: Sample | undefined;
+  #lastStep: StepStart | undefined;
   #timer: NodeJS.Timeout | undefined;
   #letterCounts: readonly LetterCount[] = [];
   #countedMs = Number.NEGATIVE_INFINITY;
@@ -88,12 +88,16 @@ export class StatusBoard {
     this.#minute.add(sample);
     const last = this.#lastStep;
     if (last === undefined || sample.atMs < last.atMs) {
-      this.#lastStep = sample;
+      this.#lastStep = startOf(sample);
       return false;
+    }
+    // One that has come since begins with what it had when it came.
+    for (const [name, counts] of sample.endpoints) {
+      if (!last.endpoints.has(name)) last.endpoints.set(name, counts);
     }
     if (sample.atMs - last.atMs < STEP_MS - TICK_MS / 2) return false;
     this.#step(sample, last);
-    this.#lastStep = sample;
+    this.#lastStep = startOf(sample);
     return true;
   }
 
@@ -133,7 +137,7 @@ export class StatusBoard {
     };
   }
 
-  #step(sample: Sample, last: Sample): void {
+  #step(sample: Sample, last: StepStart): void {
     const ms = sample.atMs - last.atMs;
     this.#history.add({
       atMs: sample.atMs,
@@ -182,10 +186,10 @@ export class StatusBoard {
   ): EndpointStatus {
     const { name, url, stats, backlog, delivery, limits, thread, settledNow } = detail;
     const now = sampleEndpoint(detail);
-    const minute = this.#minute.before(nowMs, MINUTE_MS);
+    const minute = this.#minute.before(nowMs, MINUTE_MS, name);
     const before = minute?.endpoints.get(name);
     const ms = nowMs - (minute?.atMs ?? nowMs);
-    const recent = this.#minute.before(nowMs, DRAIN_MS);
+    const recent = this.#minute.before(nowMs, DRAIN_MS, name);
     const recentMs = nowMs - (recent?.atMs ?? nowMs);
     const backlogBefore = recent?.endpoints.get(name)?.backlogRows;
     const drainPerSecond =
@@ -276,6 +280,12 @@ export class StatusBoard {
       ]),
     );
   }
+}
+
+type StepStart = Omit<Sample, 'endpoints'> & { readonly endpoints: Map<string, EndpointSample> };
+
+function startOf(sample: Sample): StepStart {
+  return { ...sample, endpoints: new Map(sample.endpoints) };
 }
 
 /** Rows that somebody misses, lost since `before`, by reason. */

@@ -65,12 +65,15 @@ export class Minute {
     while (this.#samples.length > 2 && this.#samples[1]!.atMs <= from) this.#samples.shift();
   }
 
-  /** The oldest sample that is not much older than `ms` before `nowMs`; undefined when there is none. */
-  before(nowMs: number, ms: number): Sample | undefined {
-    return (
-      this.#samples.find(({ atMs }) => atMs >= nowMs - ms && atMs < nowMs) ??
-      this.#samples.findLast(({ atMs }) => atMs < nowMs)
+  /**
+   * The oldest sample that is not older than `ms` before `nowMs`, else the last one before that; of those that have
+   * `endpoint`, when it is given. Undefined when there is none.
+   */
+  before(nowMs: number, ms: number, endpoint?: string): Sample | undefined {
+    const past = this.#samples.filter(
+      ({ atMs, endpoints }) => atMs < nowMs && (endpoint === undefined || endpoints.has(endpoint)),
     );
+    return past.find(({ atMs }) => atMs >= nowMs - ms) ?? past.at(-1);
   }
 }
 

@@ -121,7 +121,7 @@ export function play(scene: Scene): StatusBoard {
   return board;
 }
 
-class Player {
+export class Player {
   readonly played: Played;
   waiting = 400;
   letters = 0;

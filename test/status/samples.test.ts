@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { grown, Minute, perSecond, quantile } from '../../src/status/samples.ts';
+import { type EndpointSample, grown, Minute, perSecond, quantile } from '../../src/status/samples.ts';
 
 const sample = (atMs: number) => ({ atMs, receivedRows: atMs, walBytes: 0, endpoints: new Map() });
 
@@ -13,6 +13,15 @@ test('a minute of samples is kept, and one from about so long ago is found', () 
   assert.equal(minute.before(120_000, 20_000)?.atMs, 100_000);
   // After a time of sleep the last one from before it has to do.
   assert.equal(minute.before(500_000, 60_000)?.atMs, 120_000);
+});
+
+test('for an endpoint that came later, the samples that have it count', () => {
+  const minute = new Minute();
+  for (const at of [0, 2000]) minute.add(sample(at));
+  for (const at of [4000, 6000])
+    minute.add({ ...sample(at), endpoints: new Map([['a', {} as EndpointSample]]) });
+  assert.equal(minute.before(6000, 60_000, 'a')?.atMs, 4000);
+  assert.equal(minute.before(6000, 60_000, 'b'), undefined);
 });
 
 test('a clock that is set back leaves no samples of the future', () => {
