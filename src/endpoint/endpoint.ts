@@ -82,7 +82,8 @@ export class Endpoint implements KeptEndpoint {
   #delivery: DeliveryReport | undefined;
   /** The thread reads. */
   #reading = false;
-  #failedThreads = 0;
+  /** The thread before died, and the next one does not read yet. */
+  #died = false;
   readonly #before: { readonly delivered: number; readonly lost: number };
   #restartTimer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -142,7 +143,7 @@ export class Endpoint implements KeptEndpoint {
   get thread(): 'starting' | 'running' | 'restarting' | 'stopped' {
     if (this.#reading) return 'running';
     if (this.#stopping) return 'stopped';
-    return this.#failedThreads > 0 ? 'restarting' : 'starting';
+    return this.#died ? 'restarting' : 'starting';
   }
 
   /** Rows that were delivered, and lost, since this process started. */
@@ -353,7 +354,7 @@ export class Endpoint implements KeptEndpoint {
         this.#delivery = undefined;
         resolve();
         if (this.#stopping) return;
-        this.#failedThreads++;
+        this.#died = true;
         this.#restartLater();
       });
     });
@@ -481,6 +482,7 @@ export class Endpoint implements KeptEndpoint {
         return;
       case 'ready':
         this.#reading = true;
+        this.#died = false;
         return;
       case 'stopped':
         return;

@@ -124,7 +124,7 @@ function describeFlow(
     );
   }
   if (deliveredPerSecond < 0.05 && backlog.rows === 0) {
-    return said('idle', 'ok', `Up to date: nothing waits, and nothing came in the last minute${lost}`);
+    return said('idle', 'ok', `Up to date: nothing waits, and hardly anything comes in${lost}`);
   }
   const behind = backlog.rows === 0 ? 'nothing waits' : `${durationText(backlog.seconds)} behind`;
   return said('delivering', 'ok', `Delivering: ${rate}, ${behind}${lost}`);

@@ -61,7 +61,7 @@ const cases: readonly [string, Partial<EndpointFacts>, EndpointState, Level, str
     { backlog: { rows: 0, seconds: 0 }, deliveredPerSecond: 0 },
     'idle',
     'ok',
-    'Up to date: nothing waits, and nothing came in the last minute.',
+    'Up to date: nothing waits, and hardly anything comes in.',
     /^$/,
   ],
   [
