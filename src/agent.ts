@@ -32,7 +32,9 @@ import { packageVersion } from './runtime/version.ts';
 import { wait } from './runtime/wait.ts';
 import { kindNames } from './serialization/rows.ts';
 import { capsOf, gateOf, ingestLimits, rollLimits } from './settings.ts';
+import { StatusBoard } from './status/board.ts';
 import { controlRoutes } from './status/control-routes.ts';
+import { StatusEvents } from './status/events.ts';
 import { statusRoutes } from './status/routes.ts';
 import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
@@ -114,6 +116,8 @@ export class Agent {
   #endpoints: Endpoints | undefined;
   readonly #letters: LetterWatch;
   readonly #reloads: Reloads;
+  readonly #board: StatusBoard;
+  readonly #events: StatusEvents;
   readonly #configText: ConfigText;
   #newestMs = Number.NEGATIVE_INFINITY;
   #receivedRows = 0;
@@ -179,13 +183,31 @@ export class Agent {
     this.#connections = new Connections(config.receiver, logger, Date.now, (reason) =>
       this.#metrics.closedConnections.inc({ reason }),
     );
+    this.#board = new StatusBoard({
+      version,
+      now: Date.now,
+      phase: () => this.#phase(),
+      receivedRows: () => this.#receivedRows,
+      refusedRows: () => this.#refusedRows,
+      queue: () => this.#readQueue(),
+      full: () => this.#keeper?.full,
+      endpoints: () => this.#endpoints?.details() ?? [],
+      parked: () => this.#endpoints?.parkedReadings() ?? [],
+      letters: () => this.#letters.read(),
+      letterCounts: () => this.#letters.counts(),
+    });
+    this.#events = new StatusEvents(
+      { document: () => this.#board.document(), history: (steps) => this.#board.history(steps) },
+      Date.now,
+    );
     const write: RouteHandler = (request, response) => this.#writes.handle(request, response);
     const status = statusRoutes({
       config: () => this.#config,
       version,
       registry: this.#metrics.registry,
       ready: () => this.#notReady(),
-      summary: () => this.summary(),
+      board: this.#board,
+      events: this.#events,
       deadLetters: () => this.#ledger?.deadLetters,
     });
     const control = controlRoutes({
@@ -222,6 +244,7 @@ export class Agent {
   async #start(): Promise<string | undefined> {
     this.#state = 'starting';
     try {
+      if (this.#options.listen !== false) this.#board.start((stepped) => this.#events.tick(stepped));
       const url = this.#options.listen === false ? undefined : await this.#server.listen(this.#config.listen);
       this.#warnOfExposure();
       await this.#open();
@@ -476,6 +499,10 @@ export class Agent {
         errors.push(error);
       }
     };
+    await step(() => {
+      this.#board.stop();
+      this.#events.close();
+    });
     await step(() => this.#keeper?.stop());
     // The queue still commits what was taken before this moment, and its senders get their answer.
     await step(() => this.#queue?.finish());
@@ -517,6 +544,11 @@ export class Agent {
   /** Tells the endpoints how far they may read; `rows` more rows were committed. */
   #publish(rows: number): void {
     this.#endpoints?.publish(this.#queue!.watermark, rows);
+  }
+
+  #phase(): 'starting' | 'running' | 'stopping' {
+    if (this.#state === 'running') return 'running';
+    return this.#state === 'new' || this.#state === 'starting' ? 'starting' : 'stopping';
   }
 
   /** What keeps the agent from taking writes, for readiness; undefined when nothing does. */

@@ -1,10 +1,12 @@
 import * as fs from 'node:fs';
 import type { EndpointConfig } from './config/endpoints.ts';
 import type { Config, ConfigText } from './config/load.ts';
+import type { DeliveryReport } from './endpoint/delivery-watch.ts';
 import { Endpoint, type EndpointSetup } from './endpoint/endpoint.ts';
 import { gapsOf, ParkedEndpoint } from './endpoint/parked-endpoint.ts';
 import type { FileQueue, SegmentRange } from './filequeue/file-queue.ts';
 import type { KeptEndpoint } from './filequeue/keeper.ts';
+import type { EndpointLimits } from './filequeue/retention.ts';
 import type { Watermark } from './filequeue/segment-log.ts';
 import type { Absence, Ledger } from './ledger/ledger.ts';
 import { endpointNames, progressPath } from './network/progress.ts';
@@ -27,6 +29,17 @@ export interface EndpointsOptions {
   /** Segments may have become free. */
   readonly onReleased: () => void;
   readonly onSaveFailed: (error: unknown) => void;
+}
+
+/** What the status page needs to know of an endpoint, beyond the metrics. */
+export interface EndpointDetail extends EndpointReading {
+  readonly thread: Endpoint['thread'];
+  readonly delivery: DeliveryReport | undefined;
+  readonly limits: EndpointLimits;
+  /** 0 is no limit. */
+  readonly ttlMs: number;
+  /** Rows since this process started. */
+  readonly settledNow: Endpoint['settledNow'];
 }
 
 /** The configuration, and the text that the threads of endpoints read it from. */
@@ -196,9 +209,14 @@ export class Endpoints {
 
   /** For the metrics. */
   readings(): EndpointReading[] {
+    return this.details();
+  }
+
+  /** For the status page. */
+  details(): EndpointDetail[] {
     const { queue, now } = this.#options;
     return this.#list.map((endpoint) => {
-      const { name, config, low } = endpoint;
+      const { name, config, low, thread, delivery, limits, settledNow } = endpoint;
       const stats = endpoint.stats.snapshot();
       const waitingRows = endpoint.waitingRows(stats);
       const oldestMs = stats.get('oldestWaitingMs');
@@ -217,6 +235,11 @@ export class Endpoints {
           bytes: waitingRows === 0 ? 0 : queue.bytesFrom(low.segment, low.row),
           seconds: oldestMs === 0 ? 0 : Math.max(0, (now() - oldestMs) / 1000),
         },
+        thread,
+        delivery,
+        limits,
+        ttlMs: config.ttlMs,
+        settledNow,
       };
     });
   }

@@ -21,6 +21,7 @@ import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import type { DeliveryReport } from './delivery-watch.ts';
 import { rowsBetween } from './gaps.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { SharedWatermark } from './shared-watermark.ts';
@@ -78,6 +79,11 @@ export class Endpoint implements KeptEndpoint {
   /** Rows received, when `#committedRows` was 0. */
   #receivedBefore = 0;
   #unaccounted = 0;
+  #delivery: DeliveryReport | undefined;
+  /** The thread reads. */
+  #reading = false;
+  /** The thread before died, and the next one does not read yet. */
+  #died = false;
   readonly #before: { readonly delivered: number; readonly lost: number };
   #restartTimer: NodeJS.Timeout | undefined;
   #stopping = false;
@@ -126,6 +132,18 @@ export class Endpoint implements KeptEndpoint {
    */
   get unaccountedRows(): number {
     return this.#unaccounted;
+  }
+
+  /** How it answers, as its thread last said; undefined while there is no thread. */
+  get delivery(): DeliveryReport | undefined {
+    return this.#delivery;
+  }
+
+  /** What its thread does: it died and is started again, where it is `restarting`. */
+  get thread(): 'starting' | 'running' | 'restarting' | 'stopped' {
+    if (this.#reading) return 'running';
+    if (this.#stopping) return 'stopped';
+    return this.#died ? 'restarting' : 'starting';
   }
 
   /** Rows that were delivered, and lost, since this process started. */
@@ -332,8 +350,12 @@ export class Endpoint implements KeptEndpoint {
       });
       worker.on('exit', () => {
         this.#worker = undefined;
+        this.#reading = false;
+        this.#delivery = undefined;
         resolve();
-        if (!this.#stopping) this.#restartLater();
+        if (this.#stopping) return;
+        this.#died = true;
+        this.#restartLater();
       });
     });
     return Promise.race([ready, this.#exited]);
@@ -455,7 +477,13 @@ export class Endpoint implements KeptEndpoint {
       case 'letters':
         void this.#keep(message.letters).then(() => this.#post({ type: 'kept', id: message.id }));
         return;
+      case 'delivery':
+        this.#delivery = message.report;
+        return;
       case 'ready':
+        this.#reading = true;
+        this.#died = false;
+        return;
       case 'stopped':
         return;
       default:

@@ -4,6 +4,7 @@ import type { PassedSegment } from '../filequeue/keeper.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
 import type { LogLevel } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import type { DeliveryReport } from './delivery-watch.ts';
 import type { FamilyMetadata } from './metadata-cache.ts';
 
 /** What a worker is started with. Everything in it can be cloned; secrets come by the file that names them. */
@@ -55,6 +56,8 @@ export type FromWorker =
   | { readonly type: 'ready' }
   /** About once a second, and last of all before it ends. `block` is a progress block (network/progress.ts). */
   | { readonly type: 'progress'; readonly block: Uint8Array }
+  /** At most once a second, when it has changed. */
+  | { readonly type: 'delivery'; readonly report: DeliveryReport }
   /** What was last said of some metric families: to be kept. */
   | { readonly type: 'metadata'; readonly families: readonly FamilyMetadata[] }
   /** `auto`: the endpoint does not take remote write 2.0 since then, or does. */

@@ -2,6 +2,7 @@ import { parentPort, workerData } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
 import { parseConfig } from '../config/load.ts';
 import { walDirectory } from '../filequeue/file-queue.ts';
+import { CountedDestination } from '../network/counted-destination.ts';
 import { createDestination } from '../network/create-destination.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
 import type { Loop, LoopFailure } from '../network/loop.ts';
@@ -27,6 +28,7 @@ import { kindNames } from '../serialization/rows.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type LogFacts, type LogLevel, Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import { DeliveryWatch } from './delivery-watch.ts';
 import type { DropOrder } from './dropper.ts';
 import { ExternalLabels } from './external-labels.ts';
 import { Feeder } from './feeder.ts';
@@ -85,6 +87,7 @@ class EndpointWorker {
   /** For an endpoint that may be sent remote write 2.0. */
   readonly #v2: (SpeaksV2 & { readonly cache: MetadataCache }) | undefined;
   readonly #repetition: Repetition = new Repetition(Date.now);
+  readonly #watch = new DeliveryWatch(Date.now);
   readonly #toldDropped = new Map<EndpointReason, number>();
   readonly #ticker: NodeJS.Timeout;
   readonly #send: (message: FromWorker) => void;
@@ -159,7 +162,9 @@ class EndpointWorker {
       minShards: queue.minShards,
       maxShards: queue.maxShards,
       table: this.#table,
-      destination: createDestination(endpoint, start.userAgent),
+      destination: new CountedDestination(createDestination(endpoint, start.userAgent), (answer) =>
+        this.#watch.answered(answer),
+      ),
       emitter,
       stats: this.#stats,
       v2,
@@ -395,6 +400,8 @@ class EndpointWorker {
     stats.set('failingLoops', this.#manager.loops.filter((loop) => loop.failing).length);
     stats.set('holdingLoops', this.#manager.loops.filter((loop) => loop.holding).length);
     stats.set('messageVersion', this.#v2?.negotiation.version === '2.0' ? 2 : 1);
+    const report = this.#watch.take(this.#manager.loops);
+    if (report !== undefined) this.#send({ type: 'delivery', report });
     void this.#report();
     this.#tellDropped();
     this.#tellMetadata();
@@ -462,6 +469,7 @@ class EndpointWorker {
   }
 
   #failed(loop: Loop, failure: LoopFailure): void {
+    this.#watch.failed(loop.index, failure);
     const { action, cause, words } = failure;
     const as = action === 'reject' ? failure.reason : '';
     const of = 'tenant' in failure ? ` ${failure.tenant}` : '';

@@ -1,7 +1,7 @@
 import { describeError } from '../runtime/errors.ts';
 import type { DeadLetterReading } from '../telemetry/dead-letter-metrics.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
-import type { DeadLetterStore } from './dead-letters.ts';
+import type { DeadLetterStore, LetterCount } from './dead-letters.ts';
 
 /** How often dead letters are looked through for those over the limits. */
 const TRIM_EVERY_MS = 60_000;
@@ -40,6 +40,11 @@ export class LetterWatch {
     if (known === undefined) return [];
     const fresh = this.#configured().filter((name) => !known.some(({ endpoint }) => endpoint === name));
     return [...known, ...fresh.map((endpoint) => ({ endpoint, ...none }))];
+  }
+
+  /** By endpoint and answer; none where the letters cannot be used. Goes through all of them. */
+  counts(): readonly LetterCount[] {
+    return this.#use((letters) => letters.counts()) ?? [];
   }
 
   #use<T>(use: (letters: DeadLetterStore) => T): T | undefined {

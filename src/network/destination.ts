@@ -50,3 +50,8 @@ export type Outcome =
       readonly kind: 'aborted';
       readonly maybeDelivered: boolean;
     };
+
+/** The status, or the code of the network's error. */
+export function answerOf(outcome: Exclude<Outcome, { kind: 'aborted' }>): string {
+  return outcome.kind === 'response' ? String(outcome.status) : outcome.code;
+}

@@ -15,7 +15,7 @@ import {
   type HoldCause,
   type RetryCause,
 } from './decisions.ts';
-import type { Destination, Outcome } from './destination.ts';
+import { answerOf, type Destination, type Outcome } from './destination.ts';
 import type { Evidence } from './evidence.ts';
 import { lettersOf } from './letters.ts';
 import { partialLetter } from './partial-letter.ts';
@@ -86,6 +86,8 @@ export type LoopFailure =
   | {
       readonly action: 'retry' | 'hold';
       readonly cause: RetryCause | HoldCause;
+      /** The status, or the code of the network's error. */
+      readonly answer: string;
       readonly words: string;
       readonly waitMs: number;
       /** The endpoint has asked for this wait. */
@@ -434,10 +436,22 @@ export class Loop {
         body = undefined;
         if (await this.#takesOthers(decision.fault, version)) continue;
         const waitMs = backoffMs(this.attempts, host.settings, host.random());
-        failure = { action: 'hold', cause: 'refused', words: decision.words, waitMs, asked: false };
+        failure = {
+          action: 'hold',
+          cause: 'refused',
+          answer: answer.cause,
+          words: decision.words,
+          waitMs,
+          asked: false,
+        };
       } else {
         if (decision.maybeDelivered && resent !== UNKNOWN) this.queue.note(UNKNOWN, 0, rows);
-        failure = { ...decision, waitMs: this.#waitMs(decision), words: answer.words };
+        failure = {
+          ...decision,
+          answer: answer.cause,
+          waitMs: this.#waitMs(decision),
+          words: answer.words,
+        };
       }
       if (this.#turns !== undefined && isOfTenant(failure)) {
         this.#stepAside(this.#turns, failure, rows);
@@ -504,8 +518,7 @@ export class Loop {
     const sent = { attempt: this.attempts, resent: known === UNKNOWN, version, kinds: tally.kinds };
     const decision = decide(outcome, sent, host.settings, host.random(), host.now());
     if (decision.action === 'settle' && missingRows(decision) < live) host.evidence.take(tenant);
-    const cause = outcome.kind === 'response' ? String(outcome.status) : outcome.code;
-    return { outcome, decision, cause, words: outcome.words };
+    return { outcome, decision, cause: answerOf(outcome), words: outcome.words };
   }
 
   /** The wait before the next attempt: that of the backoff, shorter for the loop that probes. */

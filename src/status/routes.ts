@@ -2,7 +2,10 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/load.ts';
 import type { DeadLetterStore } from '../ledger/dead-letters.ts';
+import type { StatusBoard } from './board.ts';
 import { deadLetterRoutes } from './dead-letter-routes.ts';
+import type { StatusEvents } from './events.ts';
+import { pageRoutes } from './page-routes.ts';
 import { queryRecent } from './recent-query.ts';
 
 export interface StatusOptions {
@@ -11,7 +14,8 @@ export interface StatusOptions {
   readonly registry: Registry;
   /** Undefined when the agent is ready, else what it is: `starting`, `not ready: ...`. */
   readonly ready: () => string | undefined;
-  readonly summary: () => object;
+  readonly board: Pick<StatusBoard, 'document' | 'history'>;
+  readonly events: StatusEvents;
   /** Undefined while the ledger is not open. */
   readonly deadLetters: () => DeadLetterStore | undefined;
 }
@@ -40,10 +44,9 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
         else plain(response, 503, `Spillway is ${state}.`);
       },
     ],
-    [
-      '/api/v1/status',
-      (_request, response) => json(response, 200, { version: options.version, ...options.summary() }),
-    ],
+    ['/api/v1/status', (_request, response) => json(response, 200, options.board.document())],
+    ['/api/v1/history', (_request, response) => compactJson(response, options.board.history())],
+    ['/api/v1/events', (request, response) => options.events.handle(request, response)],
     [
       '/api/v1/recent',
       (_request, response, url) => {
@@ -52,31 +55,32 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
       },
     ],
     ...deadLetterRoutes(options.deadLetters, () => options.config().remoteWrite.map(({ name }) => name)),
-    [
-      '/',
-      (_request, response) =>
-        plain(
-          response,
-          200,
-          [
-            `Spillway ${options.version}`,
-            '',
-            'POST /api/v1/write                remote write 1.0',
-            'GET  /api/v1/status               what came in, what is delivered, what waits',
-            'GET  /api/v1/recent?match=up      recent samples of a series, from the built-in destination',
-            'GET  /api/v1/dead_letters         rows that an endpoint refused for good',
-            'POST /-/reload                    put the configuration file in force',
-            'GET  /api/v1/endpoints            the endpoints, and what is kept for those that were removed',
-            'GET  /metrics                     for Prometheus',
-            'GET  /-/healthy, /-/ready',
-          ].join('\n'),
-        ),
-    ],
+    ...pageRoutes(
+      [
+        `Spillway ${options.version}`,
+        '',
+        'GET  /                            in a browser: the status page',
+        'POST /api/v1/write                remote write 1.0 and 2.0',
+        'GET  /api/v1/status               how things stand: states in words, rates, backlog, errors, losses',
+        'GET  /api/v1/history              the last hour, in steps of ten seconds',
+        'GET  /api/v1/events               both as server-sent events',
+        'GET  /api/v1/recent?match=up      recent samples of a series, from the built-in destination',
+        'GET  /api/v1/dead_letters         rows that an endpoint refused for good',
+        'POST /-/reload                    put the configuration file in force',
+        'GET  /api/v1/endpoints            the endpoints, and what is kept for those that were removed',
+        'GET  /metrics                     for Prometheus',
+        'GET  /-/healthy, /-/ready',
+      ].join('\n'),
+    ),
   ];
 }
 
 function plain(response: ServerResponse, status: number, text: string): void {
   response.writeHead(status, { 'Content-Type': 'text/plain; charset=utf-8' }).end(`${text}\n`);
+}
+
+function compactJson(response: ServerResponse, value: object): void {
+  response.writeHead(200, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
 }
 
 function json(response: ServerResponse, status: number, value: object): void {

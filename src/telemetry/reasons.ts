@@ -60,6 +60,17 @@ export const endpointReasons = {
     'An exemplar without a sample or a histogram of its series in the same remote write 2.0 request, which nothing in it could carry (RW2-S-23).',
 } as const;
 
+/** Reasons for which nobody misses the rows: they are left out as configured, or were delivered before. */
+export const harmlessReasons: ReadonlySet<string> = new Set<EndpointReason>([
+  'dropped_by_relabel',
+  'duplicate',
+  'exemplars_off',
+  'histograms_off',
+  'metadata_off',
+  'metadata_unchanged',
+  'metadata_with_series',
+]);
+
 /** Why the listener did not let a request in. No row was seen, so none is counted. */
 export const authRefusals = {
   no_credentials: 'The request has none (401).',

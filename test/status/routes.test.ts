@@ -5,7 +5,9 @@ import { Registry } from 'prom-client';
 import { parseConfig } from '../../src/config/load.ts';
 import { RecentDestination } from '../../src/network/recent.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
+import { StatusBoard } from '../../src/status/board.ts';
 import { controlRoutes } from '../../src/status/control-routes.ts';
+import { StatusEvents } from '../../src/status/events.ts';
 import type { RecentLookupResult } from '../../src/status/recent-lookup.ts';
 import { statusRoutes } from '../../src/status/routes.ts';
 import { logLines } from '../receiver/log-lines.ts';
@@ -38,12 +40,26 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     baseDir: dir,
   });
   const { logger, lines } = logLines();
+  const board = new StatusBoard({
+    version: '1.2.3',
+    now: Date.now,
+    phase: () => 'running',
+    receivedRows: () => 7,
+    refusedRows: () => 0,
+    queue: () => undefined,
+    full: () => undefined,
+    endpoints: () => [],
+    parked: () => [],
+    letters: () => [],
+    letterCounts: () => [],
+  });
   const routes = statusRoutes({
     config: () => config,
     version: '1.2.3',
     registry: new Registry(),
     ready: () => served.state,
-    summary: () => ({ receivedRows: 7 }),
+    board,
+    events: new StatusEvents(board, Date.now),
     deadLetters: () => undefined,
   });
   const control = controlRoutes({
@@ -109,12 +125,14 @@ describe('statusRoutes', () => {
     assert.equal(start.status, 200);
     assert.match(start.text, /^Spillway 1\.2\.3\n/);
     for (const [, path] of start.text.matchAll(/^(?:GET|POST) +(\/\S+)/gm)) {
-      if (path !== '/api/v1/write')
+      if (path !== '/api/v1/write' && path !== '/api/v1/events')
         assert.notEqual((await served.get(path!.replace(',', ''))).status, 404, path);
     }
     const metrics = await served.get('/metrics');
     assert.deepEqual([metrics.status, metrics.type], [200, 'text/plain; version=0.0.4; charset=utf-8']);
-    assert.deepEqual(await served.json('/api/v1/status', 200), { version: '1.2.3', receivedRows: 7 });
+    const { version, receivedRows, endpoints } = await served.json('/api/v1/status', 200);
+    assert.deepEqual([version, receivedRows, endpoints], ['1.2.3', 7, []]);
+    assert.deepEqual((await served.json('/api/v1/history', 200)).atMs, []);
   });
 
   it('looks recent samples up, before there are any and after', async (t) => {

@@ -6,6 +6,7 @@ import { projectDir } from './paths.ts';
 /** Programs that some tests run and npm does not install, with the command that does. */
 export const programs = {
   prometheus: 'apt-get install -y --no-install-recommends prometheus',
+  chromium: 'apt-get install -y --no-install-recommends chromium',
   promtool: 'apt-get install -y --no-install-recommends prometheus',
   'prometheus-3': '.ci/get-peers',
   vmagent: '.ci/get-peers',

@@ -1,0 +1,57 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { StatusBoard, TICK_MS } from '../../src/status/board.ts';
+import { Player, play, scenes } from '../page/scenes.ts';
+
+test('an endpoint that comes after the start has rates and losses from its first seconds on', () => {
+  let nowMs = 1_000_000;
+  const players: Player[] = [];
+  const board = new StatusBoard({
+    version: '',
+    now: () => nowMs,
+    phase: () => 'running',
+    receivedRows: () => 0,
+    refusedRows: () => 0,
+    queue: () => undefined,
+    full: () => undefined,
+    endpoints: () => players.map((player) => player.detail(nowMs)),
+    parked: () => [],
+    letters: () => [],
+    letterCounts: () => [],
+  });
+  board.tick();
+  players.push(new Player({ name: 'a', url: '', at: () => 'up', most: 1e6, refuses: 2 }));
+  const seconds = (count: number): void => {
+    for (let second = 0; second < count; second += TICK_MS / 1000) {
+      nowMs += TICK_MS;
+      players[0]!.step(second / 60, nowMs, 200);
+      board.tick();
+    }
+  };
+  seconds(4);
+  const [first] = board.document().endpoints;
+  assert.equal(first!.deliveredPerSecond, 98);
+  assert.match(first!.says, /given up in the last minute: 4 samples/);
+  seconds(8);
+  const { deliveredPerSecond, lostPerSecond } = board.history().endpoints.a!;
+  assert.deepEqual([deliveredPerSecond.length, lostPerSecond.length], [1, 1]);
+  assert.equal(board.document().lostLastHour, Math.round(10 * lostPerSecond[0]!));
+  assert.ok(board.document().lostLastHour >= 12);
+});
+
+test('the facts of an hour become sentences', () => {
+  const said = Object.fromEntries(
+    Object.entries(scenes).map(([name, scene]) => {
+      const { status, endpoints } = play(scene).document();
+      return [name, [status.says, ...endpoints.map(({ says }) => says)]];
+    }),
+  );
+  assert.match(said.healthy!.join(' '), /^All is well.*Delivering: 2\d,\d+\/s delivered, 0\.3 s behind\.$/);
+  assert.match(
+    said.holding![2]!,
+    /^Holding: 401 since 03:07 UTC, .* the disk lasts 3 d \d+ h at this rate\.$/,
+  );
+  assert.match(said.draining![2]!, /^Draining: caught up in about 1\d min; 17 min behind/);
+  assert.match(said.poison!.join(' '), /1,39\d samples were given up in the last hour.*\(rejected, see/);
+  assert.match(said.full![0]!, /^Writes are refused: the queue has 174 MiB of the 174 MiB/);
+});

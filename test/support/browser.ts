@@ -1,0 +1,108 @@
+import assert from 'node:assert/strict';
+import type { TestContext } from 'node:test';
+import { type Browser, chromium, type Page } from 'playwright-core';
+import { atEnd } from './cleanup.ts';
+import { find } from './programs.ts';
+
+/** Without any traffic of its own; each launch has a profile of its own. */
+const args = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
+
+export function launchBrowser(): Promise<Browser> {
+  return chromium.launch({ executablePath: find('chromium')!, headless: true, args, timeout: 60_000 });
+}
+
+export interface PageOptions {
+  readonly width?: number;
+  readonly height?: number;
+  readonly dark?: boolean;
+}
+
+/**
+ * A page of the agent at `url` in a browser without cookies. At its end the test fails when there was an error on its
+ * console but for `expectedErrors`, or when it asked anybody else for anything.
+ */
+export async function openPage(
+  t: TestContext,
+  browser: Browser,
+  url: string,
+  { width = 1200, height = 900, dark = false }: PageOptions = {},
+  expectedErrors = /^$/,
+): Promise<Page> {
+  const context = await browser.newContext({
+    viewport: { width, height },
+    colorScheme: dark ? 'dark' : 'light',
+  });
+  const page = await context.newPage();
+  const problems: string[] = [];
+  page.on('console', (message) => {
+    if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+  });
+  page.on('pageerror', (error) => problems.push(String(error)));
+  page.on('request', (request) => {
+    if (!request.url().startsWith(url)) problems.push(`asked for ${request.url()}`);
+  });
+  atEnd(t, async () => {
+    await context.close();
+    assert.deepEqual(
+      problems.filter((problem) => !expectedErrors.test(problem)),
+      [],
+    );
+  });
+  await page.goto(`${url}/`);
+  return page;
+}
+
+/** How far the page is wider than its window, in pixels. */
+export function overflow(page: Page): Promise<number> {
+  return page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth');
+}
+
+/**
+ * Texts of the page whose contrast with what is behind them is less than `least`, by the formula of WCAG 2. Canvases
+ * are not looked at.
+ */
+export function lowContrast(page: Page, least: number): Promise<string[]> {
+  return page.evaluate(`(${contrasts.toString()})(${least})`);
+}
+
+/** Runs in the page, so it is written without anything from here. */
+function contrasts(least: number): string[] {
+  // biome-ignore-start lint/suspicious/noExplicitAny: the types of the DOM are not those of tests
+  const { document, getComputedStyle } = globalThis as any;
+  const numbers = (colour: string): number[] => (colour.match(/[\d.]+/g) ?? []).map(Number);
+  const luminance = (colour: string): number => {
+    const [r, g, b] = numbers(colour).map((c) =>
+      c / 255 <= 0.03928 ? c / 255 / 12.92 : ((c / 255 + 0.055) / 1.055) ** 2.4,
+    );
+    return 0.2126 * r! + 0.7152 * g! + 0.0722 * b!;
+  };
+  const backOf = (element: any): string => {
+    for (let e = element; e !== null; e = e.parentElement) {
+      const colour = getComputedStyle(e).backgroundColor as string;
+      if (numbers(colour)[3] !== 0) return colour;
+    }
+    return 'rgb(255, 255, 255)';
+  };
+  const found: string[] = [];
+  for (const element of document.querySelectorAll('body *')) {
+    const own = [...element.childNodes]
+      .filter((n: any) => n.nodeType === 3)
+      .map((n: any) => n.textContent.trim())
+      .join('');
+    if (own === '' || element.closest('.uplot, noscript') !== null || element.getClientRects().length === 0)
+      continue;
+    const [a, b] = [luminance(getComputedStyle(element).color), luminance(backOf(element))];
+    const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
+    if (ratio < least) found.push(`${own.slice(0, 40)}: ${ratio.toFixed(1)}`);
+  }
+  // biome-ignore-end lint/suspicious/noExplicitAny: as above
+  return found;
+}
