@@ -76,6 +76,8 @@ export interface AgentSummary {
     readonly droppedRows: number;
     readonly waitingRows: number;
     readonly failing: boolean;
+    /** When somebody paused it, ms. */
+    readonly pausedSinceMs?: number;
   }[];
   /** Endpoints that are not configured any more and that something is kept for. */
   readonly removedEndpoints: readonly ParkedReading[];
@@ -191,6 +193,7 @@ export class Agent {
     const control = controlRoutes({
       reload: () => this.reload(),
       endpoints: () => this.#endpoints,
+      graceMs: () => this.#config.shutdownGraceMs,
       letters: (name) => this.#letters.read().find(({ endpoint }) => endpoint === name)?.letters ?? 0,
       logger,
     });
@@ -307,6 +310,7 @@ export class Agent {
         droppedRows: endpoint.settledNow.lost,
         waitingRows: endpoint.waitingRows(),
         failing: endpoint.stats.get('failingLoops') > 0,
+        ...(endpoint.pausedSinceMs === undefined ? {} : { pausedSinceMs: endpoint.pausedSinceMs }),
       })),
       removedEndpoints: this.#endpoints?.parkedReadings() ?? [],
     };

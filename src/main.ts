@@ -112,7 +112,17 @@ async function main(args: string[]): Promise<number> {
       const { endpointCommand } = await import('./cli/endpoint.ts');
       return endpointCommand(
         rest,
-        { config: configOf(values), url: values.url, httpConfig: values['http-config-file'] },
+        {
+          config: configOf(values),
+          url: values.url,
+          httpConfig: values['http-config-file'],
+          json: values.json === true,
+          oldest: values.oldest === true,
+          now: values.now === true,
+          segment: values.segment,
+          dryRun: values['dry-run'] === true,
+          yes: values.yes === true,
+        },
         (text) => process.stdout.write(text),
       );
     }
@@ -137,6 +147,10 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        oldest: { type: 'boolean' },
+        now: { type: 'boolean' },
+        segment: { type: 'string' },
+        yes: { type: 'boolean' },
         strict: { type: 'boolean' },
         vmagent: { type: 'boolean' },
         output: { type: 'string', short: 'o' },
@@ -162,7 +176,7 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   'hash-password': [],
   completion: [],
   queue: ['config', 'data-dir', 'json', 'dry-run'],
-  endpoint: ['config', 'url', 'http-config-file'],
+  endpoint: ['config', 'url', 'http-config-file', 'json', 'oldest', 'now', 'segment', 'dry-run', 'yes'],
 };
 
 function checkFlags(command: string, flags: Flags): void {

@@ -103,17 +103,28 @@ const commands: Readonly<Record<CommandName, Help>> = {
   },
   endpoint: {
     call: [
-      'spillway endpoint list | forget NAME [--config FILE] [--url URL]',
-      '      [--http-config-file FILE]',
+      'spillway endpoint ls [--json]',
+      'spillway endpoint pause|resume NAME [--json]',
+      'spillway endpoint seek NAME --oldest | --now | --segment N [--dry-run] [--yes] [--json]',
+      'spillway endpoint forget NAME [--json]',
     ],
     does: [
-      'List the endpoints of a running agent, and those that were taken out of its configuration',
-      'while rows waited for them; let go what is kept for one of these (forget): docs/reload.md.',
+      'Look after the endpoints of a running agent: what waits for each (ls); send nothing to one',
+      'until it is resumed (pause); go on elsewhere in the queue (seek): backwards it delivers once',
+      'more what is still there, forwards it passes over what waits; let go what is kept for one',
+      'that is not configured any more (forget). docs/operating.md, docs/reload.md',
     ],
     options: [
       '--config FILE       where the agent listens; by default it is asked at 127.0.0.1:9201',
       '--url URL           of the agent, when it is not reached at its `listen`',
       '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+      '--json              for programs',
+      'seek:',
+      '--oldest            to the oldest data that the queue still has',
+      '--now               behind all that is there: only what comes from now on',
+      '--segment N         to where segment N begins; ls shows where an endpoint stands',
+      '--dry-run           say what it would do, and do nothing',
+      '--yes               do not ask before rows are given up; needed where there is no terminal',
     ],
   },
   inspect: {

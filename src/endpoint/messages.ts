@@ -30,6 +30,8 @@ export interface WorkerStart {
   /** Segments that came while it was not configured. */
   readonly gaps: readonly SegmentRange[];
   readonly userAgent: string;
+  /** It sends nothing: rows wait on disk, and caps are kept. */
+  readonly paused: boolean;
   /** What is known of metric families, for endpoints that may be sent remote write 2.0. */
   readonly metadata: readonly FamilyMetadata[];
   /** When the endpoint was last found not to take 2.0, ms since the epoch. */

@@ -56,6 +56,7 @@ const dropMessages: readonly [EndpointReason, string][] = [
     'dropped_age',
     'rows that are older than the configured age were given up; they are counted as dropped_age',
   ],
+  ['skipped', 'rows were passed over, as somebody asked; they are counted as skipped'],
 ];
 /** What is to be said of rows that were refused for good. */
 const whereKept: Partial<Record<EndpointReason, string>> = {
@@ -199,6 +200,7 @@ class EndpointWorker {
       furthest: progress?.furthest ?? start.start,
       settledAhead: start.settledAhead,
       ttlMs,
+      paused: start.paused,
       metadata: { ...metadataConfig, needsTenant: (endpoint.tenant?.fromLabels.length ?? 0) > 0 },
       v2: v2 && { cache: v2.cache, version: () => v2.negotiation.version },
       sends: { exemplars: endpoint.sendExemplars, histograms: endpoint.sendNativeHistograms },
@@ -273,7 +275,7 @@ class EndpointWorker {
     if (readOnly) await this.#feeder.stop();
     else this.#feeder.pump();
     const isDone = (): boolean =>
-      readOnly
+      readOnly || this.#start.paused
         ? this.#manager.idle || this.#manager.loops.some((loop) => loop.failing)
         : this.#feeder.dry && this.#manager.idle;
     while (performance.now() < restAt && !isDone()) {
@@ -398,7 +400,7 @@ class EndpointWorker {
     void this.#report();
     this.#tellDropped();
     this.#tellMetadata();
-    if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
+    if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping && !this.#start.paused) this.#reshard(waiting);
   }
 
   /**

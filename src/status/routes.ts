@@ -67,6 +67,7 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
             'GET  /api/v1/dead_letters         rows that an endpoint refused for good',
             'POST /-/reload                    put the configuration file in force',
             'GET  /api/v1/endpoints            the endpoints, and what is kept for those that were removed',
+            'POST /api/v1/endpoints/pause, resume, seek',
             'GET  /metrics                     for Prometheus',
             'GET  /-/healthy, /-/ready',
           ].join('\n'),

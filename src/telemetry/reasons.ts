@@ -57,6 +57,8 @@ export const endpointReasons = {
   histograms_off: 'Native histograms, and `send_native_histograms` is false.',
   exemplar_alone:
     'An exemplar without a sample or a histogram of its series in the same remote write 2.0 request, which nothing in it could carry (RW2-S-23).',
+  skipped:
+    'Passed over, since somebody moved the endpoint forwards (`spillway endpoint seek`): as you asked.',
 } as const;
 
 /** Why the listener did not let a request in. No row was seen, so none is counted. */

@@ -49,6 +49,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
   const control = controlRoutes({
     reload: () => Promise.resolve({ failed: [] }),
     endpoints: () => undefined,
+    graceMs: () => 0,
     letters: () => 0,
     logger,
   });
