@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
-import type { FileQueue, SegmentRange } from '../filequeue/file-queue.ts';
+import { type FileQueue, type SegmentRange, walDirectory } from '../filequeue/file-queue.ts';
 import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
 import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
@@ -35,10 +35,15 @@ export interface EndpointSetup {
   readonly limits: EndpointLimits;
 }
 
+/** The queue, as an endpoint needs it. */
+export type EndpointQueue = Pick<FileQueue, 'segments' | 'watermark' | 'oldest' | 'rowsFrom'>;
+
 export interface EndpointOptions {
   readonly setup: EndpointSetup;
   readonly dataDir: string;
-  readonly queue: FileQueue;
+  /** Of another directory than the one in `dataDir`, that is only read: a backup. */
+  readonly readOnlyWal?: string;
+  readonly queue: EndpointQueue;
   readonly ledger: Ledger;
   readonly logger: Logger;
   readonly userAgent: string;
@@ -341,7 +346,7 @@ export class Endpoint implements KeptEndpoint {
   }
 
   #startWorker(): Promise<void> {
-    const { dataDir, userAgent, logger, gaps } = this.#options;
+    const { dataDir, readOnlyWal, userAgent, logger, gaps } = this.#options;
     const { progress, block, start } = this.#whereItStands();
     const behindStart = this.#rowsFrom(start);
     const waiting =
@@ -362,6 +367,8 @@ export class Endpoint implements KeptEndpoint {
     const workerData: WorkerStart = {
       endpoint: this.name,
       dataDir,
+      walDir: readOnlyWal ?? walDirectory(dataDir),
+      readOnly: readOnlyWal !== undefined,
       config: this.#setup.configSource,
       stats: this.stats.buffer,
       watermark: this.#watermark.buffer,

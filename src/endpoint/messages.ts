@@ -10,6 +10,9 @@ import type { FamilyMetadata } from './metadata-cache.ts';
 export interface WorkerStart {
   readonly endpoint: string;
   readonly dataDir: string;
+  /** Where its segments are; with `readOnly` nothing is written there, not even copies of what is damaged. */
+  readonly walDir: string;
+  readonly readOnly: boolean;
   /** The configuration as text: read again here, since secrets are not cloned. */
   readonly config: ConfigOrigin & { readonly text: string };
   readonly stats: SharedArrayBuffer;

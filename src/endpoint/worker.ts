@@ -1,7 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
 import { parseConfig } from '../config/load.ts';
-import { walDirectory } from '../filequeue/file-queue.ts';
 import { createDestination } from '../network/create-destination.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
 import type { Loop, LoopFailure } from '../network/loop.ts';
@@ -22,6 +21,7 @@ import { createEmitter } from '../protocol/emit-wasm.ts';
 import { createBlocks } from '../protocol/snappy-blocks.ts';
 import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
+import { readOnly } from '../runtime/read-only-fs.ts';
 import { wait } from '../runtime/wait.ts';
 import { kindNames } from '../serialization/rows.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
@@ -173,21 +173,13 @@ class EndpointWorker {
       onFailure: (loop, failure) => this.#failed(loop, failure),
       onRecovery: (loop) => this.#recovered(loop),
     });
-    const dir = walDirectory(start.dataDir);
+    const dir = start.walDir;
+    const files = start.readOnly ? readOnly(nodeFileSystem) : nodeFileSystem;
     const store = new SegmentStore(
-      nodeFileSystem,
+      files,
       dir,
       (segment, onIdle) =>
-        SegmentContext.open(
-          nodeFileSystem,
-          dir,
-          segment,
-          rewrite,
-          onIdle,
-          emitter.newColumns(),
-          tenants,
-          v2?.cache,
-        ),
+        SegmentContext.open(files, dir, segment, rewrite, onIdle, emitter.newColumns(), tenants, v2?.cache),
       () => createBlocks(config.kernel),
       start.gaps,
     );
