@@ -140,6 +140,22 @@ async function main(args: string[]): Promise<number> {
         (text) => process.stdout.write(text),
       );
     }
+    case 'sink': {
+      none(rest);
+      const { sinkCommand } = await import('./cli/sink.ts');
+      const { listen, answer, delay, print = false, verify = false, json = false } = values;
+      return sinkCommand({ listen, answer, delay, print, verify, json, signal: interrupted() }, (text) =>
+        process.stdout.write(text),
+      );
+    }
+    case 'load': {
+      const url = one(rest, 'a URL');
+      const { loadCommand } = await import('./cli/load.ts');
+      const { series, rate, duration, header: headers = [], json = false } = values;
+      return loadCommand({ url, series, rate, duration, headers, json, signal: interrupted() }, (text) =>
+        process.stdout.write(text),
+      );
+    }
     case 'endpoint': {
       const { endpointCommand } = await import('./cli/endpoint.ts');
       return endpointCommand(
@@ -179,6 +195,12 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        answer: { type: 'string' },
+        delay: { type: 'string' },
+        print: { type: 'boolean' },
+        verify: { type: 'boolean' },
+        series: { type: 'string' },
+        duration: { type: 'string' },
         from: { type: 'string' },
         to: { type: 'string' },
         match: { type: 'string' },
@@ -220,6 +242,8 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   'queue cat': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
   'queue export': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
   'queue replay': ['config', 'json', 'url', 'header', 'rate', 'endpoint', 'state'],
+  sink: ['listen', 'answer', 'delay', 'print', 'verify', 'json'],
+  load: ['series', 'rate', 'duration', 'header', 'json'],
   endpoint: ['config', 'url', 'http-config-file', 'json', 'oldest', 'now', 'segment', 'dry-run', 'yes'],
 };
 

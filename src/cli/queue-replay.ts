@@ -18,6 +18,7 @@ import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { createLogger } from '../telemetry/log.ts';
 import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
 import { CommandError, UsageError } from './errors.ts';
+import { headersOf } from './headers.ts';
 import { ProgressBar } from './progress-bar.ts';
 
 export interface ReplayOptions {
@@ -202,15 +203,11 @@ function targetOf({ url, headers, rate, endpoint, config }: ReplayOptions): {
   if (rate !== undefined && !/^[1-9]\d{0,8}$/.test(rate)) {
     throw new UsageError(`--rate ${rate} is not a number of samples a second`);
   }
-  const pairs = headers.map((header) => {
-    const [, key, value] = /^([^:\s]+):\s*(.*)$/.exec(header) ?? [];
-    if (key === undefined) throw new UsageError(`--header ${header} is not NAME: VALUE`);
-    return [key, value] as const;
-  });
+  const pairs = headersOf(headers);
   const entry = {
     name: 'replay',
     url,
-    ...(pairs.length === 0 ? {} : { headers: Object.fromEntries(pairs) }),
+    ...(headers.length === 0 ? {} : { headers: pairs }),
     ...(rate === undefined ? {} : { rate_limit: { samples: Number(rate) } }),
   };
   const text = JSON.stringify({ remote_write: [entry] });

@@ -9,6 +9,8 @@ export type CommandName =
   | 'endpoint'
   | 'inspect'
   | 'queue'
+  | 'sink'
+  | 'load'
   | 'hash-password'
   | 'completion';
 
@@ -167,6 +169,40 @@ const commands: Readonly<Record<CommandName, Help>> = {
       '--state DIR         where it keeps how far it has come: the same command goes on there',
       'repair:',
       '--dry-run           say what repair would do, and do nothing',
+    ],
+  },
+  sink: {
+    call: [
+      'spillway sink [--listen HOST:PORT] [--print] [--verify] [--answer STATUS] [--delay DURATION] [--json]',
+    ],
+    does: [
+      'Receive remote write 1.0 and 2.0, keep nothing, and say what came and what is wrong with how it',
+      'is sent: to look at any sender. With an endpoint of Spillway in front of it and `spillway load`',
+      'behind that, --verify tells whether every sample arrived, once, and in order.',
+    ],
+    options: [
+      '--listen HOST:PORT  127.0.0.1:9202 by default; requests may come to any path',
+      '--print             each sample as it comes: series, value, time in ms',
+      '--verify            end with 1 when something is wrong: rules of remote write that the sender',
+      '                    breaks, samples missing, out of order, or of another value than load sent',
+      '--answer STATUS     answer every request so: 503 is a receiver that is down, 400 one that refuses',
+      '--delay DURATION    before each answer: 200ms',
+      '--json              the sum at the end, for programs',
+    ],
+  },
+  load: {
+    call: ['spillway load URL [--series N] [--rate N] [--duration D] [--header HEADER] [--json]'],
+    does: [
+      'Send series to any remote-write receiver, each sample until it is answered, in order: their',
+      'values are a function of series and time, which `spillway sink --verify` knows. Ends with 0 when',
+      'every sample was acknowledged. Example: spillway load http://127.0.0.1:9201/api/v1/write',
+    ],
+    options: [
+      '--series N          100 by default',
+      '--rate N            samples a second, over all series; by default one for each series',
+      '--duration D        30s, 5m, ...; until Ctrl-C by default',
+      "--header HEADER     'NAME: VALUE', to go with each request; may be repeated",
+      '--json              the sum at the end, for programs',
     ],
   },
   'hash-password': {
