@@ -140,6 +140,13 @@ async function main(args: string[]): Promise<number> {
         (text) => process.stdout.write(text),
       );
     }
+    case 'status': {
+      none(rest);
+      const { statusCommand } = await import('./cli/status.ts');
+      const { url, 'http-config-file': httpConfig, json = false, once = false } = values;
+      const options = { config: configOf(values), url, httpConfig, json, once, signal: interrupted() };
+      return statusCommand(options, process.stdout);
+    }
     case 'sink': {
       none(rest);
       const { sinkCommand } = await import('./cli/sink.ts');
@@ -195,6 +202,7 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        once: { type: 'boolean' },
         answer: { type: 'string' },
         delay: { type: 'string' },
         print: { type: 'boolean' },
@@ -242,6 +250,7 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   'queue cat': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
   'queue export': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
   'queue replay': ['config', 'json', 'url', 'header', 'rate', 'endpoint', 'state'],
+  status: ['config', 'url', 'http-config-file', 'json', 'once'],
   sink: ['listen', 'answer', 'delay', 'print', 'verify', 'json'],
   load: ['series', 'rate', 'duration', 'header', 'json'],
   endpoint: ['config', 'url', 'http-config-file', 'json', 'oldest', 'now', 'segment', 'dry-run', 'yes'],

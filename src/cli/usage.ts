@@ -9,6 +9,7 @@ export type CommandName =
   | 'endpoint'
   | 'inspect'
   | 'queue'
+  | 'status'
   | 'sink'
   | 'load'
   | 'hash-password'
@@ -71,6 +72,21 @@ const commands: Readonly<Record<CommandName, Help>> = {
       '--data-dir DIR      in place of the `data_dir` of the configuration',
       '--url URL           of the agent, when it is not reached at its `listen`',
       '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+    ],
+  },
+  status: {
+    call: ['spillway status [--config FILE] [--url URL] [--http-config-file FILE] [--once] [--json]'],
+    does: [
+      'Show how a running agent is doing: what comes in, and for each endpoint what waits, how old it',
+      'is, how fast it goes and when it will be gone. On a terminal a live view, elsewhere once. Ends',
+      'with 0 when writes are taken and no endpoint fails, else with 1.',
+    ],
+    options: [
+      '--config FILE       where the agent listens; by default it is asked at 127.0.0.1:9201',
+      '--url URL           of the agent, when it is not reached at its `listen`',
+      '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+      '--once              once, also on a terminal',
+      '--json              once, for programs: what /api/v1/status says',
     ],
   },
   'dead-letters': {
