@@ -33,6 +33,7 @@ import { wait } from './runtime/wait.ts';
 import { kindNames } from './serialization/rows.ts';
 import { capsOf, gateOf, ingestLimits, rollLimits } from './settings.ts';
 import { controlRoutes } from './status/control-routes.ts';
+import { explainRoute } from './status/explain-route.ts';
 import { statusRoutes } from './status/routes.ts';
 import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
@@ -117,6 +118,8 @@ export class Agent {
   readonly #letters: LetterWatch;
   readonly #reloads: Reloads;
   readonly #configText: ConfigText;
+  /** The text of what is in force. */
+  #inForce: ConfigText;
   #newestMs = Number.NEGATIVE_INFINITY;
   #receivedRows = 0;
   #refusedRows = 0;
@@ -130,6 +133,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#configText =
       options.dataDir === undefined ? options.config : { ...options.config, dataDir: options.dataDir };
+    this.#inForce = this.#configText;
     this.#options = options;
     const started = readForReload(this.#configText.text, this.#configText);
     const config = this.#listening(started.config);
@@ -202,6 +206,12 @@ export class Agent {
       ['/api/v1/push', write] as const,
       ...status,
       ...control,
+      explainRoute({
+        config: () => this.#config,
+        text: () => this.#inForce,
+        endpoints: () => this.#endpoints?.list ?? [],
+        deadLetters: () => this.#ledger?.deadLetters,
+      }),
     ];
     this.#server = new HttpServer(new Map(routes), {
       connections: this.#connections,
@@ -285,6 +295,7 @@ export class Agent {
     }
     const before = this.#config;
     this.#config = this.#listening(config);
+    this.#inForce = text;
     if (this.logger instanceof ConfiguredLogger) this.logger.configure(config.logLevel, config.logFormat);
     ledger.deadLetters.limits = config.deadLetters;
     if (!isDeepStrictEqual(before.receiver, config.receiver)) {

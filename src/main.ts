@@ -140,6 +140,13 @@ async function main(args: string[]): Promise<number> {
         (text) => process.stdout.write(text),
       );
     }
+    case 'explain': {
+      const { explainCommand } = await import('./cli/explain.ts');
+      const { tenant, url, 'http-config-file': httpConfig, offline = false, json = false } = values;
+      const selector = one(rest, 'a series');
+      const config = readConfig(values.config);
+      return explainCommand({ selector, tenant, config, url, httpConfig, offline, json }, process.stdout);
+    }
     case 'status': {
       none(rest);
       const { statusCommand } = await import('./cli/status.ts');
@@ -202,6 +209,8 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        tenant: { type: 'string' },
+        offline: { type: 'boolean' },
         once: { type: 'boolean' },
         answer: { type: 'string' },
         delay: { type: 'string' },
@@ -250,6 +259,7 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   'queue cat': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
   'queue export': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
   'queue replay': ['config', 'json', 'url', 'header', 'rate', 'endpoint', 'state'],
+  explain: ['config', 'url', 'http-config-file', 'tenant', 'offline', 'json'],
   status: ['config', 'url', 'http-config-file', 'json', 'once'],
   sink: ['listen', 'answer', 'delay', 'print', 'verify', 'json'],
   load: ['series', 'rate', 'duration', 'header', 'json'],

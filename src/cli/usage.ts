@@ -9,6 +9,7 @@ export type CommandName =
   | 'endpoint'
   | 'inspect'
   | 'queue'
+  | 'explain'
   | 'status'
   | 'sink'
   | 'load'
@@ -72,6 +73,25 @@ const commands: Readonly<Record<CommandName, Help>> = {
       '--data-dir DIR      in place of the `data_dir` of the configuration',
       '--url URL           of the agent, when it is not reached at its `listen`',
       '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+    ],
+  },
+  explain: {
+    call: [
+      'spillway explain SERIES [--tenant NAME] [--config FILE] [--url URL] [--http-config-file FILE]',
+      '      [--offline] [--json]',
+    ],
+    does: [
+      'What happens to a series: whether it is taken, which rule changes or drops it, as what and where',
+      'it is sent, whether it is among the dead letters. For example:',
+      'spillway explain \'{__name__="up",job="node"}\'. Ends with 1 when no endpoint is sent it.',
+    ],
+    options: [
+      '--tenant NAME       whose it is; by default `receiver.default_tenant`',
+      '--config FILE       where the agent listens; by default it is asked at 127.0.0.1:9201',
+      '--url URL           of the agent, when it is not reached at its `listen`',
+      '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+      '--offline           ask no agent: go by the configuration alone, before it is put in force, say',
+      '--json              for programs',
     ],
   },
   status: {

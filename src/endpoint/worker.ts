@@ -28,14 +28,12 @@ import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type LogFacts, type LogLevel, Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import type { DropOrder } from './dropper.ts';
-import { ExternalLabels } from './external-labels.ts';
 import { Feeder } from './feeder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { MetadataCache } from './metadata-cache.ts';
-import { RelabelSeries } from './relabel-series.ts';
+import { leavingOf } from './rewrite.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
-import { EndpointTenants } from './tenants.ts';
 import { SegmentStore } from './wal-reader.ts';
 
 /**
@@ -110,16 +108,10 @@ class EndpointWorker {
     this.#stats = new EndpointStats(start.stats);
     this.#watermark = new SharedWatermark(start.watermark);
     const progress = start.progress && decodeProgress(start.progress);
-    const external =
-      Object.keys(config.externalLabels).length > 0 ? new ExternalLabels(config.externalLabels) : undefined;
-    const rewrite =
-      endpoint.writeRelabelConfigs.length > 0
-        ? new RelabelSeries(endpoint.writeRelabelConfigs, external)
-        : external;
+    const { rewrite, tenants } = leavingOf(config.externalLabels, endpoint);
     if (progress !== undefined) this.#stats.load(progress.counts, progress.returned);
     this.#stats.add('returnedRows', start.returned);
     this.#stats.addLost('damaged', 0, start.missing);
-    const tenants = endpoint.tenant && new EndpointTenants(endpoint.tenant, rewrite?.routing ?? 0);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, tenants?.routing ?? rewrite?.routing);
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;

@@ -64,6 +64,7 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
             'POST /api/v1/write                remote write 1.0',
             'GET  /api/v1/status               what came in, what is delivered, what waits',
             'GET  /api/v1/recent?match=up      recent samples of a series, from the built-in destination',
+            'GET  /api/v1/explain?match=up     what happens to a series, and where it goes',
             'GET  /api/v1/dead_letters         rows that an endpoint refused for good',
             'POST /-/reload                    put the configuration file in force',
             'GET  /api/v1/endpoints            the endpoints, and what is kept for those that were removed',
