@@ -50,5 +50,5 @@ function scaled(value: number, base: number, units: readonly string[]): string {
     left /= base;
     unit++;
   }
-  return `${unit === 0 || left >= 100 ? Math.round(left) : left.toFixed(1)}${units[unit]}`;
+  return `${unit === 0 || left >= 99.95 ? Math.round(left) : left.toFixed(1)}${units[unit]}`;
 }
