@@ -37,7 +37,7 @@ test('numbers are as long as a person reads them', () => {
     '1.0M',
     '12.3M',
   ]);
-  assert.deepEqual([0, 1023, 1024, 5 * 2 ** 30].map(bytesText), ['0 B', '1.0 KiB', '1.0 KiB', '5.0 GiB']);
+  assert.deepEqual([0, 1023, 1024, 5 * 2 ** 30].map(bytesText), ['0 B', '1023 B', '1.0 KiB', '5.0 GiB']);
   assert.deepEqual([0, 0.2, 59, 60, 3725, 90_000, Number.NaN].map(durationText), [
     '0s',
     '1s',
