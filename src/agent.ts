@@ -35,6 +35,7 @@ import { capsOf, gateOf, ingestLimits, rollLimits } from './settings.ts';
 import { StatusBoard } from './status/board.ts';
 import { controlRoutes } from './status/control-routes.ts';
 import { StatusEvents } from './status/events.ts';
+import { explainRoute } from './status/explain-route.ts';
 import { statusRoutes } from './status/routes.ts';
 import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
@@ -78,6 +79,8 @@ export interface AgentSummary {
     readonly droppedRows: number;
     readonly waitingRows: number;
     readonly failing: boolean;
+    /** When somebody paused it, ms. */
+    readonly pausedSinceMs?: number;
   }[];
   /** Endpoints that are not configured any more and that something is kept for. */
   readonly removedEndpoints: readonly ParkedReading[];
@@ -119,6 +122,8 @@ export class Agent {
   readonly #board: StatusBoard;
   readonly #events: StatusEvents;
   readonly #configText: ConfigText;
+  /** The text of what is in force. */
+  #inForce: ConfigText;
   #newestMs = Number.NEGATIVE_INFINITY;
   #receivedRows = 0;
   #refusedRows = 0;
@@ -132,6 +137,7 @@ export class Agent {
   constructor(options: AgentOptions) {
     this.#configText =
       options.dataDir === undefined ? options.config : { ...options.config, dataDir: options.dataDir };
+    this.#inForce = this.#configText;
     this.#options = options;
     const started = readForReload(this.#configText.text, this.#configText);
     const config = this.#listening(started.config);
@@ -213,6 +219,7 @@ export class Agent {
     const control = controlRoutes({
       reload: () => this.reload(),
       endpoints: () => this.#endpoints,
+      graceMs: () => this.#config.shutdownGraceMs,
       letters: (name) => this.#letters.read().find(({ endpoint }) => endpoint === name)?.letters ?? 0,
       logger,
     });
@@ -221,6 +228,12 @@ export class Agent {
       ['/api/v1/push', write] as const,
       ...status,
       ...control,
+      explainRoute({
+        config: () => this.#config,
+        text: () => this.#inForce,
+        endpoints: () => this.#endpoints?.list ?? [],
+        deadLetters: () => this.#ledger?.deadLetters,
+      }),
     ];
     this.#server = new HttpServer(new Map(routes), {
       connections: this.#connections,
@@ -305,6 +318,7 @@ export class Agent {
     }
     const before = this.#config;
     this.#config = this.#listening(config);
+    this.#inForce = text;
     if (this.logger instanceof ConfiguredLogger) this.logger.configure(config.logLevel, config.logFormat);
     ledger.deadLetters.limits = config.deadLetters;
     if (!isDeepStrictEqual(before.receiver, config.receiver)) {
@@ -330,6 +344,7 @@ export class Agent {
         droppedRows: endpoint.settledNow.lost,
         waitingRows: endpoint.waitingRows(),
         failing: endpoint.stats.get('failingLoops') > 0,
+        ...(endpoint.pausedSinceMs === undefined ? {} : { pausedSinceMs: endpoint.pausedSinceMs }),
       })),
       removedEndpoints: this.#endpoints?.parkedReadings() ?? [],
     };

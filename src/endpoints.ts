@@ -1,6 +1,13 @@
 import * as fs from 'node:fs';
 import type { EndpointConfig } from './config/endpoints.ts';
 import type { Config, ConfigText } from './config/load.ts';
+import {
+  EndpointControlError,
+  type ListedEndpoint,
+  type Seek,
+  type SeekTarget,
+  UnknownEndpointError,
+} from './endpoint/control.ts';
 import type { DeliveryReport } from './endpoint/delivery-watch.ts';
 import { Endpoint, type EndpointSetup } from './endpoint/endpoint.ts';
 import { gapsOf, ParkedEndpoint } from './endpoint/parked-endpoint.ts';
@@ -11,6 +18,7 @@ import type { Watermark } from './filequeue/segment-log.ts';
 import type { Absence, Ledger } from './ledger/ledger.ts';
 import { endpointNames, progressPath } from './network/progress.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
+import { comparePositions } from './serialization/position.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { EndpointReading, ParkedReading } from './telemetry/metrics.ts';
 
@@ -34,6 +42,8 @@ export interface EndpointsOptions {
 /** What the status page needs to know of an endpoint, beyond the metrics. */
 export interface EndpointDetail extends EndpointReading {
   readonly thread: Endpoint['thread'];
+  /** While somebody has paused it. */
+  readonly pausedSinceMs: number | undefined;
   readonly delivery: DeliveryReport | undefined;
   readonly limits: EndpointLimits;
   /** 0 is no limit. */
@@ -66,6 +76,8 @@ export interface EndpointsChange {
  *        v                                                                v
  *     configured, passing over what came meanwhile                      nothing is left
  *
+ * A configured one can be paused: its thread runs, sends nothing, and keeps to its caps.
+ *
  * Absences begin and end with segments, so that a gap is told by ids alone. At each moment either an endpoint or what
  * it left behind holds its segments.
  */
@@ -74,6 +86,8 @@ export class Endpoints {
   #list: Endpoint[] = [];
   #parked: ParkedEndpoint[] = [];
   #ended = false;
+  /** What rests and restarts threads comes one after the other. */
+  #turn: Promise<unknown> = Promise.resolve();
 
   constructor(options: EndpointsOptions) {
     this.#options = options;
@@ -137,7 +151,84 @@ export class Endpoints {
    * for at most `graceMs`. The others are not touched. Returns what could not be done, by name; then that endpoint is as
    * it was before.
    */
-  async reload(
+  reload(
+    source: EndpointsSource,
+    change: EndpointsChange,
+    graceMs: number,
+  ): Promise<ReadonlyMap<string, unknown>> {
+    return this.#inTurn(() => this.#reload(source, change, graceMs));
+  }
+
+  /**
+   * Has an endpoint send nothing until `resume`, also after a restart; what it has read is delivered first, for at most
+   * `graceMs`. Returns since when it is paused, ms. Rejects with `UnknownEndpointError`, and with what the ledger throws.
+   */
+  pause(name: string, graceMs: number): Promise<number> {
+    return this.#inTurn(async () => {
+      const { ledger, now } = this.#options;
+      const endpoint = this.#named(name);
+      ledger.pause(name, now());
+      const sinceMs = ledger.pausedSince(name) ?? now();
+      if (endpoint.pausedSinceMs === undefined) await endpoint.setPaused(sinceMs, graceMs);
+      return sinceMs;
+    });
+  }
+
+  /** Has a paused endpoint deliver again, from where it stands. Rejects as `pause` does. */
+  resume(name: string): Promise<void> {
+    return this.#inTurn(async () => {
+      const endpoint = this.#named(name);
+      this.#options.ledger.resume(name);
+      if (endpoint.pausedSinceMs !== undefined) await endpoint.setPaused(undefined, 0);
+    });
+  }
+
+  /**
+   * Has an endpoint go on elsewhere. Backwards it delivers once more what is still in the queue. Forwards it passes over
+   * what waits for it, counted as `skipped`: that is done segment by segment, behind this answer, and what is on the wire
+   * is awaited. With `dryRun` it says what it would do. Rejects with `EndpointControlError`, and with what file system
+   * and ledger throw.
+   */
+  seek(name: string, target: SeekTarget, graceMs: number, dryRun: boolean): Promise<Seek> {
+    return this.#inTurn(async () => {
+      const { queue } = this.#options;
+      const endpoint = this.#named(name);
+      const { oldest } = queue;
+      const newest = queue.watermark.segment;
+      if (typeof target === 'number' && (target < oldest || target > newest)) {
+        throw new EndpointControlError(
+          `segment ${target} is not in the queue, which has segments ${oldest} to ${newest}`,
+          { endpoint: name },
+        );
+      }
+      const segment = target === 'oldest' ? oldest : target === 'now' ? newest : target;
+      const to = { segment, row: 0 };
+      if (target !== 'now' && comparePositions(to, endpoint.low) <= 0) {
+        const rows = dryRun ? endpoint.rowsBackTo(to) : await endpoint.goBack(to, graceMs);
+        return { direction: 'backwards', segment, rows };
+      }
+      if (dryRun) {
+        const rows = target === 'now' ? endpoint.waitingRows() : endpoint.rowsBefore(segment);
+        return { direction: 'forwards', segment, rows };
+      }
+      if (!endpoint.running) {
+        throw new EndpointControlError('its thread is being started again: try again in a moment', {
+          endpoint: name,
+        });
+      }
+      const before = target === 'now' ? await queue.cut() : segment;
+      const rows = endpoint.rowsBefore(before);
+      const passed = queue.segments.filter(({ id }) => id >= endpoint.low.segment && id < before);
+      endpoint.dropBefore(
+        before,
+        'skipped',
+        passed.map(({ id, rows, counts }) => ({ id, rows, counts })),
+      );
+      return { direction: 'forwards', segment: before, rows };
+    });
+  }
+
+  async #reload(
     source: EndpointsSource,
     change: EndpointsChange,
     graceMs: number,
@@ -205,6 +296,25 @@ export class Endpoints {
       ...this.#list.map((endpoint) => endpoint.stop(graceMs)),
       ...this.#parked.map((parked) => parked.retire()),
     ]);
+    await this.#turn;
+  }
+
+  /** What people ask of endpoints first: who they are, where they stand, what waits for them. */
+  listed(): ListedEndpoint[] {
+    const stands = new Map(this.#list.map((endpoint) => [endpoint.name, endpoint]));
+    return this.readings().map(({ name, url, stats, backlog }) => {
+      const { low, pausedSinceMs } = stands.get(name)!;
+      return {
+        name,
+        url,
+        ...(pausedSinceMs === undefined ? {} : { pausedSinceMs }),
+        failing: stats.get('failingLoops') > 0,
+        segment: low.segment,
+        waitingRows: backlog.rows,
+        waitingBytes: backlog.bytes,
+        oldestSeconds: backlog.seconds,
+      };
+    });
   }
 
   /** For the metrics. */
@@ -216,12 +326,18 @@ export class Endpoints {
   details(): EndpointDetail[] {
     const { queue, now } = this.#options;
     return this.#list.map((endpoint) => {
-      const { name, config, low, thread, delivery, limits, settledNow } = endpoint;
+      const { name, config, low, thread, pausedSinceMs, delivery, limits, settledNow } = endpoint;
       const stats = endpoint.stats.snapshot();
       const waitingRows = endpoint.waitingRows(stats);
-      const oldestMs = stats.get('oldestWaitingMs');
+      const paused = pausedSinceMs !== undefined;
+      // Of a paused one nothing is read; its oldest row is at most as old as the segment that it stands in.
+      const oldestMs =
+        paused && waitingRows > 0
+          ? (queue.segments.find(({ id }) => id >= low.segment)?.firstMs ?? 0)
+          : stats.get('oldestWaitingMs');
       return {
         name,
+        paused,
         url: config.url.text,
         capacity: config.queueConfig.capacity,
         minShards: config.queueConfig.minShards,
@@ -236,6 +352,7 @@ export class Endpoints {
           seconds: oldestMs === 0 ? 0 : Math.max(0, (now() - oldestMs) / 1000),
         },
         thread,
+        pausedSinceMs,
         delivery,
         limits,
         ttlMs: config.ttlMs,
@@ -265,9 +382,35 @@ export class Endpoints {
   #add(setup: EndpointSetup, more: readonly SegmentRange[]): Endpoint {
     const { ledger } = this.#options;
     const gaps = [...gapsOf(ledger.absences(setup.config.name)), ...more];
-    const endpoint = new Endpoint({ ...this.#options, setup, gaps });
+    const { name } = setup.config;
+    const pausedMs = ledger.pausedSince(name);
+    const endpoint = new Endpoint({ ...this.#options, setup, gaps, pausedMs });
     this.#list.push(endpoint);
+    if (pausedMs !== undefined) {
+      this.#options.logger.log(
+        'warn',
+        'the endpoint is paused, as somebody asked; its rows wait on disk until `spillway endpoint resume NAME`',
+        { endpoint: name, since: new Date(pausedMs).toISOString() },
+      );
+    }
     return endpoint;
+  }
+
+  /** Runs `action` when those before it are done. What waits when everything stops is not begun. */
+  #inTurn<T>(action: () => Promise<T>): Promise<T> {
+    const done = this.#turn.then(() => {
+      if (this.#ended) throw new EndpointControlError('the agent is stopping');
+      return action();
+    });
+    this.#turn = done.catch(() => undefined);
+    return done;
+  }
+
+  #named(name: string): Endpoint {
+    const endpoint = this.#list.find((one) => one.name === name);
+    if (endpoint !== undefined) return endpoint;
+    const names = this.#list.map((one) => one.name).join(', ');
+    throw new UnknownEndpointError(`there is no endpoint ${name}; there are ${names}`, { endpoint: name });
   }
 
   #park(name: string): void {

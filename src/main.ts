@@ -29,7 +29,7 @@ async function main(args: string[]): Promise<number> {
     return 0;
   }
   const [command = 'run', ...rest] = positionals;
-  checkFlags(command, values);
+  checkFlags(command, rest[0], values);
   switch (command) {
     case 'run': {
       none(rest);
@@ -101,6 +101,38 @@ async function main(args: string[]): Promise<number> {
       return 0;
     }
     case 'queue': {
+      const [action, ...args] = rest;
+      if (action === 'ls' || action === 'cat' || action === 'export') {
+        const { segmentsIn } = await import('./cli/queue-replay.ts');
+        const file = action === 'export' ? args.shift() : undefined;
+        if (action === 'export' && file === undefined) throw new UsageError('queue export: which FILE?');
+        if (args.length > 1) throw new UsageError(`unexpected argument: ${args[1]}`);
+        const dir = segmentsIn(args[0] ?? dataDirOf(values));
+        const { listQueue, printQueue } = await import('./cli/queue-data.ts');
+        if (action === 'ls')
+          return listQueue(dir, values.json === true, (text) => process.stdout.write(text));
+        const { from, to, match, format } = values;
+        return printQueue(dir, file, { from, to, match, format, json: values.json === true });
+      }
+      if (action === 'replay') {
+        const dir = one(args, 'a directory of segments');
+        const { replayQueue } = await import('./cli/queue-replay.ts');
+        const { url, header = [], rate, endpoint, state } = values;
+        return replayQueue(
+          {
+            dir,
+            url,
+            headers: header,
+            rate,
+            endpoint,
+            state,
+            config: readConfig(values.config),
+            json: values.json === true,
+            signal: interrupted(),
+          },
+          (text) => process.stdout.write(text),
+        );
+      }
       const { queueCommand } = await import('./cli/queue.ts');
       return queueCommand(
         rest,
@@ -108,11 +140,51 @@ async function main(args: string[]): Promise<number> {
         (text) => process.stdout.write(text),
       );
     }
+    case 'explain': {
+      const { explainCommand } = await import('./cli/explain.ts');
+      const { tenant, url, 'http-config-file': httpConfig, offline = false, json = false } = values;
+      const selector = one(rest, 'a series');
+      const config = readConfig(values.config);
+      return explainCommand({ selector, tenant, config, url, httpConfig, offline, json }, process.stdout);
+    }
+    case 'status': {
+      none(rest);
+      const { statusCommand } = await import('./cli/status.ts');
+      const { url, 'http-config-file': httpConfig, json = false, once = false } = values;
+      const options = { config: configOf(values), url, httpConfig, json, once, signal: interrupted() };
+      return statusCommand(options, process.stdout);
+    }
+    case 'sink': {
+      none(rest);
+      const { sinkCommand } = await import('./cli/sink.ts');
+      const { listen, answer, delay, print = false, verify = false, json = false } = values;
+      return sinkCommand({ listen, answer, delay, print, verify, json, signal: interrupted() }, (text) =>
+        process.stdout.write(text),
+      );
+    }
+    case 'load': {
+      const url = one(rest, 'a URL');
+      const { loadCommand } = await import('./cli/load.ts');
+      const { series, rate, duration, header: headers = [], json = false } = values;
+      return loadCommand({ url, series, rate, duration, headers, json, signal: interrupted() }, (text) =>
+        process.stdout.write(text),
+      );
+    }
     case 'endpoint': {
       const { endpointCommand } = await import('./cli/endpoint.ts');
       return endpointCommand(
         rest,
-        { config: configOf(values), url: values.url, httpConfig: values['http-config-file'] },
+        {
+          config: configOf(values),
+          url: values.url,
+          httpConfig: values['http-config-file'],
+          json: values.json === true,
+          oldest: values.oldest === true,
+          now: values.now === true,
+          segment: values.segment,
+          dryRun: values['dry-run'] === true,
+          yes: values.yes === true,
+        },
         (text) => process.stdout.write(text),
       );
     }
@@ -137,6 +209,27 @@ function parse(args: string[]) {
         v2: { type: 'boolean' },
         json: { type: 'boolean' },
         'dry-run': { type: 'boolean' },
+        tenant: { type: 'string' },
+        offline: { type: 'boolean' },
+        once: { type: 'boolean' },
+        answer: { type: 'string' },
+        delay: { type: 'string' },
+        print: { type: 'boolean' },
+        verify: { type: 'boolean' },
+        series: { type: 'string' },
+        duration: { type: 'string' },
+        from: { type: 'string' },
+        to: { type: 'string' },
+        match: { type: 'string' },
+        format: { type: 'string' },
+        header: { type: 'string', multiple: true },
+        rate: { type: 'string' },
+        endpoint: { type: 'string' },
+        state: { type: 'string' },
+        oldest: { type: 'boolean' },
+        now: { type: 'boolean' },
+        segment: { type: 'string' },
+        yes: { type: 'boolean' },
         strict: { type: 'boolean' },
         vmagent: { type: 'boolean' },
         output: { type: 'string', short: 'o' },
@@ -162,10 +255,20 @@ const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
   'hash-password': [],
   completion: [],
   queue: ['config', 'data-dir', 'json', 'dry-run'],
-  endpoint: ['config', 'url', 'http-config-file'],
+  'queue ls': ['config', 'data-dir', 'json'],
+  'queue cat': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
+  'queue export': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
+  'queue replay': ['config', 'json', 'url', 'header', 'rate', 'endpoint', 'state'],
+  explain: ['config', 'url', 'http-config-file', 'tenant', 'offline', 'json'],
+  status: ['config', 'url', 'http-config-file', 'json', 'once'],
+  sink: ['listen', 'answer', 'delay', 'print', 'verify', 'json'],
+  load: ['series', 'rate', 'duration', 'header', 'json'],
+  endpoint: ['config', 'url', 'http-config-file', 'json', 'oldest', 'now', 'segment', 'dry-run', 'yes'],
 };
 
-function checkFlags(command: string, flags: Flags): void {
+function checkFlags(name: string, action: string | undefined, flags: Flags): void {
+  const both = `${name} ${action}`;
+  const command = Object.hasOwn(flagsOf, both) ? both : name;
   const known = Object.hasOwn(flagsOf, command) ? flagsOf[command] : undefined;
   if (known === undefined) throw new UsageError(`there is no command ${command}`);
   for (const flag of Object.keys(flags) as (keyof Flags)[]) {
@@ -180,6 +283,18 @@ function one(rest: readonly string[], what: string): string {
 
 function none(rest: readonly string[]): void {
   if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
+}
+
+/** Aborted by the first signal that asks to stop; the second one ends the process. */
+function interrupted(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(signal, () => {
+      if (controller.signal.aborted) process.exit(130);
+      controller.abort();
+    });
+  }
+  return controller.signal;
 }
 
 /** The data directory by the command line, else by the configuration. */

@@ -1,8 +1,11 @@
 import type { Config } from '../config/load.ts';
+import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { endpointsPath } from '../status/control-routes.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
 import { AgentClient, agentUrl } from './agent-client.ts';
+import { confirm } from './confirm.ts';
 import { CommandError, UsageError } from './errors.ts';
+import { bytesText, countText, durationText, tableText } from './text.ts';
 
 export interface EndpointCommandOptions {
   readonly config: Config;
@@ -10,42 +13,164 @@ export interface EndpointCommandOptions {
   readonly url: string | undefined;
   /** A file that says how to get in. */
   readonly httpConfig: string | undefined;
+  readonly json: boolean;
+  /** Where `seek` goes. */
+  readonly oldest: boolean;
+  readonly now: boolean;
+  readonly segment: string | undefined;
+  readonly dryRun: boolean;
+  /** Nobody is to be asked. */
+  readonly yes: boolean;
+}
+
+interface Task {
+  readonly client: AgentClient;
+  readonly options: EndpointCommandOptions;
+  readonly write: (text: string) => void;
 }
 
 /**
- * `spillway endpoint list`, `spillway endpoint forget NAME`: asks the running agent. Returns the exit code. Throws
- * `UsageError` and `CommandError`.
+ * `spillway endpoint ...`: asks the running agent. Returns the exit code. Throws `UsageError` and `CommandError`.
  */
 export async function endpointCommand(
   args: readonly string[],
-  { config, url, httpConfig }: EndpointCommandOptions,
+  options: EndpointCommandOptions,
   write: (text: string) => void,
 ): Promise<number> {
-  const [command, name, ...rest] = args;
-  const client = new AgentClient(url ?? agentUrl(config), httpConfig);
-  if (command === 'list' && name === undefined) {
-    const { endpoints, removed } = await ask<Listed>(client, 'GET', endpointsPath);
-    for (const one of endpoints) write(`${one}\n`);
-    for (const { name: gone, sinceMs, waitingRows, bytes } of removed) {
-      const since = new Date(sinceMs).toISOString();
-      write(`${gone}: not configured since ${since}; kept for it: ${waitingRows} rows, ${bytes} bytes\n`);
-    }
+  const [command = '', name, ...rest] = args;
+  const moves = options.oldest || options.now || options.segment !== undefined;
+  if (command !== 'seek' && (moves || options.dryRun || options.yes)) {
+    throw new UsageError('--oldest, --now, --segment, --dry-run and --yes are for spillway endpoint seek');
+  }
+  const listing = command === 'ls' || command === 'list';
+  if (listing ? name !== undefined : name === undefined || rest.length > 0) {
+    throw new UsageError('endpoint: ls, or pause, resume, seek or forget with a NAME?');
+  }
+  const task: Task = {
+    client: new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig),
+    options,
+    write,
+  };
+  if (listing) return list(task);
+  const run = Object.hasOwn(commands, command) ? commands[command as keyof typeof commands] : undefined;
+  if (run === undefined) throw new UsageError(`there is no command endpoint ${command}`);
+  return run(task, name!);
+}
+
+async function list({ client, options, write }: Task): Promise<number> {
+  const listed = await ask<Listed>(client, 'GET', endpointsPath);
+  if (options.json) {
+    write(`${JSON.stringify(listed)}\n`);
     return 0;
   }
-  if (command === 'forget' && name !== undefined && rest.length === 0) {
+  const { endpoints, removed } = listed;
+  const rows = endpoints.map((endpoint) => [
+    endpoint.name,
+    stateOf(endpoint),
+    countText(endpoint.waitingRows),
+    bytesText(endpoint.waitingBytes),
+    endpoint.waitingRows === 0 ? '-' : durationText(endpoint.oldestSeconds),
+    String(endpoint.segment),
+    endpoint.url,
+  ]);
+  write(tableText([['NAME', 'STATE', 'WAITING', 'BYTES', 'OLDEST', 'SEGMENT', 'URL'], ...rows]));
+  for (const { name, sinceMs, waitingRows, bytes } of removed) {
+    const since = new Date(sinceMs).toISOString();
+    write(`${name}: not configured since ${since}; kept for it: ${waitingRows} rows, ${bytes} bytes\n`);
+  }
+  return 0;
+}
+
+function stateOf({ pausedSinceMs, failing, waitingRows }: ListedEndpoint): string {
+  if (pausedSinceMs !== undefined) return 'paused';
+  return failing ? 'failing' : waitingRows > 0 ? 'delivering' : 'up to date';
+}
+
+const commands = {
+  pause: async ({ client, options, write }: Task, name: string): Promise<number> => {
+    const done = await ask<{ readonly pausedSinceMs: number }>(client, 'POST', `${endpointsPath}/pause`, {
+      name,
+    });
+    if (options.json) write(`${JSON.stringify(done)}\n`);
+    else {
+      write(
+        `${name} is paused since ${new Date(done.pausedSinceMs).toISOString()}; its rows wait on disk,\n`,
+      );
+      write(`also over restarts and reloads, until: spillway endpoint resume ${name}\n`);
+    }
+    return 0;
+  },
+
+  resume: async ({ client, options, write }: Task, name: string): Promise<number> => {
+    const done = await ask<object>(client, 'POST', `${endpointsPath}/resume`, { name });
+    write(options.json ? `${JSON.stringify(done)}\n` : `${name} delivers again, from where it stood\n`);
+    return 0;
+  },
+
+  seek: async ({ client, options, write }: Task, name: string): Promise<number> => {
+    const to = targetOf(options);
+    const seek = (dryRun: boolean): Promise<Seek> =>
+      ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to, dryRun });
+    const plan = await seek(true);
+    if (options.dryRun) {
+      write(options.json ? `${JSON.stringify(plan)}\n` : `${name} would ${wordsFor(plan)}\n`);
+      return 0;
+    }
+    if (plan.direction === 'forwards' && plan.rows > 0 && !options.yes && !(await agreedTo(name, plan))) {
+      write('nothing was changed\n');
+      return 1;
+    }
+    const done = await seek(false);
+    write(options.json ? `${JSON.stringify(done)}\n` : `${name}: ${wordsFor(done)}\n`);
+    return 0;
+  },
+
+  forget: async ({ client, options, write }: Task, name: string): Promise<number> => {
     const path = `${endpointsPath}?${new URLSearchParams({ name })}`;
-    const { rows, bytes, deadLetters } = await ask<Forgotten>(client, 'DELETE', path);
+    const gone = await ask<Forgotten>(client, 'DELETE', path);
+    if (options.json) {
+      write(`${JSON.stringify(gone)}\n`);
+      return 0;
+    }
+    const { rows, bytes, deadLetters } = gone;
     write(`${name} is forgotten, with ${rows} rows that were kept for it in ${bytes} bytes\n`);
     if (deadLetters > 0) {
       write(`its ${deadLetters} dead letters stay: spillway dead-letters purge --endpoint ${name}\n`);
     }
     return 0;
+  },
+};
+
+function targetOf({ oldest, now, segment }: EndpointCommandOptions): SeekTarget {
+  if (Number(oldest) + Number(now) + Number(segment !== undefined) !== 1) {
+    throw new UsageError('endpoint seek: where to? One of --oldest, --now and --segment N');
   }
-  throw new UsageError('endpoint: list, or forget NAME?');
+  if (segment === undefined) return oldest ? 'oldest' : 'now';
+  if (!/^\d{1,15}$/.test(segment) || Number(segment) === 0) {
+    throw new UsageError(`--segment ${segment} is not the id of a segment; see spillway endpoint ls`);
+  }
+  return Number(segment);
+}
+
+function wordsFor({ direction, segment, rows }: Seek): string {
+  return direction === 'backwards'
+    ? `go back to segment ${segment}: ${rows} rows wait for it again, and those that it had are sent twice`
+    : `pass over all before segment ${segment}: at most ${rows} rows, which it never gets, counted as skipped`;
+}
+
+/** Throws `UsageError` when there is no terminal to ask on. */
+async function agreedTo(name: string, { rows }: Seek): Promise<boolean> {
+  const { stdin, stderr } = process;
+  if (!stdin.isTTY || !stderr.isTTY) {
+    throw new UsageError(
+      `this passes over ${rows} rows that ${name} never gets then: without a terminal to ask on it needs --yes`,
+    );
+  }
+  return confirm(`Pass over ${rows} rows? ${name} never gets them then.`, stdin, stderr);
 }
 
 interface Listed {
-  readonly endpoints: readonly string[];
+  readonly endpoints: readonly ListedEndpoint[];
   readonly removed: readonly ParkedReading[];
 }
 
@@ -55,8 +180,8 @@ interface Forgotten {
   readonly deadLetters: number;
 }
 
-async function ask<T>(client: AgentClient, method: string, path: string): Promise<T> {
-  const { status, text } = await client.ask(method, path);
+async function ask<T>(client: AgentClient, method: string, path: string, body?: object): Promise<T> {
+  const { status, text } = await client.ask(method, path, body);
   if (status === 200) return JSON.parse(text) as T;
   let said = text.trim();
   try {

@@ -30,7 +30,9 @@ export async function queueCommand(
   const dir = walDirectory(dataDir);
   if (what !== 'verify' && what !== 'repair') {
     throw new QueueUsageError(
-      what === undefined ? 'spillway queue needs verify or repair' : `there is no command queue ${what}`,
+      what === undefined
+        ? 'queue: ls, cat, export, replay, verify or repair?'
+        : `there is no command queue ${what}`,
     );
   }
   if (!existsSync(dir)) throw new QueueUsageError(`there is no queue in ${dataDir}`);

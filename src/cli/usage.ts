@@ -9,6 +9,10 @@ export type CommandName =
   | 'endpoint'
   | 'inspect'
   | 'queue'
+  | 'explain'
+  | 'status'
+  | 'sink'
+  | 'load'
   | 'hash-password'
   | 'completion';
 
@@ -71,6 +75,40 @@ const commands: Readonly<Record<CommandName, Help>> = {
       '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
     ],
   },
+  explain: {
+    call: [
+      'spillway explain SERIES [--tenant NAME] [--config FILE] [--url URL] [--http-config-file FILE]',
+      '      [--offline] [--json]',
+    ],
+    does: [
+      'What happens to a series: whether it is taken, which rule changes or drops it, as what and where',
+      'it is sent, whether it is among the dead letters. For example:',
+      'spillway explain \'{__name__="up",job="node"}\'. Ends with 1 when no endpoint is sent it.',
+    ],
+    options: [
+      '--tenant NAME       whose it is; by default `receiver.default_tenant`',
+      '--config FILE       where the agent listens; by default it is asked at 127.0.0.1:9201',
+      '--url URL           of the agent, when it is not reached at its `listen`',
+      '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+      '--offline           ask no agent: go by the configuration alone, before it is put in force, say',
+      '--json              for programs',
+    ],
+  },
+  status: {
+    call: ['spillway status [--config FILE] [--url URL] [--http-config-file FILE] [--once] [--json]'],
+    does: [
+      'Show how a running agent is doing: what comes in, and for each endpoint what waits, how old it',
+      'is, how fast it goes and when it will be gone. On a terminal a live view, elsewhere once. Ends',
+      'with 0 when writes are taken and no endpoint fails, else with 1.',
+    ],
+    options: [
+      '--config FILE       where the agent listens; by default it is asked at 127.0.0.1:9201',
+      '--url URL           of the agent, when it is not reached at its `listen`',
+      '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+      '--once              once, also on a terminal',
+      '--json              once, for programs: what /api/v1/status says',
+    ],
+  },
   'dead-letters': {
     call: [
       'spillway dead-letters list|export|resend|purge [--config FILE] [--data-dir DIR] [--url URL]',
@@ -103,17 +141,28 @@ const commands: Readonly<Record<CommandName, Help>> = {
   },
   endpoint: {
     call: [
-      'spillway endpoint list | forget NAME [--config FILE] [--url URL]',
-      '      [--http-config-file FILE]',
+      'spillway endpoint ls [--json]',
+      'spillway endpoint pause|resume NAME [--json]',
+      'spillway endpoint seek NAME --oldest | --now | --segment N [--dry-run] [--yes] [--json]',
+      'spillway endpoint forget NAME [--json]',
     ],
     does: [
-      'List the endpoints of a running agent, and those that were taken out of its configuration',
-      'while rows waited for them; let go what is kept for one of these (forget): docs/reload.md.',
+      'Look after the endpoints of a running agent: what waits for each (ls); send nothing to one',
+      'until it is resumed (pause); go on elsewhere in the queue (seek): backwards it delivers once',
+      'more what is still there, forwards it passes over what waits; let go what is kept for one',
+      'that is not configured any more (forget). docs/operating.md, docs/reload.md',
     ],
     options: [
       '--config FILE       where the agent listens; by default it is asked at 127.0.0.1:9201',
       '--url URL           of the agent, when it is not reached at its `listen`',
       '--http-config-file FILE  credentials and certificates for the agent: docs/security.md',
+      '--json              for programs',
+      'seek:',
+      '--oldest            to the oldest data that the queue still has',
+      '--now               behind all that is there: only what comes from now on',
+      '--segment N         to where segment N begins; ls shows where an endpoint stands',
+      '--dry-run           say what it would do, and do nothing',
+      '--yes               do not ask before rows are given up; needed where there is no terminal',
     ],
   },
   inspect: {
@@ -123,16 +172,73 @@ const commands: Readonly<Record<CommandName, Help>> = {
   },
   queue: {
     call: [
+      'spillway queue ls [DIR] [--json]',
+      'spillway queue cat [DIR] [--from N] [--to N] [--match SELECTOR] [--format openmetrics|ndjson]',
+      'spillway queue export FILE [DIR] [--from N] [--to N] [--match SELECTOR] [--format ...]',
+      'spillway queue replay DIR --url URL [--header HEADER] [--rate N] [--state DIR] [--json]',
+      'spillway queue replay DIR --endpoint NAME --config FILE [--state DIR] [--json]',
       'spillway queue verify [--data-dir DIR | --config FILE] [--json]',
       'spillway queue repair [--data-dir DIR | --config FILE] [--dry-run] [--json]',
     ],
     does: [
-      'Read all of the queue and say what is whole (verify changes nothing; an agent may run);',
-      'save what can be saved: damaged bytes go to quarantine/ (repair; no agent may run).',
+      'Look into the queue: its segments (ls), its rows (cat, or export to a file); send a directory',
+      'of segments, of a backup, say, to any remote-write URL (replay); read all of it and say what',
+      'is whole (verify); save what can be saved: damaged bytes go to quarantine/ (repair; no agent',
+      'may run). All but repair change nothing, and may run beside an agent. docs/operating.md',
     ],
     options: [
+      '--config FILE       where the data directory is; by default ./data',
+      '--data-dir DIR      in place of the `data_dir` of the configuration; DIR names a data directory,',
+      '                    too, or a folder with segments',
       '--json              for programs',
+      'cat, export:',
+      '--from N, --to N    segments from N on, up to and with N; ls shows them',
+      '--match SELECTOR    series, as in PromQL: \'up{job="node"}\'',
+      '--format FORMAT     openmetrics: samples, in the order of the queue, for promtool and the like (default);',
+      '                    ndjson: a line of JSON for each row, of every kind (so does --json)',
+      'replay:',
+      '--url URL           a remote-write receiver; rows leave as they came in',
+      "--header HEADER     'NAME: VALUE', to go with each request; may be repeated",
+      '--rate N            at most N samples a second',
+      '--endpoint NAME     in place of --url: an endpoint of the configuration, with its credentials,',
+      '                    external labels, relabelling and tenants',
+      '--state DIR         where it keeps how far it has come: the same command goes on there',
+      'repair:',
       '--dry-run           say what repair would do, and do nothing',
+    ],
+  },
+  sink: {
+    call: [
+      'spillway sink [--listen HOST:PORT] [--print] [--verify] [--answer STATUS] [--delay DURATION] [--json]',
+    ],
+    does: [
+      'Receive remote write 1.0 and 2.0, keep nothing, and say what came and what is wrong with how it',
+      'is sent: to look at any sender. With an endpoint of Spillway in front of it and `spillway load`',
+      'behind that, --verify tells whether every sample arrived, once, and in order.',
+    ],
+    options: [
+      '--listen HOST:PORT  127.0.0.1:9202 by default; requests may come to any path',
+      '--print             each sample as it comes: series, value, time in ms',
+      '--verify            end with 1 when something is wrong: rules of remote write that the sender',
+      '                    breaks, samples missing, out of order, or of another value than load sent',
+      '--answer STATUS     answer every request so: 503 is a receiver that is down, 400 one that refuses',
+      '--delay DURATION    before each answer: 200ms',
+      '--json              the sum at the end, for programs',
+    ],
+  },
+  load: {
+    call: ['spillway load URL [--series N] [--rate N] [--duration D] [--header HEADER] [--json]'],
+    does: [
+      'Send series to any remote-write receiver, each sample until it is answered, in order: their',
+      'values are a function of series and time, which `spillway sink --verify` knows. Ends with 0 when',
+      'every sample was acknowledged. Example: spillway load http://127.0.0.1:9201/api/v1/write',
+    ],
+    options: [
+      '--series N          100 by default',
+      '--rate N            samples a second, over all series; by default one for each series',
+      '--duration D        30s, 5m, ...; until Ctrl-C by default',
+      "--header HEADER     'NAME: VALUE', to go with each request; may be repeated",
+      '--json              the sum at the end, for programs',
     ],
   },
   'hash-password': {

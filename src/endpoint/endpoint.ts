@@ -1,6 +1,6 @@
 import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
-import type { FileQueue, SegmentRange } from '../filequeue/file-queue.ts';
+import { type FileQueue, type SegmentRange, walDirectory } from '../filequeue/file-queue.ts';
 import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
 import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
@@ -11,6 +11,7 @@ import {
   lowest,
   newestProgress,
   type Progress,
+  ProgressFile,
   progressPath,
   readProgressFile,
   settledRows,
@@ -24,6 +25,7 @@ import type { EndpointReason } from '../telemetry/reasons.ts';
 import type { DeliveryReport } from './delivery-watch.ts';
 import { rowsBetween } from './gaps.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import { rewound } from './rewind.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 
 /** What a reload can change of an endpoint. */
@@ -34,10 +36,15 @@ export interface EndpointSetup {
   readonly limits: EndpointLimits;
 }
 
+/** The queue, as an endpoint needs it. */
+export type EndpointQueue = Pick<FileQueue, 'segments' | 'watermark' | 'oldest' | 'rowsFrom'>;
+
 export interface EndpointOptions {
   readonly setup: EndpointSetup;
   readonly dataDir: string;
-  readonly queue: FileQueue;
+  /** Of another directory than the one in `dataDir`, that is only read: a backup. */
+  readonly readOnlyWal?: string;
+  readonly queue: EndpointQueue;
   readonly ledger: Ledger;
   readonly logger: Logger;
   readonly userAgent: string;
@@ -48,6 +55,8 @@ export interface EndpointOptions {
   readonly onSaveFailed: (error: unknown) => void;
   /** Segments that came while it was not configured, which are not for it; by ascending ids. */
   readonly gaps: readonly SegmentRange[];
+  /** When somebody paused it, ms; undefined for one that delivers. */
+  readonly pausedMs: number | undefined;
 }
 
 /** After the thread of an endpoint died, it is started again after this time. */
@@ -89,10 +98,12 @@ export class Endpoint implements KeptEndpoint {
   #stopping = false;
   /** It does not start again. */
   #ended = false;
+  #pausedMs: number | undefined;
   readonly #repetition: Repetition;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
+    this.#pausedMs = options.pausedMs;
     this.#setup = options.setup;
     this.name = options.setup.config.name;
     this.#repetition = new Repetition(options.now);
@@ -152,6 +163,16 @@ export class Endpoint implements KeptEndpoint {
     return { delivered: this.stats.deliveredRows - delivered, lost: this.stats.lostRows - lost };
   }
 
+  /** False while its thread is being started again. */
+  get running(): boolean {
+    return this.#worker !== undefined;
+  }
+
+  /** When somebody paused it, ms; undefined while it delivers. */
+  get pausedSinceMs(): number | undefined {
+    return this.#pausedMs;
+  }
+
   /** The position before which this endpoint needs nothing any more, as saved. */
   get low(): Position {
     return this.#low;
@@ -202,6 +223,58 @@ export class Endpoint implements KeptEndpoint {
       await this.#startWorker();
     } catch (error) {
       this.#cannotStart(error);
+    }
+  }
+
+  /**
+   * Sends nothing from now on, or delivers again with undefined. Its thread rests first, as for a reload; a paused one
+   * still gives up rows at a cap.
+   */
+  async setPaused(sinceMs: number | undefined, graceMs: number): Promise<void> {
+    await this.pause(graceMs);
+    this.#pausedMs = sinceMs;
+    await this.resume();
+  }
+
+  /** Rows that would be sent again, if it went back to `to`: they were settled, or were not for it. */
+  rowsBackTo(to: Position): number {
+    const { progress } = this.#whereItStands();
+    return progress === undefined ? 0 : Math.max(0, this.#rowsFrom(to) - this.#waitingBehind(progress));
+  }
+
+  /** Rows that wait for it in segments below `segment`, at most: what it has read ahead counts as before them. */
+  rowsBefore(segment: number): number {
+    return Math.max(0, this.waitingRows() - this.#rowsFrom({ segment, row: 0 }));
+  }
+
+  /**
+   * Goes back to `to`, which is not behind its `low`, and delivers from there once more. Returns how many rows that
+   * brings back; all that were sent before go as rows that may have been delivered (RLY-13). Its thread rests first.
+   * Rejects with what file system and ledger throw, and then it goes on where it stood.
+   */
+  async goBack(to: Position, graceMs: number): Promise<number> {
+    await this.pause(graceMs);
+    const before = this.#low;
+    try {
+      const { progress } = this.#whereItStands();
+      if (progress === undefined || this.#ended) return 0;
+      // From here on nothing behind `to` is deleted.
+      this.#low = to;
+      const rows = this.#rowsFrom(to) - this.#waitingBehind(progress);
+      const block = rewound(progress, to, rows);
+      const file = new ProgressFile(progressPath(this.#options.dataDir, this.name));
+      try {
+        await file.writeDurably(block);
+      } finally {
+        file.close();
+      }
+      this.#save(block);
+      return rows;
+    } catch (error) {
+      this.#low = before;
+      throw error;
+    } finally {
+      await this.resume();
     }
   }
 
@@ -291,7 +364,7 @@ export class Endpoint implements KeptEndpoint {
   }
 
   #startWorker(): Promise<void> {
-    const { dataDir, userAgent, logger, gaps } = this.#options;
+    const { dataDir, readOnlyWal, userAgent, logger, gaps } = this.#options;
     const { progress, block, start } = this.#whereItStands();
     const behindStart = this.#rowsFrom(start);
     const waiting =
@@ -312,6 +385,8 @@ export class Endpoint implements KeptEndpoint {
     const workerData: WorkerStart = {
       endpoint: this.name,
       dataDir,
+      walDir: readOnlyWal ?? walDirectory(dataDir),
+      readOnly: readOnlyWal !== undefined,
       config: this.#setup.configSource,
       stats: this.stats.buffer,
       watermark: this.#watermark.buffer,
@@ -324,6 +399,7 @@ export class Endpoint implements KeptEndpoint {
       settledAhead: behindStart - waiting,
       gaps,
       userAgent,
+      paused: this.#pausedMs !== undefined,
       ...this.#learned(),
     };
     const worker = new Worker(new URL('./worker.js', import.meta.url), {

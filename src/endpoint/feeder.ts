@@ -26,6 +26,8 @@ export interface FeederOptions {
   /** Rows behind `start` that the processes before had settled already. */
   readonly settledAhead: number;
   readonly ttlMs: number;
+  /** Nothing is handed out; orders to drop are carried out. */
+  readonly paused?: boolean;
   readonly metadata: MetadataSettings;
   /** For endpoints that may be sent remote write 2.0; undefined for 1.0 alone. */
   readonly v2?: MetadataForV2 | undefined;
@@ -175,6 +177,7 @@ export class Feeder {
     while (this.#again && !this.#stopped) {
       this.#again = false;
       if (this.#drop !== undefined) await this.#dropAll(this.#drop);
+      if (this.#options.paused === true) continue;
       const front = await this.#serveFront();
       this.#endAhead();
       const behind = await this.#serveCatchUp();

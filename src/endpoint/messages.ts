@@ -11,6 +11,9 @@ import type { FamilyMetadata } from './metadata-cache.ts';
 export interface WorkerStart {
   readonly endpoint: string;
   readonly dataDir: string;
+  /** Where its segments are; with `readOnly` nothing is written there, not even copies of what is damaged. */
+  readonly walDir: string;
+  readonly readOnly: boolean;
   /** The configuration as text: read again here, since secrets are not cloned. */
   readonly config: ConfigText;
   readonly stats: SharedArrayBuffer;
@@ -31,6 +34,8 @@ export interface WorkerStart {
   /** Segments that came while it was not configured. */
   readonly gaps: readonly SegmentRange[];
   readonly userAgent: string;
+  /** It sends nothing: rows wait on disk, and caps are kept. */
+  readonly paused: boolean;
   /** What is known of metric families, for endpoints that may be sent remote write 2.0. */
   readonly metadata: readonly FamilyMetadata[];
   /** When the endpoint was last found not to take 2.0, ms since the epoch. */

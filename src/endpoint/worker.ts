@@ -1,7 +1,6 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
 import { parseConfig } from '../config/load.ts';
-import { walDirectory } from '../filequeue/file-queue.ts';
 import { CountedDestination } from '../network/counted-destination.ts';
 import { createDestination } from '../network/create-destination.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
@@ -23,6 +22,7 @@ import { createEmitter } from '../protocol/emit-wasm.ts';
 import { createBlocks } from '../protocol/snappy-blocks.ts';
 import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
+import { readOnly } from '../runtime/read-only-fs.ts';
 import { wait } from '../runtime/wait.ts';
 import { kindNames } from '../serialization/rows.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
@@ -30,14 +30,12 @@ import { type LogFacts, type LogLevel, Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import type { DropOrder } from './dropper.ts';
-import { ExternalLabels } from './external-labels.ts';
 import { Feeder } from './feeder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { MetadataCache } from './metadata-cache.ts';
-import { RelabelSeries } from './relabel-series.ts';
+import { leavingOf } from './rewrite.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
-import { EndpointTenants } from './tenants.ts';
 import { SegmentStore } from './wal-reader.ts';
 
 /**
@@ -58,6 +56,7 @@ const dropMessages: readonly [EndpointReason, string][] = [
     'dropped_age',
     'rows that are older than the configured age were given up; they are counted as dropped_age',
   ],
+  ['skipped', 'rows were passed over, as somebody asked; they are counted as skipped'],
 ];
 /** What is to be said of rows that were refused for good. */
 const whereKept: Partial<Record<EndpointReason, string>> = {
@@ -112,16 +111,10 @@ class EndpointWorker {
     this.#stats = new EndpointStats(start.stats);
     this.#watermark = new SharedWatermark(start.watermark);
     const progress = start.progress && decodeProgress(start.progress);
-    const external =
-      Object.keys(config.externalLabels).length > 0 ? new ExternalLabels(config.externalLabels) : undefined;
-    const rewrite =
-      endpoint.writeRelabelConfigs.length > 0
-        ? new RelabelSeries(endpoint.writeRelabelConfigs, external)
-        : external;
+    const { rewrite, tenants } = leavingOf(config.externalLabels, endpoint);
     if (progress !== undefined) this.#stats.load(progress.counts, progress.returned);
     this.#stats.add('returnedRows', start.returned);
     this.#stats.addLost('damaged', 0, start.missing);
-    const tenants = endpoint.tenant && new EndpointTenants(endpoint.tenant, rewrite?.routing ?? 0);
     this.#block = new ProgressBlock(progress?.sequence ?? 0, tenants?.routing ?? rewrite?.routing);
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
@@ -177,21 +170,13 @@ class EndpointWorker {
       onFailure: (loop, failure) => this.#failed(loop, failure),
       onRecovery: (loop) => this.#recovered(loop),
     });
-    const dir = walDirectory(start.dataDir);
+    const dir = start.walDir;
+    const files = start.readOnly ? readOnly(nodeFileSystem) : nodeFileSystem;
     const store = new SegmentStore(
-      nodeFileSystem,
+      files,
       dir,
       (segment, onIdle) =>
-        SegmentContext.open(
-          nodeFileSystem,
-          dir,
-          segment,
-          rewrite,
-          onIdle,
-          emitter.newColumns(),
-          tenants,
-          v2?.cache,
-        ),
+        SegmentContext.open(files, dir, segment, rewrite, onIdle, emitter.newColumns(), tenants, v2?.cache),
       () => createBlocks(config.kernel),
       start.gaps,
     );
@@ -204,6 +189,7 @@ class EndpointWorker {
       furthest: progress?.furthest ?? start.start,
       settledAhead: start.settledAhead,
       ttlMs,
+      paused: start.paused,
       metadata: { ...metadataConfig, needsTenant: (endpoint.tenant?.fromLabels.length ?? 0) > 0 },
       v2: v2 && { cache: v2.cache, version: () => v2.negotiation.version },
       sends: { exemplars: endpoint.sendExemplars, histograms: endpoint.sendNativeHistograms },
@@ -278,7 +264,7 @@ class EndpointWorker {
     if (readOnly) await this.#feeder.stop();
     else this.#feeder.pump();
     const isDone = (): boolean =>
-      readOnly
+      readOnly || this.#start.paused
         ? this.#manager.idle || this.#manager.loops.some((loop) => loop.failing)
         : this.#feeder.dry && this.#manager.idle;
     while (performance.now() < restAt && !isDone()) {
@@ -405,7 +391,7 @@ class EndpointWorker {
     void this.#report();
     this.#tellDropped();
     this.#tellMetadata();
-    if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping) this.#reshard(waiting);
+    if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping && !this.#start.paused) this.#reshard(waiting);
   }
 
   /**

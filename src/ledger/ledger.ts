@@ -49,6 +49,11 @@ const migrations: readonly string[] = [
      to_segment   INTEGER,
      PRIMARY KEY (name, from_segment)
    ) STRICT;`,
+  `CREATE TABLE endpoint_pause (
+     name     TEXT PRIMARY KEY,
+     -- When somebody paused it.
+     since_ms INTEGER NOT NULL
+   ) STRICT;`,
 ];
 
 /** Metric families whose metadata is kept. */
@@ -112,6 +117,9 @@ export class Ledger {
   readonly #leave: BetterSqlite3.Statement<[string, number, number]>;
   readonly #comeBack: BetterSqlite3.Statement<[number, string]>;
   readonly #forget: (name: string) => void;
+  readonly #pausedSince: BetterSqlite3.Statement<[string], { since_ms: number }>;
+  readonly #pause: BetterSqlite3.Statement<[string, number]>;
+  readonly #resume: BetterSqlite3.Statement<[string]>;
 
   private constructor(database: BetterSqlite3.Database, letters: LetterLimits) {
     this.#database = database;
@@ -143,7 +151,12 @@ export class Ledger {
       'UPDATE endpoint_absence SET to_segment = ? WHERE name = ? AND to_segment IS NULL',
     );
     const passed = database.prepare('DELETE FROM endpoint_absence WHERE name = ? AND to_segment <= ?');
-    const forgetting = ['endpoint', 'endpoint_absence'].map((table) =>
+    this.#pausedSince = database.prepare('SELECT since_ms FROM endpoint_pause WHERE name = ?');
+    this.#pause = database.prepare(
+      'INSERT INTO endpoint_pause (name, since_ms) VALUES (?, ?) ON CONFLICT DO NOTHING',
+    );
+    this.#resume = database.prepare('DELETE FROM endpoint_pause WHERE name = ?');
+    const forgetting = ['endpoint', 'endpoint_absence', 'endpoint_pause'].map((table) =>
       database.prepare<[string]>(`DELETE FROM ${table} WHERE name = ?`),
     );
     this.#forget = database.transaction((name: string) => {
@@ -207,6 +220,21 @@ export class Ledger {
   /** From segment `to` on everything is for this endpoint again. */
   comeBack(name: string, to: number): void {
     this.#comeBack.run(to, name);
+  }
+
+  /** When an endpoint was paused, ms; undefined for one that is not. */
+  pausedSince(name: string): number | undefined {
+    return this.#pausedSince.get(name)?.since_ms;
+  }
+
+  /** Notes that an endpoint is paused, also over a restart; one that is paused stays so since before. */
+  pause(name: string, nowMs: number): void {
+    this.#pause.run(name, nowMs);
+  }
+
+  /** Notes that an endpoint is paused no more. */
+  resume(name: string): void {
+    this.#resume.run(name);
   }
 
   /** Forgets where an endpoint stood. Its dead letters stay. */

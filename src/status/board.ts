@@ -207,6 +207,7 @@ export class StatusBoard {
     const facts: EndpointFacts = {
       nowMs,
       thread,
+      pausedSinceMs: detail.pausedSinceMs,
       loops,
       trouble: delivery?.trouble,
       backlog,

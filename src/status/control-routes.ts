@@ -1,21 +1,29 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { ConfigError } from '../config/problems.ts';
+import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
+import { BodyError, readJson } from './read-json.ts';
 
 /** The endpoints, as these routes need them. */
 export interface ControlledEndpoints {
-  readonly list: readonly { readonly name: string }[];
+  listed(): readonly ListedEndpoint[];
   parkedReadings(): readonly ParkedReading[];
   /** Rejects with a `SpillwayError` when there is nothing to forget. */
   forget(name: string): Promise<{ readonly rows: number; readonly bytes: number }>;
+  /** These reject with a `SpillwayError` when there is no such endpoint, or it cannot be done. */
+  pause(name: string, graceMs: number): Promise<number>;
+  resume(name: string): Promise<void>;
+  seek(name: string, target: SeekTarget, graceMs: number, dryRun: boolean): Promise<Seek>;
 }
 
 export interface ControlOptions {
   readonly reload: () => Promise<{ readonly failed: readonly unknown[] }>;
   /** Undefined while the agent starts. */
   readonly endpoints: () => ControlledEndpoints | undefined;
+  /** How long an endpoint that is paused or moved may go on with what it has read. */
+  readonly graceMs: () => number;
   /** How many dead letters there are of an endpoint. */
   readonly letters: (endpoint: string) => number;
   readonly logger: Logger;
@@ -31,9 +39,16 @@ export const endpointsPath = '/api/v1/endpoints';
  *     POST   /-/reload                     puts the configuration file in force; says what has changed
  *     GET    /api/v1/endpoints             the endpoints, and those that something is kept for though they are not configured
  *     DELETE /api/v1/endpoints?name=NAME   lets go what is kept for one of the latter
+ *     POST   /api/v1/endpoints/pause       {name}: sends nothing to it until it is resumed; its rows wait on disk
+ *     POST   /api/v1/endpoints/resume      {name}
+ *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now" or a segment id
+ *
+ * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A POST
+ * with a body must say that it is JSON: no browser sends that from another site unasked.
  */
 export function controlRoutes(options: ControlOptions): [string, Handler][] {
   const { reload, endpoints, letters, logger } = options;
+  const act = (action: Action): Handler => post(endpoints, action);
   return [
     [
       '/-/reload',
@@ -66,7 +81,7 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
           return;
         }
         if (method !== 'DELETE') {
-          json(response, 200, { endpoints: all.list.map(({ name }) => name), removed: all.parkedReadings() });
+          json(response, 200, { endpoints: all.listed(), removed: all.parkedReadings() });
           return;
         }
         const name = searchParams.get('name') ?? '';
@@ -83,7 +98,66 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
         }
       },
     ],
+    [
+      `${endpointsPath}/pause`,
+      act(async (all, name) => {
+        const pausedSinceMs = await all.pause(name, options.graceMs());
+        logger.log('info', 'the endpoint is paused, as asked; its rows wait on disk', { endpoint: name });
+        return { name, pausedSinceMs };
+      }),
+    ],
+    [
+      `${endpointsPath}/resume`,
+      act(async (all, name) => {
+        await all.resume(name);
+        logger.log('info', 'the endpoint is resumed, as asked', { endpoint: name });
+        return { name };
+      }),
+    ],
+    [
+      `${endpointsPath}/seek`,
+      act(async (all, name, body) => {
+        const dryRun = body.dryRun === true;
+        const seek = await all.seek(name, targetOf(body.to), options.graceMs(), dryRun);
+        if (!dryRun)
+          logger.log('warn', 'the endpoint is moved in the queue, as asked', { endpoint: name, ...seek });
+        return { name, dryRun, ...seek };
+      }),
+    ],
   ];
+}
+
+type Action = (
+  endpoints: ControlledEndpoints,
+  name: string,
+  body: Readonly<Record<string, unknown>>,
+) => Promise<object>;
+
+/** A route for what is asked of one endpoint by a POST of `{name, ...}`. */
+function post(endpoints: () => ControlledEndpoints | undefined, action: Action): Handler {
+  return async (request, response) => {
+    if (request.method !== 'POST') {
+      refuseMethod(request, response, 'POST');
+      return;
+    }
+    try {
+      const body = await readJson(request);
+      const all = endpoints();
+      if (all === undefined) json(response, 503, { error: 'the agent is starting' });
+      else if (typeof body.name !== 'string') throw new BodyError('name: expected the name of an endpoint');
+      else json(response, 200, await action(all, body.name, body));
+    } catch (error) {
+      if (!(error instanceof SpillwayError)) throw error;
+      const status = error instanceof BodyError ? 400 : error.code === 'ENDPOINT_UNKNOWN' ? 404 : 409;
+      json(response, status, { error: describeError(error) });
+    }
+  };
+}
+
+function targetOf(to: unknown): SeekTarget {
+  if (to === 'oldest' || to === 'now') return to;
+  if (typeof to === 'number' && Number.isSafeInteger(to) && to > 0) return to;
+  throw new BodyError('to: expected "oldest", "now" or the id of a segment');
 }
 
 function statusOf({ code }: SpillwayError): number {

@@ -15,6 +15,7 @@ import {
   wholeNumber,
 } from './letter-query.ts';
 import { letterObject } from './letter-text.ts';
+import { readJson } from './read-json.ts';
 
 /** All of it is below this path: what reads are GETs, what changes something are DELETEs and POSTs. */
 export const deadLettersPath = '/api/v1/dead_letters';
@@ -37,9 +38,6 @@ export interface RefusedAgain {
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 /** Gives the JSON of the answer. */
 type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Promise<object> | object;
-
-/** Enough for the ids of as many letters as a page has, and the words of a receiver. */
-const MOST_BYTES = 64 * 1024;
 
 /**
  * The dead letters of a running agent. `spillway dead-letters` is the client; a person can use them as well:
@@ -152,26 +150,6 @@ export function parseRawLetter(raw: RawLetter): StoredLetter {
     labels: Buffer.from(raw.labels, 'base64'),
     content: Buffer.from(raw.content, 'base64'),
   };
-}
-
-async function readJson(request: IncomingMessage): Promise<Record<string, unknown>> {
-  if (request.headers['content-type']?.split(';')[0] !== 'application/json') {
-    throw new LetterQueryError('Content-Type: expected application/json');
-  }
-  const parts: Buffer[] = [];
-  let bytes = 0;
-  for await (const part of request as AsyncIterable<Buffer>) {
-    bytes += part.length;
-    if (bytes > MOST_BYTES) throw new LetterQueryError(`the body is longer than ${MOST_BYTES} bytes`);
-    parts.push(part);
-  }
-  try {
-    const body = JSON.parse(Buffer.concat(parts).toString()) as unknown;
-    if (typeof body === 'object' && body !== null) return body as Record<string, unknown>;
-  } catch (cause) {
-    throw new LetterQueryError('the body is not JSON', {}, cause);
-  }
-  throw new LetterQueryError('the body is not an object');
 }
 
 function idsOf(ids: unknown): number[] {

@@ -17,6 +17,8 @@ import {
 /** What the metrics need to know of an endpoint, of one moment; read at each scrape. */
 export interface EndpointReading {
   readonly name: string;
+  /** Somebody has paused it. */
+  readonly paused: boolean;
   /** Without credentials. */
   readonly url: string;
   readonly capacity: number;
@@ -352,6 +354,9 @@ export class Metrics {
         endpoints().map((e) => [{ endpoint: e.name }, read(e)]),
       );
     };
+    each('gauge', 'paused', '1 while somebody has it paused: its rows wait on disk.', (e) =>
+      e.paused ? 1 : 0,
+    );
     each('gauge', 'backlog_rows', 'Rows on disk that wait for the endpoint.', (e) => e.backlog.rows);
     each('gauge', 'backlog_bytes', 'Bytes on disk that wait for the endpoint.', (e) => e.backlog.bytes);
     each(

@@ -58,6 +58,8 @@ export const endpointReasons = {
   histograms_off: 'Native histograms, and `send_native_histograms` is false.',
   exemplar_alone:
     'An exemplar without a sample or a histogram of its series in the same remote write 2.0 request, which nothing in it could carry (RW2-S-23).',
+  skipped:
+    'Passed over, since somebody moved the endpoint forwards (`spillway endpoint seek`): as you asked.',
 } as const;
 
 /** Reasons for which nobody misses the rows: they are left out as configured, or were delivered before. */

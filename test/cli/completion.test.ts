@@ -16,7 +16,7 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _spillway; printf '%s\\n' "\${COMPREP
 
 test('bash completes commands, their actions and their options', () => {
   assert.deepEqual(completed('ch'), ['check-config']);
-  assert.deepEqual(completed('queue', 're'), ['repair']);
+  assert.deepEqual(completed('queue', 'rep'), ['replay', 'repair']);
   assert.deepEqual(completed('dead-letters', 'p'), ['purge']);
   assert.deepEqual(completed('config', ''), [
     'convert',

@@ -133,7 +133,7 @@ test('what stands under wrong names, is empty, a directory, or of a later versio
 test('a wrong command line ends with 2', async (t) => {
   const { data } = await dataDir(t);
   for (const [args, says] of [
-    [[], /needs verify or repair/],
+    [[], /ls, cat, export, replay, verify or repair/],
     [['polish', '--data-dir', data], /no command queue polish/],
     [['verify', '--dry-run', '--data-dir', data], /verify changes nothing/],
     [['verify', 'x', '--data-dir', data], /unexpected argument: x/],

@@ -62,6 +62,7 @@ describe('the alerts that are shipped', () => {
       'metadata_with_series',
       'exemplars_off',
       'histograms_off',
+      'skipped',
     ];
     const told = shippedRules().flatMap(({ expr }) =>
       [...expr.matchAll(/reason=~?"([^"]*)"/g)].flatMap(([, reasons]) => reasons!.split('|')),

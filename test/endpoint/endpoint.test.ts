@@ -74,6 +74,7 @@ class Rig {
         onReleased: () => this.progress.made(),
         onSaveFailed: (error) => void this.lines.push(`save failed: ${error}`),
         gaps: [],
+        pausedMs: undefined,
       });
     this.endpoint = this.#make();
     atEnd(t, () => this.endpoint.stop(0));

@@ -197,6 +197,8 @@ export class Player {
         seconds: first === undefined ? 0.3 : Math.max(0.3, (nowMs - first.atMs) / 1000),
       },
       thread: 'running',
+      paused: false,
+      pausedSinceMs: undefined,
       delivery: {
         replies: this.#replies,
         errors: [

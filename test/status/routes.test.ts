@@ -8,6 +8,7 @@ import { HttpServer } from '../../src/receiver/server.ts';
 import { StatusBoard } from '../../src/status/board.ts';
 import { controlRoutes } from '../../src/status/control-routes.ts';
 import { StatusEvents } from '../../src/status/events.ts';
+import { explainRoute } from '../../src/status/explain-route.ts';
 import type { RecentLookupResult } from '../../src/status/recent-lookup.ts';
 import { statusRoutes } from '../../src/status/routes.ts';
 import { logLines } from '../receiver/log-lines.ts';
@@ -65,10 +66,20 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
   const control = controlRoutes({
     reload: () => Promise.resolve({ failed: [] }),
     endpoints: () => undefined,
+    graceMs: () => 0,
     letters: () => 0,
     logger,
   });
-  const server = new HttpServer(new Map([...routes, ...control]), { connections: wideConnections(), logger });
+  const explain = explainRoute({
+    config: () => config,
+    text: () => ({ text: '', file: 'test' }),
+    endpoints: () => [],
+    deadLetters: () => undefined,
+  });
+  const server = new HttpServer(new Map([...routes, ...control, explain]), {
+    connections: wideConnections(),
+    logger,
+  });
   const base = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, () => server.close());
   const get = async (path: string): Promise<Page> => {

@@ -31,6 +31,7 @@ const urlOf = (name: string): string => `http://${name}/api/v1/write?q="\\`;
 function endpoint(name: string): EndpointReading {
   return {
     name,
+    paused: name === 'a',
     url: urlOf(name),
     capacity: 10_000,
     minShards: 1,

@@ -1,0 +1,132 @@
+import { parseListenAddress } from '../config/addresses.ts';
+import { parseDuration } from '../config/durations.ts';
+import { wait } from '../runtime/wait.ts';
+import { valueText } from '../status/value-text.ts';
+import { type SinkReport, TrafficSink } from '../traffic/sink.ts';
+import { CommandError, UsageError } from './errors.ts';
+import { seriesText } from './queue-cat.ts';
+import { StatusLine } from './status-line.ts';
+import { bytesText, countText } from './text.ts';
+
+export interface SinkFlags {
+  readonly listen: string | undefined;
+  readonly print: boolean;
+  readonly verify: boolean;
+  readonly answer: string | undefined;
+  readonly delay: string | undefined;
+  readonly json: boolean;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+}
+
+const SHOW_MS = 1000;
+
+/**
+ * `spillway sink`: receives remote write until the signal, and says what came. Returns the exit code: with `--verify` 1
+ * when something is wrong with it. Throws `UsageError` and `CommandError`.
+ */
+export async function sinkCommand(flags: SinkFlags, write: (text: string) => void): Promise<number> {
+  const listen = parseListenAddress(flags.listen ?? '127.0.0.1:9202');
+  if (listen === undefined) throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
+  const options = {
+    listen,
+    status: statusOf(flags.answer),
+    delayMs: delayOf(flags.delay),
+    ...(flags.print
+      ? {
+          onSample: ({ labels, timestamp, valueBits }: Parameters<NonNullable<SinkStart['onSample']>>[0]) =>
+            write(`${seriesText(labels)} ${valueText(valueBits)} ${timestamp}\n`),
+        }
+      : {}),
+  } satisfies SinkStart;
+  const sink = await started(options);
+  const line = new StatusLine(process.stderr);
+  process.stderr.write(`listening at ${sink.url}; end it by Ctrl-C\n`);
+  try {
+    let before = sink.report;
+    while (!flags.signal.aborted) {
+      await wait(SHOW_MS, flags.signal);
+      const now = sink.report;
+      if (!flags.print && now.requests !== before.requests) {
+        line.show(
+          `${lineOf(now)}  ${countText((now.samples - before.samples) * (1000 / SHOW_MS))} samples/s`,
+        );
+      }
+      before = now;
+    }
+  } finally {
+    line.clear();
+    await sink.close();
+  }
+  const { report } = sink;
+  const wrong = flags.verify ? problemsOf(report) : [];
+  if (flags.json) write(`${JSON.stringify({ ...report, problems: wrong })}\n`);
+  else write(`${lineOf(report)}\n${flags.verify ? verdictText(report, wrong) : faultText(report)}`);
+  return wrong.length === 0 ? 0 : 1;
+}
+
+type SinkStart = Parameters<typeof TrafficSink.start>[0];
+
+async function started(options: SinkStart): Promise<TrafficSink> {
+  try {
+    return await TrafficSink.start(options);
+  } catch (cause) {
+    throw new CommandError(`cannot listen on ${options.listen.host}:${options.listen.port}`, {}, cause);
+  }
+}
+
+function lineOf({
+  requests,
+  versions,
+  bytes,
+  samples,
+  series,
+  histograms,
+  exemplars,
+  staleMarkers,
+}: SinkReport): string {
+  const parts = [
+    `${countText(requests)} requests (${versions['1.0']} of 1.0, ${versions['2.0']} of 2.0), ${bytesText(bytes)}`,
+    `${countText(samples)} samples of ${countText(series)} series`,
+    ...(histograms > 0 ? [`${countText(histograms)} histograms`] : []),
+    ...(exemplars > 0 ? [`${countText(exemplars)} exemplars`] : []),
+    ...(staleMarkers > 0 ? [`${countText(staleMarkers)} stale markers`] : []),
+  ];
+  return parts.join(', ');
+}
+
+/** What a sender, or what lies between it and the sink, did wrong. A duplicate is none: what was not answered is sent again. */
+function problemsOf({ load, notNewer, faults }: SinkReport): string[] {
+  return [
+    ...faults,
+    ...(load.missing > 0
+      ? [`${load.missing} samples of spillway load are missing, though newer ones came`]
+      : []),
+    ...(load.inversions > 0 ? [`${load.inversions} samples of spillway load came after newer ones`] : []),
+    ...(load.wrong > 0 ? [`${load.wrong} samples of spillway load have a wrong value or time`] : []),
+    ...(notNewer > 0
+      ? [`${notNewer} samples of other series are not newer than the one before: sent again, or out of order`]
+      : []),
+  ];
+}
+
+function verdictText({ load }: SinkReport, problems: readonly string[]): string {
+  const seen = `of spillway load: ${load.distinct} samples, ${load.duplicates} of them came again\n`;
+  return `${seen}${problems.length === 0 ? 'nothing is wrong with what came\n' : problems.map((one) => `WRONG: ${one}\n`).join('')}`;
+}
+
+function faultText({ faults }: SinkReport): string {
+  return faults.map((fault) => `the sender breaks a rule: ${fault}\n`).join('');
+}
+
+function statusOf(text: string | undefined): number {
+  if (text === undefined) return 204;
+  if (/^[2-5]\d\d$/.test(text)) return Number(text);
+  throw new UsageError(`--answer ${text} is not a status such as 204, 400 or 503`);
+}
+
+function delayOf(text: string | undefined): number {
+  const ms = text === undefined ? 0 : parseDuration(text);
+  if (ms === undefined) throw new UsageError(`--delay ${text} is not a duration such as 200ms`);
+  return ms;
+}

@@ -1,0 +1,54 @@
+/** Numbers and tables, as a person reads them in a terminal. */
+
+/** `12`, `3.4k`, `120M`: three digits say enough. */
+export function countText(count: number): string {
+  return scaled(count, 1000, ['', 'k', 'M', 'G', 'T']);
+}
+
+/** `12 B`, `3.4 KiB`, `1.2 GiB`. */
+export function bytesText(bytes: number): string {
+  return scaled(bytes, 1024, [' B', ' KiB', ' MiB', ' GiB', ' TiB']);
+}
+
+/** `8s`, `3m20s`, `14h5m`, `3d2h`: the two largest units. A part of a second counts as one. */
+export function durationText(seconds: number): string {
+  if (!Number.isFinite(seconds)) return '-';
+  const units: readonly (readonly [string, number])[] = [
+    ['d', 86_400],
+    ['h', 3600],
+    ['m', 60],
+    ['s', 1],
+  ];
+  let left = Math.ceil(Math.max(0, seconds));
+  const first = units.findIndex(([, size]) => left >= size);
+  if (first < 0) return '0s';
+  const parts: string[] = [];
+  for (const [unit, size] of units.slice(first, first + 2)) {
+    const count = Math.floor(left / size);
+    left -= count * size;
+    if (count > 0) parts.push(`${count}${unit}`);
+  }
+  return parts.join('');
+}
+
+/** Columns two spaces apart; the last one as long as it is. */
+export function tableText(rows: readonly (readonly string[])[]): string {
+  const widths = rows.reduce<number[]>(
+    (all, row) => row.map((cell, i) => Math.max(all[i] ?? 0, cell.length)),
+    [],
+  );
+  const lineOf = (row: readonly string[]): string =>
+    row.map((cell, i) => (i === row.length - 1 ? cell : cell.padEnd(widths[i]!))).join('  ');
+  return rows.map((row) => `${lineOf(row)}\n`).join('');
+}
+
+function scaled(value: number, base: number, units: readonly string[]): string {
+  let left = value;
+  let unit = 0;
+  // As it will be shown: 999.96 is 1.0 of the next unit.
+  while (Math.round(left * 10) >= 10 * base && unit < units.length - 1) {
+    left /= base;
+    unit++;
+  }
+  return `${unit === 0 || left >= 99.95 ? Math.round(left) : left.toFixed(1)}${units[unit]}`;
+}

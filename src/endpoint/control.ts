@@ -1,0 +1,40 @@
+import { SpillwayError } from '../runtime/errors.ts';
+
+/** What was asked of an endpoint cannot be done. */
+export class EndpointControlError extends SpillwayError {
+  override readonly code: string = 'ENDPOINT_CONTROL';
+}
+
+/** No endpoint of this name is configured. */
+export class UnknownEndpointError extends EndpointControlError {
+  override readonly code = 'ENDPOINT_UNKNOWN';
+}
+
+/** Where an endpoint shall go on: at the oldest data that there is, behind all of it, or where a segment begins. */
+export type SeekTarget = 'oldest' | 'now' | number;
+
+/** What moving an endpoint does, or would do. */
+export interface Seek {
+  /** `backwards` sends rows once more, `forwards` passes over rows that wait. */
+  readonly direction: 'backwards' | 'forwards';
+  readonly segment: number;
+  /** Rows that wait again, or at most so many that are given up. */
+  readonly rows: number;
+}
+
+/** An endpoint, for a person. */
+export interface ListedEndpoint {
+  readonly name: string;
+  /** Without credentials. */
+  readonly url: string;
+  /** When somebody paused it, ms; absent while it delivers. */
+  readonly pausedSinceMs?: number;
+  /** Requests fail and are tried again. */
+  readonly failing: boolean;
+  /** It needs nothing of the segments before this one any more. */
+  readonly segment: number;
+  readonly waitingRows: number;
+  readonly waitingBytes: number;
+  /** Age of the oldest row that waits; 0 when none does. */
+  readonly oldestSeconds: number;
+}
