@@ -66,7 +66,7 @@ test('what README and the first aid tell people to type works on an agent that r
   }
   assert.ok(said.size >= 6, [...said.keys()].join('\n'));
   assert.match(said.get('spillway check-config spillway.yaml')!, /is valid/);
-  assert.match(said.get('spillway endpoint list --config spillway.yaml')!, /storage/);
+  assert.match(said.get('spillway endpoint ls --config spillway.yaml')!, /storage/);
   assert.match(said.get(`curl http://${listen}/api/v1/status`)!, /"deliveredRows": 1/);
   assert.equal((await child.kill('SIGTERM')).code, 0);
 });
