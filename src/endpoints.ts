@@ -8,17 +8,16 @@ import {
   type SeekTarget,
   UnknownEndpointError,
 } from './endpoint/control.ts';
-import type { DeliveryReport } from './endpoint/delivery-watch.ts';
 import { Endpoint, type EndpointSetup } from './endpoint/endpoint.ts';
 import { gapsOf, ParkedEndpoint } from './endpoint/parked-endpoint.ts';
 import type { FileQueue, SegmentRange } from './filequeue/file-queue.ts';
 import type { KeptEndpoint } from './filequeue/keeper.ts';
-import type { EndpointLimits } from './filequeue/retention.ts';
 import type { Watermark } from './filequeue/segment-log.ts';
 import type { Absence, Ledger } from './ledger/ledger.ts';
 import { endpointNames, progressPath } from './network/progress.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { comparePositions } from './serialization/position.ts';
+import type { EndpointDetail } from './status/endpoint-detail.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { EndpointReading, ParkedReading } from './telemetry/metrics.ts';
 
@@ -37,19 +36,6 @@ export interface EndpointsOptions {
   /** Segments may have become free. */
   readonly onReleased: () => void;
   readonly onSaveFailed: (error: unknown) => void;
-}
-
-/** What the status page needs to know of an endpoint, beyond the metrics. */
-export interface EndpointDetail extends EndpointReading {
-  readonly thread: Endpoint['thread'];
-  /** While somebody has paused it. */
-  readonly pausedSinceMs: number | undefined;
-  readonly delivery: DeliveryReport | undefined;
-  readonly limits: EndpointLimits;
-  /** 0 is no limit. */
-  readonly ttlMs: number;
-  /** Rows since this process started. */
-  readonly settledNow: Endpoint['settledNow'];
 }
 
 /** The configuration, and the text that the threads of endpoints read it from. */

@@ -1,4 +1,4 @@
-import type { LoopFailure } from '../network/loop.ts';
+import type { LoopFailure } from '../network/loop-host.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 
 /** How an endpoint answers, as its thread sees it. Bounded, whatever a receiver says; times are ms since the epoch. */

@@ -2,10 +2,10 @@ import type { ConfigText } from '../config/load.ts';
 import type { SegmentRange } from '../filequeue/file-queue.ts';
 import type { PassedSegment } from '../filequeue/keeper.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
+import type { FamilyMetadata } from '../protocol/family-metadata.ts';
 import type { LogLevel } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import type { DeliveryReport } from './delivery-watch.ts';
-import type { FamilyMetadata } from './metadata-cache.ts';
 
 /** What a worker is started with. Everything in it can be cloned; secrets come by the file that names them. */
 export interface WorkerStart {

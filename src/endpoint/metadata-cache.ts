@@ -1,18 +1,5 @@
 import type { SeriesMetadata } from '../protocol/emitter-v2.ts';
-
-/** The last metadata of a family, as it is kept in the ledger and sent between threads. */
-export interface FamilyMetadata extends SeriesMetadata {
-  readonly family: Uint8Array;
-}
-
-/** Families that are remembered; beyond it the one that was told of the longest ago goes. */
-export const MOST_FAMILIES = 50_000;
-
-/**
- * Bytes of names and texts that are remembered, and of those of `MOST_INTERNED`: a hundred times what a large fleet has,
- * and nothing that a sender of texts without end can fill the memory with.
- */
-export const MOST_METADATA_BYTES: number = 32 * 1024 * 1024;
+import { type FamilyMetadata, MOST_FAMILIES, MOST_METADATA_BYTES } from '../protocol/family-metadata.ts';
 
 /** Metadata that is kept to give the same object again when senders do not agree on a family, and take turns. */
 const MOST_INTERNED = 10_000;

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import { SHARDS } from '../network/progress.ts';
+import { MOST_FAMILIES } from '../protocol/family-metadata.ts';
 import { digest, murmur3 } from '../protocol/murmur3.ts';
 import { Column } from '../serialization/columns.ts';
 
@@ -40,9 +41,6 @@ export function familyShard(family: Uint8Array | undefined): number {
   return digest[0]! & (SHARDS - 1);
 }
 
-/** Families that are remembered; beyond it all are forgotten, which costs a repetition. */
-const MOST_FAMILIES = 50_000;
-
 /**
  * Lets metadata through that is new or has changed, and repeats the rest no more often than `send_interval`.
  *
@@ -64,6 +62,7 @@ export class MetadataFilter {
     const hash = createHash('sha1').update(message).digest('base64');
     const before = this.#sent.get(key);
     if (before?.hash === hash && atMs - before.atMs < this.#intervalMs && atMs >= before.atMs) return false;
+    // All are forgotten then, which costs a repetition.
     if (this.#sent.size >= MOST_FAMILIES) this.#sent.clear();
     this.#sent.set(key, { hash, atMs });
     return true;

@@ -4,7 +4,8 @@ import { parseConfig } from '../config/load.ts';
 import { CountedDestination } from '../network/counted-destination.ts';
 import { createDestination } from '../network/create-destination.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
-import type { Loop, LoopFailure } from '../network/loop.ts';
+import type { Loop } from '../network/loop.ts';
+import type { LoopFailure } from '../network/loop-host.ts';
 import { Manager } from '../network/manager.ts';
 import {
   decodeProgress,

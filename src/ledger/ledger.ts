@@ -1,6 +1,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
+import { MOST_FAMILIES } from '../protocol/family-metadata.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import Database from '../runtime/sqlite.ts';
 import type { Position } from '../serialization/position.ts';
@@ -55,9 +56,6 @@ const migrations: readonly string[] = [
      since_ms INTEGER NOT NULL
    ) STRICT;`,
 ];
-
-/** Metric families whose metadata is kept. */
-const MOST_FAMILIES = 50_000;
 
 /** A time during which an endpoint was not configured: what came then is not for it. */
 export interface Absence {

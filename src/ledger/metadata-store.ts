@@ -1,5 +1,5 @@
 import type BetterSqlite3 from 'better-sqlite3';
-import { type FamilyMetadata, MOST_METADATA_BYTES } from '../endpoint/metadata-cache.ts';
+import { type FamilyMetadata, MOST_METADATA_BYTES } from '../protocol/family-metadata.ts';
 
 /** The last metadata of each metric family, as any endpoint has told it: what remote write 2.0 goes on with after a restart. */
 export class MetadataStore {

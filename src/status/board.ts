@@ -1,10 +1,10 @@
-import type { EndpointDetail } from '../endpoints.ts';
 import type { Full } from '../filequeue/retention.ts';
 import type { LetterCount } from '../ledger/dead-letters.ts';
 import type { DeadLetterReading } from '../telemetry/dead-letter-metrics.ts';
 import type { ParkedReading, QueueReading } from '../telemetry/metrics.ts';
 import { endpointReasons, harmlessReasons } from '../telemetry/reasons.ts';
 import type { DiskStatus, EndpointStatus, HistoryDocument, StatusDocument } from './document.ts';
+import type { EndpointDetail } from './endpoint-detail.ts';
 import { History, STEP_MS } from './history.ts';
 import {
   type EndpointSample,

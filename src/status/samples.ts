@@ -1,7 +1,7 @@
-import type { EndpointDetail } from '../endpoints.ts';
 import { KINDS } from '../serialization/rows.ts';
 import { durationBuckets, type EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
+import type { EndpointDetail } from './endpoint-detail.ts';
 
 /** Counters of one moment. */
 export interface Sample {

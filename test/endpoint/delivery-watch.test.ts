@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { DeliveryWatch } from '../../src/endpoint/delivery-watch.ts';
-import type { LoopFailure } from '../../src/network/loop.ts';
+import type { LoopFailure } from '../../src/network/loop-host.ts';
 
 const retry: LoopFailure = {
   action: 'retry',

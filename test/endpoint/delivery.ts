@@ -9,7 +9,7 @@ import { type Damage, type ReadLimit, SegmentStore } from '../../src/endpoint/wa
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
 import type { DeadLetters } from '../../src/network/dead-letter.ts';
 import type { Destination } from '../../src/network/destination.ts';
-import type { LoopFailure, LoopSettings } from '../../src/network/loop.ts';
+import type { LoopFailure, LoopSettings } from '../../src/network/loop-host.ts';
 import { Manager, type ManagerOptions } from '../../src/network/manager.ts';
 import { decodeProgress, lowest, ProgressBlock, SHARDS, settledRows } from '../../src/network/progress.ts';
 import { loopOf, ShardTable } from '../../src/network/shard-table.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
-import type { LoopSettings } from '../../src/network/loop.ts';
+import type { LoopSettings } from '../../src/network/loop-host.ts';
 import { Manager } from '../../src/network/manager.ts';
 import { decodeProgress, ProgressBlock, SHARDS } from '../../src/network/progress.ts';
 import { FRONT, loopOf, ShardTable, WAITING } from '../../src/network/shard-table.ts';

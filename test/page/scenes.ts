@@ -1,7 +1,7 @@
-import type { EndpointDetail } from '../../src/endpoints.ts';
 import type { Full } from '../../src/filequeue/retention.ts';
 import { SAMPLE } from '../../src/serialization/rows.ts';
 import { StatusBoard, TICK_MS } from '../../src/status/board.ts';
+import type { EndpointDetail } from '../../src/status/endpoint-detail.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 
 /**
