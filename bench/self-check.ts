@@ -13,8 +13,9 @@ import { Workload } from './workload.ts';
 const MOST_SAMPLES = 2_000_000;
 
 /**
- * Holds our snappy against snappyjs and the verifier against deliveries with faults, then sends the workload straight into the sink, which must find every
- * sample. Returns the samples per second of that: what the bench itself can do. Throws if anything is off.
+ * Holds our snappy against snappyjs and the verifier against deliveries with faults, then sends the workload straight
+ * into the sink, which must find every sample. Returns the samples per second of that: what the bench itself can do.
+ * Throws if anything is off.
  */
 export async function selfCheck(options: TrialOptions, signal: AbortSignal): Promise<number> {
   const whole = workloadOf(options);

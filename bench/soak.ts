@@ -2,9 +2,10 @@
  * Is memory flat while a backlog grows, and while it drains? `node build/bench/soak.js --minutes 60`.
  *
  * One Spillway with its defaults in a process of its own takes a steady load while its endpoint is down, for as long as
- * is asked; then the endpoint returns and the backlog drains. Its memory is read four times a second. Each phase is judged by
- * itself (flatness.ts), every sample is checked at the far end. With `--churn`, each scrape brings series that were
- * never there before. Exit status: 0, 1 when memory grew or a sample is missing, altered, repeated or out of order.
+ * is asked; then the endpoint returns and the backlog drains. Its memory is read four times a second. Each phase is
+ * judged by itself (flatness.ts), every sample is checked at the far end. With `--churn`, each scrape brings series
+ * that were never there before. Exit status: 0, 1 when memory grew or a sample is missing, altered, repeated or out of
+ * order.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -299,8 +299,8 @@ export class Agent {
   }
 
   /**
-   * Puts the configuration as it is now in force, while data flows. Throws `ConfigError` and `ConfigFileError`, and then
-   * nothing has changed; `AgentStateError` unless the agent runs and has something to read.
+   * Puts the configuration as it is now in force, while data flows. Throws `ConfigError` and `ConfigFileError`, and
+   * then nothing has changed; `AgentStateError` unless the agent runs and has something to read.
    */
   reload(): Promise<ReloadOutcome> {
     const { readConfig, dataDir } = this.#options;

@@ -133,9 +133,9 @@ export class Endpoints {
   }
 
   /**
-   * Brings them to what `source` says, while data flows. One that is changed or removed delivers what it has read first,
-   * for at most `graceMs`. The others are not touched. Returns what could not be done, by name; then that endpoint is as
-   * it was before.
+   * Brings them to what `source` says, while data flows. One that is changed or removed delivers what it has read
+   * first, for at most `graceMs`. The others are not touched. Returns what could not be done, by name; then that
+   * endpoint is as it was before.
    */
   reload(
     source: EndpointsSource,
@@ -147,7 +147,8 @@ export class Endpoints {
 
   /**
    * Has an endpoint send nothing until `resume`, also after a restart; what it has read is delivered first, for at most
-   * `graceMs`. Returns since when it is paused, ms. Rejects with `UnknownEndpointError`, and with what the ledger throws.
+   * `graceMs`. Returns since when it is paused, ms. Rejects with `UnknownEndpointError`, and with what the ledger
+   * throws.
    */
   pause(name: string, graceMs: number): Promise<number> {
     return this.#inTurn(async () => {
@@ -170,10 +171,10 @@ export class Endpoints {
   }
 
   /**
-   * Has an endpoint go on elsewhere. Backwards it delivers once more what is still in the queue. Forwards it passes over
-   * what waits for it, counted as `skipped`: that is done segment by segment, behind this answer, and what is on the wire
-   * is awaited. With `dryRun` it says what it would do. Rejects with `EndpointControlError`, and with what file system
-   * and ledger throw.
+   * Has an endpoint go on elsewhere. Backwards it delivers once more what is still in the queue. Forwards it passes
+   * over what waits for it, counted as `skipped`: that is done segment by segment, behind this answer, and what is on
+   * the wire is awaited. With `dryRun` it says what it would do. Rejects with `EndpointControlError`, and with what
+   * file system and ledger throw.
    */
   seek(name: string, target: SeekTarget, graceMs: number, dryRun: boolean): Promise<Seek> {
     return this.#inTurn(async () => {

@@ -56,8 +56,8 @@ export interface SourceOptions {
 }
 
 /**
- * The letters in the data directory of `config`. While an agent holds that directory its files are left alone, and it is asked instead.
- * Without one, the directory is held until `close`. Throws `CommandError`.
+ * The letters in the data directory of `config`. While an agent holds that directory its files are left alone, and it
+ * is asked instead. Without one, the directory is held until `close`. Throws `CommandError`.
  */
 export function openSource({ config, url, httpConfig, warn }: SourceOptions): DeadLetterSource {
   const { dataDir } = config;

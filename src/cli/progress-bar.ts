@@ -14,8 +14,8 @@ const RATE_SECONDS = 5;
 
 /**
  * The progress of long work: done of all, rate, and how long it takes still. On a terminal a line that is written over
- * four times a second, else a line every ten seconds, so that a log shows that it goes on. What is done within the first
- * moment shows nothing.
+ * four times a second, else a line every ten seconds, so that a log shows that it goes on. What is done within the
+ * first moment shows nothing.
  */
 export class ProgressBar {
   readonly #output: BarOutput;

@@ -55,10 +55,10 @@ const asAsked: ReadonlySet<EndpointReason> = new Set([
 
 /**
  * `spillway queue replay DIR`: sends a directory of segments to a remote-write URL, by the same thread that an agent
- * sends with: order per series, retries, dead letters, several loops. The directory is only read. Where it stands is kept
- * in a folder of its own, as an agent keeps it: started again it goes on there. Returns the exit code: 0 when every row
- * was taken, 1 when not. Throws `UsageError`, `CommandError`, `ConfigError`, and `DirectoryLockedError` when the same
- * replay runs already.
+ * sends with: order per series, retries, dead letters, several loops. The directory is only read. Where it stands is
+ * kept in a folder of its own, as an agent keeps it: started again it goes on there. Returns the exit code: 0 when
+ * every row was taken, 1 when not. Throws `UsageError`, `CommandError`, `ConfigError`, and `DirectoryLockedError` when
+ * the same replay runs already.
  */
 export async function replayQueue(options: ReplayOptions, write: (text: string) => void): Promise<number> {
   const walDir = segmentsIn(resolve(options.dir));

@@ -29,8 +29,8 @@ export interface Screen {
 const EVERY_MS = 1000;
 
 /**
- * `spillway status`: on a terminal a live view, until the signal; elsewhere, with `once` or `json`, the state of this moment.
- * Returns the exit code: 0 when writes are taken and no endpoint fails, else 1. Throws `CommandError`.
+ * `spillway status`: on a terminal a live view, until the signal; elsewhere, with `once` or `json`, the state of this
+ * moment. Returns the exit code: 0 when writes are taken and no endpoint fails, else 1. Throws `CommandError`.
  */
 export async function statusCommand(options: StatusCommandOptions, screen: Screen): Promise<number> {
   const client = new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig);

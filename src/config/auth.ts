@@ -116,8 +116,8 @@ function tokenAuthOf(
 }
 
 /**
- * The secret at `path`, or in the file that `path` with `_file` names, or in the variable that `path` with `_env` names;
- * two of them are one too many.
+ * The secret at `path`, or in the file that `path` with `_file` names, or in the variable that `path` with `_env`
+ * names; two of them are one too many.
  */
 function secretOf(
   inline: Secret | undefined,

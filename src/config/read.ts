@@ -196,8 +196,8 @@ class Reader {
   }
 
   /**
-   * The content by key, with that of merged maps (`<<`, as Prometheus reads it) where it has no key of its own. Problems
-   * with a value are reported at its key too: one place for each path.
+   * The content by key, with that of merged maps (`<<`, as Prometheus reads it) where it has no key of its own.
+   * Problems with a value are reported at its key too: one place for each path.
    */
   #entries(map: YAMLMap | undefined, path: string): ReadonlyMap<string, Content> {
     const items = map?.items ?? [];

@@ -140,8 +140,8 @@ export function parseVmSize(text: string): number | undefined {
 }
 
 /**
- * `%{NAME}` in a text, as the libraries of VictoriaMetrics expand it. `missing` are the variables that are not set: vmagent
- * does not start without them.
+ * `%{NAME}` in a text, as the libraries of VictoriaMetrics expand it. `missing` are the variables that are not set:
+ * vmagent does not start without them.
  */
 export function expandPercent(
   text: string,

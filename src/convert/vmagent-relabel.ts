@@ -1,6 +1,6 @@
 /**
- * The relabelling files of vmagent: the rules of Prometheus and some more. Those that can be said in rules of Prometheus
- * are; one that cannot is a problem, since without it other data would be delivered.
+ * The relabelling files of vmagent: the rules of Prometheus and some more. Those that can be said in rules of
+ * Prometheus are; one that cannot is a problem, since without it other data would be delivered.
  */
 import { parseDocument } from 'yaml';
 import { options } from '../config/options.ts';

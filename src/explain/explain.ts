@@ -91,8 +91,9 @@ export function placesIn(
 }
 
 /**
- * What happens to a series: it is taken through the code that receives, relabels and routes, as a sample of it would be.
- * The steps of the rules are told apart by the same rules, one by one. `places` says where keys of the configuration stand.
+ * What happens to a series: it is taken through the code that receives, relabels and routes, as a sample of it would
+ * be. The steps of the rules are told apart by the same rules, one by one. `places` says where keys of the
+ * configuration stand.
  */
 export function explainSeries(
   config: Config,

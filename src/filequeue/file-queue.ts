@@ -156,8 +156,8 @@ export class FileQueue {
   }
 
   /**
-   * Ends the open segment: resolves with an id that every row which comes from now on is at or behind, and every row that
-   * was durable before is not.
+   * Ends the open segment: resolves with an id that every row which comes from now on is at or behind, and every row
+   * that was durable before is not.
    */
   cut(): Promise<number> {
     return this.#commits.endSegment();

@@ -120,8 +120,9 @@ export class SegmentLog {
   }
 
   /**
-   * Appends the record of a frame, whose head is written here, and makes it durable; `last` ends the segment behind it. Returns how far the queue is
-   * durable now. Throws what the file system threw; then nothing of the record is ever delivered.
+   * Appends the record of a frame, whose head is written here, and makes it durable; `last` ends the segment behind
+   * it. Returns how far the queue is durable now. Throws what the file system threw; then nothing of the record is
+   * ever delivered.
    */
   async append(record: Uint8Array, facts: FrameFacts, last: boolean): Promise<Watermark> {
     try {

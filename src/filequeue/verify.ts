@@ -45,8 +45,8 @@ export interface Verification {
   /** In the order of names. */
   readonly files: readonly FileReport[];
   /**
-   * Segments that are not there although an older one is. What is deleted in that order, for the sake of an endpoint that
-   * was taken out of the configuration, is below the id of released.ts and not among them.
+   * Segments that are not there although an older one is. What is deleted in that order, for the sake of an endpoint
+   * that was taken out of the configuration, is below the id of released.ts and not among them.
    */
   readonly missing: readonly SegmentEnd[];
   readonly whole: boolean;

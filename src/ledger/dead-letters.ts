@@ -92,7 +92,8 @@ const clampTime = (timeMs: number): number =>
  *
  * A row is known by its place in the queue, so one that is refused again after a crash replaces its letter. Capped
  * by number and age; the letters whose refusal is the longest ago go first, and are counted. All calls are
- * synchronous, in one transaction each, and throw what SQLite throws, or `DeadLettersDamagedError`. Whoever reads everything reads pages.
+ * synchronous, in one transaction each, and throw what SQLite throws, or `DeadLettersDamagedError`. Whoever reads
+ * everything reads pages.
  */
 export class DeadLetterStore {
   limits: LetterLimits;

@@ -20,9 +20,9 @@ interface IdentityPackage {
 }
 
 /**
- * Tokens of Microsoft Entra ID. An application, a workload and a managed identity take one request, which is made here; for
- * everything else there is the SDK. The places are those of the cloud, unless the configuration or the environment names
- * others; the latter by the variables that Azure's own libraries read.
+ * Tokens of Microsoft Entra ID. An application, a workload and a managed identity take one request, which is made
+ * here; for everything else there is the SDK. The places are those of the cloud, unless the configuration or the
+ * environment names others; the latter by the variables that Azure's own libraries read.
  */
 export function azureTokens(
   { authority: own, cloud, scope, way }: AzureAdConfig,

@@ -18,8 +18,8 @@ export interface LoopSettings extends DecisionSettings {
   /** How long a row may wait for a fuller request, ms. */
   readonly batchSendDeadlineMs: number;
   /**
-   * From when on that is counted: `row`, the first that waits, unless it is said; or `request`, the one before. Then what
-   * comes after a pause leaves at once, and there are as few requests.
+   * From when on that is counted: `row`, the first that waits, unless it is said; or `request`, the one before. Then
+   * what comes after a pause leaves at once, and there are as few requests.
    */
   readonly deadlineFrom?: 'row' | 'request';
   /** While nothing gets through, one loop tries at least so often, ms; 0 is as the backoff says. */

@@ -49,8 +49,8 @@ export interface ManagerOptions {
  * shards keep flowing.
  *
  * What is settled must come soon, then: rows of a tenant that is not let in stay in their loop for as long as that
- * lasts, and a shard that moves has rows of other tenants too, which nobody hands out meanwhile. So no move begins while
- * a tenant is parked, and one that is under way can be taken back.
+ * lasts, and a shard that moves has rows of other tenants too, which nobody hands out meanwhile. So no move begins
+ * while a tenant is parked, and one that is under way can be taken back.
  */
 export class Manager implements LoopHost {
   readonly settings: LoopSettings;

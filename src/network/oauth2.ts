@@ -26,8 +26,8 @@ interface Answer {
 const jwtBearer = 'urn:ietf:params:oauth:grant-type:jwt-bearer';
 
 /**
- * Tokens by the client credentials grant (RFC 6749, 4.4), with a secret or a signed assertion, or by the JWT bearer grant
- * (RFC 7523, 2.1).
+ * Tokens by the client credentials grant (RFC 6749, 4.4), with a secret or a signed assertion, or by the JWT bearer
+ * grant (RFC 7523, 2.1).
  *
  * Where a secret goes is not agreed on: as basic authentication, which every server must take, or in the body,
  * which is all that some do. As Prometheus does, the one is tried and then the other, and what worked is remembered.

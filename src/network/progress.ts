@@ -260,8 +260,8 @@ export class ProgressFile {
   }
 
   /**
-   * Writes a block: it outlives the process. Throws what the file system throws, and when it takes only a part; then the
-   * newer block is still whole, and the next one goes to the same slot.
+   * Writes a block: it outlives the process. Throws what the file system throws, and when it takes only a part; then
+   * the newer block is still whole, and the next one goes to the same slot.
    */
   write(block: Uint8Array): void {
     const written = fs.writeSync(this.#fd, block, 0, PROGRESS_BYTES, this.#plain * PROGRESS_BYTES);

@@ -30,7 +30,8 @@ export interface PositionsByShard {
  *
  * - `pending` rows are queued or in a request; while there are any, everything before `low` is settled.
  * - rows before `next` have been queued, whatever a reader that starts further back comes across.
- * - rows before the `sent` of the process before that are not settled may have been delivered by the process before (RLY-13).
+ * - rows before the `sent` of the process before that are not settled may have been delivered by the process before
+ * (RLY-13).
  */
 export class ShardTable {
   /** Loop of each shard. */
@@ -147,8 +148,8 @@ export class ShardTable {
   }
 
   /**
-   * Counts rows of `segment` as settled. They are the oldest pending ones of their shards, unless `oldest` says which of
-   * the others are older; a segment of 0 stands for none.
+   * Counts rows of `segment` as settled. They are the oldest pending ones of their shards, unless `oldest` says which
+   * of the others are older; a segment of 0 stands for none.
    */
   settled(segment: number, { shardRows, lastRow }: RowsByShard, oldest?: PositionsByShard): void {
     for (let s = 0; s < SHARDS; s++) {

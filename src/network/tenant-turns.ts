@@ -26,9 +26,9 @@ const NOBODY = -1;
  * those before them.
  *
  * A tenant that is refused (401, 403, 404, 407, or a 400 for all that it sends) or slowed down (429) is parked with its
- * own backoff: its rows stay, and those of others have their turns, as long as the queue has room for more of them. Only
- * rows of one segment share a request, so those of the next segments come to the head when all of the first one have to
- * wait.
+ * own backoff: its rows stay, and those of others have their turns, as long as the queue has room for more of them.
+ * Only rows of one segment share a request, so those of the next segments come to the head when all of the first one
+ * have to wait.
  */
 export class TenantTurns {
   readonly #queue: RowQueue;

@@ -53,11 +53,11 @@ export interface Emitter {
  * A general compressor would be handed the whole message, four hundred bytes a row, to find again what was
  * known when it was put together: that these labels stood there a moment ago. Here the message is never put
  * together. For each label pair the place in the message where it last stood is remembered, and a copy is written;
- * only a pair that is new in the message is searched for what it shares with others (new-labels.ts). A field of a sample
- * is a copy of one with the same value and time, or copies what its value shares, at both ends, with the value before:
- * small integers have most of their bytes in common. Copies whose sources follow one another become one. The result
- * uncompresses to exactly the plain message (test/protocol/emit-v1.test.ts holds it against protobufjs and snappyjs);
- * bench/ shows the gain.
+ * only a pair that is new in the message is searched for what it shares with others (new-labels.ts). A field of a
+ * sample is a copy of one with the same value and time, or copies what its value shares, at both ends, with the value
+ * before: small integers have most of their bytes in common. Copies whose sources follow one another become one. The
+ * result uncompresses to exactly the plain message (test/protocol/emit-v1.test.ts holds it against protobufjs and
+ * snappyjs); bench/ shows the gain.
  *
  *     TimeSeries: 0a <len> labels...  12 <len> 09 <value> 10 <time>     a sample; neighbours of one series share
  *                                     1a <len> labels... 11 <value> 18 <time>    an exemplar

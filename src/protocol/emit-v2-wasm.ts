@@ -11,8 +11,8 @@ import { WasmColumns } from './wasm-columns.ts';
  * `PlainEmitterV2` with the work done in WebAssembly (assembly/emit-v2.ts), for the same bytes; bench/emit.ts shows the
  * gain.
  *
- * What the module does not do goes to `PlainEmitterV2`, which reads and marks the same columns: requests with histograms
- * or exemplars, dictionaries in arrays of their own, and everything once the module has failed.
+ * What the module does not do goes to `PlainEmitterV2`, which reads and marks the same columns: requests with
+ * histograms or exemplars, dictionaries in arrays of their own, and everything once the module has failed.
  */
 export class WasmEmitterV2 implements EmitterV2 {
   readonly #tableOf: (dictionary: SegmentDictionary) => SymbolTable;
@@ -71,8 +71,9 @@ export class WasmEmitterV2 implements EmitterV2 {
 }
 
 /**
- * The emitter of 2.0 bodies of a kernel, for the `wire_compression` of an endpoint. `onFailure` hears once of a module that does not work. One for all dictionaries
- * of a thread; columns of `createEmitter(kernel, ...)` are what it is fastest with.
+ * The emitter of 2.0 bodies of a kernel, for the `wire_compression` of an endpoint. `onFailure` hears once of a module
+ * that does not work. One for all dictionaries of a thread; columns of `createEmitter(kernel, ...)` are what it is
+ * fastest with.
  */
 export function createEmitterV2(
   kernel: 'wasm' | 'typescript',

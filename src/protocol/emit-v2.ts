@@ -15,8 +15,8 @@ import { putVarint64, varintSize64 } from './varint64.ts';
 /**
  * Writes remote write 2.0 bodies straight from the dictionary: the plain message, and our compressor over it.
  *
- * Unlike 1.0 (emit-v1.ts), where labels are nine tenths of a message and most of the work is not to write them out, a row
- * has some 47 bytes here, and what repeats in them is found by the compressor at less cost than by knowing better.
+ * Unlike 1.0 (emit-v1.ts), where labels are nine tenths of a message and most of the work is not to write them out, a
+ * row has some 47 bytes here, and what repeats in them is found by the compressor at less cost than by knowing better.
  * bench/emit.ts has the figures.
  *
  *     Request:    22 <len> symbol...   2a <len> TimeSeries...

@@ -3,8 +3,8 @@ import { ProtoReader } from './proto-reader.ts';
 import type { RequestSymbols } from './request-symbols.ts';
 
 /**
- * The labels of exemplars as `labels_refs`: made while a request is measured, and taken out in the same order while it is
- * written. On their way through the queue they are `Label` fields of 1.0, seen to be well-formed at the door.
+ * The labels of exemplars as `labels_refs`: made while a request is measured, and taken out in the same order while it
+ * is written. On their way through the queue they are `Label` fields of 1.0, seen to be well-formed at the door.
  */
 export class ExemplarRefs {
   readonly #refs: Column = new Column();

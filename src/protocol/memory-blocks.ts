@@ -40,8 +40,8 @@ export class MemoryBlocks {
   }
 
   /**
-   * Moves a block to one of at least `size` bytes, and twice the size it had, with what is in it; what is behind that is
-   * anything. Throws `RangeError` when there is no memory.
+   * Moves a block to one of at least `size` bytes, and twice the size it had, with what is in it; what is behind that
+   * is anything. Throws `RangeError` when there is no memory.
    */
   grow(block: Block, size: number): void {
     if (size <= block.size) return;

@@ -39,8 +39,8 @@ export class NewLabels {
 
   /**
    * Writes the label in `arena[from, end)`. The one above it is `arena[above, aboveEnd)`, at most `NEAR` back at
-   * `aboveAt` in the message; 0 when there is none. At least `shared` bytes at their ends must be the same to be copied:
-   * fewer than `MATCH` only where what follows goes on with the copy.
+   * `aboveAt` in the message; 0 when there is none. At least `shared` bytes at their ends must be the same to be
+   * copied: fewer than `MATCH` only where what follows goes on with the copy.
    */
   put(from: number, end: number, above: number, aboveEnd: number, aboveAt: number, shared: number): void {
     const out = this.#out;

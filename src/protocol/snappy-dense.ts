@@ -18,9 +18,9 @@ const ALWAYS = 0x80;
  * saves: messages of 2.0 become a tenth smaller than by `SnappyCompressor`, which takes each match as it comes
  * (bench/emit.ts).
  *
- * For each position the last place with the same four bytes is looked up; then, from the end of a block back to its start,
- * what the rest costs at best is known for each position, as a literal that goes on or as a copy; and the cheapest
- * way is written.
+ * For each position the last place with the same four bytes is looked up; then, from the end of a block back to its
+ * start, what the rest costs at best is known for each position, as a literal that goes on or as a copy; and the
+ * cheapest way is written.
  */
 export class DenseCompressor {
   /** Where a word with this hash last stood, plus one. */

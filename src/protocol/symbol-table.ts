@@ -64,8 +64,8 @@ export class SymbolTable {
   }
 
   /**
-   * Begins a request, of all slots that the dictionary has by now; returns its number, which no mark has. Up to 27 bits,
-   * so that marks with a length fit V8's small integers.
+   * Begins a request, of all slots that the dictionary has by now; returns its number, which no mark has. Up to 27
+   * bits, so that marks with a length fit V8's small integers.
    */
   begin(): number {
     this.#takeSlots();

@@ -88,8 +88,8 @@ export class Symbols {
   }
 
   /**
-   * The string of the dictionary with the text of this symbol, or -1 when it is not UTF-8 or has more than `most` bytes,
-   * which are the same for all of a request. Ref 0 is no text.
+   * The string of the dictionary with the text of this symbol, or -1 when it is not UTF-8 or has more than `most`
+   * bytes, which are the same for all of a request. Ref 0 is no text.
    */
   string(ref: number, raw: Uint8Array, view: DataView, dictionary: Dictionary, most: number): number {
     if (ref === 0) return 0;

@@ -15,7 +15,8 @@ const TAKEN =
   `${MEDIA_TYPE};proto=${V1} or ${MEDIA_TYPE} alone (remote write 1.0), with Content-Encoding: snappy`;
 
 /**
- * Decides by the headers alone what the body is (RW2-R-03): remote write 1.0 or 2.0 in snappy, or nothing that is taken.
+ * Decides by the headers alone what the body is (RW2-R-03): remote write 1.0 or 2.0 in snappy, or nothing that is
+ * taken.
  *
  * A missing header means 1.0 and snappy (INT-01); names compare case-blind (INT-02); parameters are read as
  * RFC 9110 says, with blanks and quotes (INT-03).

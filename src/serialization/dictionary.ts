@@ -269,8 +269,8 @@ export class Dictionary {
   }
 
   /**
-   * The pair of the label with this name and this value, interned when new; `ABSENT` when the value is empty; `INVALID`,
-   * with `invalid` set, when it makes no valid label. Not with a gate.
+   * The pair of the label with this name and this value, interned when new; `ABSENT` when the value is empty;
+   * `INVALID`, with `invalid` set, when it makes no valid label. Not with a gate.
    */
   internLabel(
     raw: Uint8Array,
@@ -305,8 +305,8 @@ export class Dictionary {
   }
 
   /**
-   * The series with the first `count` of these pairs, in any order, interned when new. Returns -1 and sets `invalid` when
-   * they make no valid series. Not with a gate.
+   * The series with the first `count` of these pairs, in any order, interned when new. Returns -1 and sets `invalid`
+   * when they make no valid series. Not with a gate.
    */
   internPairs(pairs: Uint32Array, count: number): number {
     if (count > this.#limits.labels) {
@@ -675,7 +675,8 @@ export interface SeriesGate {
 }
 
 /**
- * Bytes are the `Label` fields that the series has instead, valid until the next call. What is not valid is `unchanged`.
+ * Bytes are the `Label` fields that the series has instead, valid until the next call. What is not valid is
+ * `unchanged`.
  */
 export type Admission = 'unchanged' | 'dropped' | Uint8Array;
 

@@ -37,14 +37,16 @@ export const endpointsPath = '/api/v1/endpoints';
  * What changes the agent, for those whose access is `all`:
  *
  *     POST   /-/reload                     puts the configuration file in force; says what has changed
- *     GET    /api/v1/endpoints             the endpoints, and those that something is kept for though they are not configured
+ *     GET    /api/v1/endpoints             the endpoints, and those that something is kept for though they are not
+ * configured
  *     DELETE /api/v1/endpoints?name=NAME   lets go what is kept for one of the latter
  *     POST   /api/v1/endpoints/pause       {name}: sends nothing to it until it is resumed; its rows wait on disk
  *     POST   /api/v1/endpoints/resume      {name}
- *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now" or a segment id
+ *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now" or a segment
+ * id
  *
- * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A POST
- * with a body must say that it is JSON: no browser sends that from another site unasked.
+ * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A
+ * POST with a body must say that it is JSON: no browser sends that from another site unasked.
  */
 export function controlRoutes(options: ControlOptions): [string, Handler][] {
   const { reload, endpoints, letters, logger } = options;

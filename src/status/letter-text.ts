@@ -20,8 +20,8 @@ export function letterLabels(labels: Uint8Array): Record<string, string> {
 }
 
 /**
- * All of a letter, for `JSON.stringify` with `integersAsJson`: values as Prometheus prints them (value-text.ts) and by their 64 bits in
- * hexadecimal, since two NaNs can be two values.
+ * All of a letter, for `JSON.stringify` with `integersAsJson`: values as Prometheus prints them (value-text.ts) and by
+ * their 64 bits in hexadecimal, since two NaNs can be two values.
  */
 export function letterObject(letter: StoredLetter): object {
   const { id, endpoint, atMs, reason, cause, words, segment, row, tenant } = letter;

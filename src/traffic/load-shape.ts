@@ -1,6 +1,6 @@
 /**
- * What `spillway load` sends, as a function of series and time, so that whoever receives it can tell what is wrong, late,
- * missing or there twice without having seen the sender.
+ * What `spillway load` sends, as a function of series and time, so that whoever receives it can tell what is wrong,
+ * late, missing or there twice without having seen the sender.
  *
  *     spillway_load{run="lx3k", series="17", start="1700000000000", step="1000"}
  *

@@ -47,9 +47,9 @@ const HEADERS = {
 };
 
 /**
- * Sends series to a remote-write 1.0 receiver, whose samples are a function of series and time (load-shape.ts). A sample
- * is sent until it is answered: series by series in order, never the next one before. A receiver that is slow makes it
- * late, and nothing is left out.
+ * Sends series to a remote-write 1.0 receiver, whose samples are a function of series and time (load-shape.ts). A
+ * sample is sent until it is answered: series by series in order, never the next one before. A receiver that is slow
+ * makes it late, and nothing is left out.
  */
 export class TrafficLoad {
   readonly #options: LoadOptions;

@@ -43,8 +43,8 @@ const MOST_BYTES = 256 * 2 ** 20;
 const MOST_FAULTS = 20;
 
 /**
- * A remote-write receiver, 1.0 and 2.0, that keeps no sample: it counts, and says what is wrong with what it is sent and
- * how. What one reaches for to look at a sender. Requests may come to any path.
+ * A remote-write receiver, 1.0 and 2.0, that keeps no sample: it counts, and says what is wrong with what it is sent
+ * and how. What one reaches for to look at a sender. Requests may come to any path.
  */
 export class TrafficSink {
   /** How the next requests are answered; may be changed at any time. */

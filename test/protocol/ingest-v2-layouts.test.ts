@@ -10,8 +10,8 @@ import { loadCaptures, v2Captures } from '../support/captures.ts';
 import { Random } from '../support/random.ts';
 
 /*
- * What goes in is what is stored: for each request the rows in the batch equal those that protobufjs and the plain rules
- * find in it, and so do the rows that are refused, however the request was encoded.
+ * What goes in is what is stored: for each request the rows in the batch equal those that protobufjs and the plain
+ * rules find in it, and so do the rows that are refused, however the request was encoded.
  */
 
 /** Takes `raw` in and holds report and rows against what protobufjs decodes of it. */

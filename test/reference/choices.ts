@@ -30,8 +30,8 @@ export class Choices extends Random {
   }
 
   /**
-   * Some of few words, some of them joined by something new: new labels share parts with one another. Some have the bytes
-   * of a whole label in them.
+   * Some of few words, some of them joined by something new: new labels share parts with one another. Some have the
+   * bytes of a whole label in them.
    */
   words(): string {
     if (this.chance(0.1)) {

@@ -35,8 +35,8 @@ import { varint } from './snappy-elements.ts';
 export type Kernel = 'wasm' | 'typescript';
 
 /**
- * The whole way of a row through the kernel, in memory: ingest (by both kernels), frame, dictionary of the reader, emission.
- * What comes out is uncompressed by snappyjs and decoded by protobufjs.
+ * The whole way of a row through the kernel, in memory: ingest (by both kernels), frame, dictionary of the reader,
+ * emission. What comes out is uncompressed by snappyjs and decoded by protobufjs.
  */
 export class Road {
   readonly #kernels: BothKernels;

@@ -14,9 +14,9 @@ import { type Problem, problemIn } from './wire-check.ts';
 const laxOracle: readonly (Problem | undefined)[] = ['group', 'number of more than ten bytes'];
 
 /**
- * Asserts that `ingestV2` says of these bytes what it must: malformed exactly when the plain check finds a problem, with
- * nothing kept; and else, when protobufjs can read them, that the rows are those of the reference. The differences to
- * protobufjs are those of `assertSameVerdict`.
+ * Asserts that `ingestV2` says of these bytes what it must: malformed exactly when the plain check finds a problem,
+ * with nothing kept; and else, when protobufjs can read them, that the rows are those of the reference. The
+ * differences to protobufjs are those of `assertSameVerdict`.
  */
 export function assertSameVerdictV2(raw: Uint8Array): void {
   const road = new RoadV2();

@@ -38,7 +38,8 @@ const unwanted = /,i="2",/;
  * while the endpoint has troubles. Then all is well, and
  *
  * - every acknowledged row is there in order, but for those that were refused or dropped for a reason;
- * - received + returned = delivered + lost + waiting, for each endpoint, after every step that leaves the agent running;
+ * - received + returned = delivered + lost + waiting, for each endpoint, after every step that leaves the agent
+ * running;
  * - no request says a tenant that one of its rows is not of;
  * - the other endpoint has got everything.
  *
@@ -206,8 +207,8 @@ class MixedRound {
   }
 
   /**
-   * What `counts` arrived, in order. What may be lost for a reason may also come late: once it was left out, and after a
-   * change of labels, when rows that had been settled are sent again, it was not.
+   * What `counts` arrived, in order. What may be lost for a reason may also come late: once it was left out, and after
+   * a change of labels, when rows that had been settled are sent again, it was not.
    */
   #judge(load: Load, rows: readonly Row[], counts: (row: Row) => boolean): void {
     const arrivals = new Arrivals();

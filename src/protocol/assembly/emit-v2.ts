@@ -3,15 +3,16 @@
  * byte the same bodies (test/protocol/emit-v2-wasm.test.ts holds them against each other).
  *
  * An instance serves one dictionary, as in emit.ts. The records of ../symbol-columns.ts stand in its memory beside the
- * labels; ../symbol-table.ts has filled in what they say of the dictionary, and here is noted what they say of a request.
+ * labels; ../symbol-table.ts has filled in what they say of the dictionary, and here is noted what they say of a
+ * request.
  *
  *     rows of a request, `count` each:
  *     time u64 | value u64 | start time u64 | series u32 | family + 1 u32 | skip u8 | kind u8
  *                                                             (start times are there only when one of them is not 0)
  *
  * Where TypeScript measures first and then writes, all of it is done at once here: a length is written in the one byte
- * that it takes nearly always, and what is behind it moves when it takes more; and the symbols, of which nobody knows how
- * many they are before all rows are written, go before the rows, from behind.
+ * that it takes nearly always, and what is behind it moves when it takes more; and the symbols, of which nobody knows
+ * how many they are before all rows are written, go before the rows, from behind.
  *
  * No write goes outside of the message, the list of symbols and the marks of known records: each is held against its
  * end, and a failure ends in a trap.
@@ -81,8 +82,8 @@ export function roomV2(rows: usize, count: u32, started: bool, seriesCount: u32)
 }
 
 /**
- * Writes all `TimeSeries` of these rows at `area` and before `areaEnd`, and returns their end; 0 when one is no sample, or
- * of no series. The strings of the symbols are left at `orderAt`, which has room for `strings` words.
+ * Writes all `TimeSeries` of these rows at `area` and before `areaEnd`, and returns their end; 0 when one is no
+ * sample, or of no series. The strings of the symbols are left at `orderAt`, which has room for `strings` words.
  */
 export function writeV2(
   rows: usize,

@@ -20,8 +20,8 @@ export function forgetWords(): void {
 
 /**
  * Writes the label in `[from, end)`. The one above it is `[above, aboveEnd)`, at most `NEAR` back at `aboveAt` in the
- * message; 0 when there is none. At least `shared` bytes at their ends must be the same to be copied: fewer than `MATCH`
- * only where what follows goes on with the copy.
+ * message; 0 when there is none. At least `shared` bytes at their ends must be the same to be copied: fewer than
+ * `MATCH` only where what follows goes on with the copy.
  */
 export function putNew(from: usize, end: usize, above: usize, aboveEnd: usize, aboveAt: u32, shared: u32): void {
   let start = from;

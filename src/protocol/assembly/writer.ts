@@ -1,6 +1,6 @@
 /*
- * Writes a body as snappy elements, as `BodyWriter` in ../body-writer.ts: bytes as they are, and copies of what stands in
- * the message already. Every write is held against the end of the body.
+ * Writes a body as snappy elements, as `BodyWriter` in ../body-writer.ts: bytes as they are, and copies of what stands
+ * in the message already. Every write is held against the end of the body.
  *
  * The loop over the rows has this state in locals, and hands it over (`resume`) for what is done here.
  */
