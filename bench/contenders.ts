@@ -4,6 +4,7 @@ import { accessSync, constants, existsSync, readFileSync, realpathSync, writeFil
 import { delimiter, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
+import { growBacklog } from './grow-backlog.ts';
 
 /** `spillway-typescript` is Spillway with the setting `kernel: typescript`; it takes part when it is asked for. */
 export const NAMES = ['spillway', 'spillway-typescript', 'vmagent', 'prometheus'] as const;
@@ -30,6 +31,8 @@ export interface Contender {
   readonly version: string;
   /** Writes the configuration, if there is one, and returns the command line. */
   command(site: Site): readonly [program: string, ...args: string[]];
+  /** Makes the backlog in a data directory that nobody uses as large as that, if the contender's can be copied. */
+  readonly growBacklog?: (dataDir: string, bytes: number) => void;
 }
 
 /** Why a contender takes no part. */
@@ -71,6 +74,7 @@ function spillway(name: Name, settings: readonly string[]): Contender {
       writeFileSync(config, `${lines.join('\n')}\n`);
       return [process.execPath, main, 'run', '--config', config];
     },
+    growBacklog,
   };
 }
 

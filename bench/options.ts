@@ -103,7 +103,7 @@ function chosen(text: string): readonly Scenario[] {
 }
 
 /** What may be 0: where that stands for "not at all", and not for a load without samples. */
-const FROM_ZERO: readonly Setting[] = ['lifetime', 'rate', 'answerMs', 'loops', 'outageSeconds'];
+const FROM_ZERO: readonly Setting[] = ['lifetime', 'rate', 'answerMs', 'loops', 'outageSeconds', 'fillMb'];
 
 function settingValues(name: Setting, text: string): number | readonly number[] {
   const least = FROM_ZERO.includes(name) ? 0 : 1;

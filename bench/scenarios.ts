@@ -19,6 +19,7 @@ export const SETTINGS = {
   loops: 'sending loops of each endpoint (queues of vmagent, shards of Prometheus); 0: as it comes',
   outageSeconds: 'the endpoint is down for at least so long, in scenarios with an outage',
   backlogMb: 'what is on disk at a start, MB, in scenarios with a backlog',
+  fillMb: 'of it made by the load, MB; copies of its segments make the rest (Spillway only); 0: all of it',
   starts: 'starts with that backlog',
 } as const;
 
@@ -40,6 +41,7 @@ export const DEFAULTS: Settings = {
   loops: 0,
   outageSeconds: 0,
   backlogMb: 1000,
+  fillMb: 0,
   starts: 5,
 };
 

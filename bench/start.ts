@@ -25,16 +25,29 @@ export interface Start {
 const LEAST_SAMPLE_BYTES = 2;
 const POLL_MS = 10;
 
-/** Scrapes that are enough for the backlog, whoever writes it. */
-export function roundsForBacklog({ series, backlogMb, samplesPerSeries }: Settings): number {
-  const rounds = Math.ceil((backlogMb * 1e6) / LEAST_SAMPLE_BYTES / series);
+/** Scrapes that are enough for what the load makes of the backlog, whoever writes it. */
+export function roundsForBacklog(settings: Settings): number {
+  const { series, samplesPerSeries } = settings;
+  const rounds = Math.ceil(fillBytes(settings) / LEAST_SAMPLE_BYTES / series);
   return Math.ceil(rounds / samplesPerSeries) * samplesPerSeries;
 }
 
+function fillBytes({ fillMb, backlogMb }: Settings): number {
+  return (fillMb > 0 ? fillMb : backlogMb) * 1e6;
+}
+
 export async function runStart(stage: Stage): Promise<TrialResult> {
-  const { settings, sinks } = stage;
+  const { contender, settings, sinks } = stage;
+  const { growBacklog } = contender;
+  if (settings.fillMb > 0 && growBacklog === undefined) {
+    throw new Error(`--fill-mb: a backlog of ${contender.name} cannot be copied`);
+  }
   await sinks.tell('down');
-  const { samples, backlogBytes } = await fill(stage);
+  const filled = await fill(stage);
+  if (settings.fillMb > 0) growBacklog?.(stage.site.dataDir, settings.backlogMb * 1e6);
+  const backlogBytes = diskBytes(stage.site.dataDir);
+  // Copies have the samples of their originals.
+  const samples = Math.round((filled.samples * backlogBytes) / filled.backlogBytes);
   const starts: Start[] = [];
   while (starts.length < settings.starts) {
     await sinks.tell('up');
@@ -49,6 +62,7 @@ export async function runStart(stage: Stage): Promise<TrialResult> {
 async function fill(stage: Stage): Promise<{ samples: number; backlogBytes: number }> {
   const { settings, workload, site } = stage;
   const { chunks, requests } = workload;
+  const wantedBytes = fillBytes(settings);
   const load = new Load({
     ...{ requests, chunks, connections: settings.connections, bodiesPerSecond: undefined },
     body: (index) => workload.body(index), // not timed
@@ -59,10 +73,10 @@ async function fill(stage: Stage): Promise<{ samples: number; backlogBytes: numb
       await load.send(agent.writeUrl, sent, sent + chunks);
       sent += chunks;
       const backlogBytes = diskBytes(site.dataDir) - emptyDisk;
-      if (backlogBytes < settings.backlogMb * 1e6) continue;
+      if (backlogBytes < wantedBytes) continue;
       return { samples: (sent / chunks) * settings.series * settings.samplesPerSeries, backlogBytes };
     }
-    throw new Error(`${workload.samples} samples make no backlog of ${settings.backlogMb} MB`);
+    throw new Error(`${workload.samples} samples make no backlog of ${wantedBytes / 1e6} MB`);
   });
 }
 
