@@ -6,8 +6,15 @@ import { fileURLToPath } from 'node:url';
 import { gunzipSync } from 'node:zlib';
 import { growBacklog } from './grow-backlog.ts';
 
-/** `spillway-typescript` is Spillway with the setting `kernel: typescript`; it takes part when it is asked for. */
-export const NAMES = ['spillway', 'spillway-typescript', 'vmagent', 'prometheus'] as const;
+/** Those behind `spillway` are Spillway with another setting (`VARIANTS`); they take part when they are asked for. */
+export const NAMES = [
+  'spillway',
+  'spillway-typescript',
+  'spillway-brotli',
+  'spillway-small',
+  'vmagent',
+  'prometheus',
+] as const;
 export type Name = (typeof NAMES)[number];
 export const USUAL: readonly Name[] = ['spillway', 'vmagent', 'prometheus'];
 
@@ -38,26 +45,40 @@ export interface Contender {
 /** Why a contender takes no part. */
 export class Missing extends Error {}
 
+/** Lines of the configuration of a Spillway, beside what every trial needs. */
+interface Variant {
+  readonly main?: readonly string[];
+  readonly endpoint?: readonly string[];
+}
+const VARIANTS = {
+  spillway: {},
+  'spillway-typescript': { main: ['kernel: typescript'] },
+  'spillway-brotli': { main: ['wal: { codec: brotli }'] },
+  'spillway-small': { endpoint: ['wire_compression: small'] },
+} as const satisfies Partial<Record<Name, Variant>>;
+
+/** Also with another setting. */
+export function isSpillway(name: Name): boolean {
+  return Object.hasOwn(VARIANTS, name);
+}
+
 const REPOSITORY = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Finds a contender; `path` is the program, looked up on PATH if undefined. Throws `Missing`. */
 export function findContender(name: Name, path: string | undefined): Contender {
   switch (name) {
-    case 'spillway':
-      return spillway(name, []);
-    case 'spillway-typescript':
-      return spillway(name, ['kernel: typescript']);
     case 'vmagent':
       return vmagent(
         path ?? onPath(name, 'apt-get install victoria-metrics, or github.com/VictoriaMetrics releases'),
       );
     case 'prometheus':
       return prometheus(path ?? onPath(name, 'apt-get install prometheus, or prometheus.io/download'));
+    default:
+      return spillway(name, VARIANTS[name]);
   }
 }
 
-/** `settings` are lines of its configuration, beside what every trial needs. */
-function spillway(name: Name, settings: readonly string[]): Contender {
+function spillway(name: Name, { main: settings = [], endpoint = [] }: Variant): Contender {
   const main = join(REPOSITORY, 'dist/main.js');
   if (!existsSync(main)) throw new Missing('not built; npm run build');
   return {
@@ -69,7 +90,7 @@ function spillway(name: Name, settings: readonly string[]): Contender {
         ...settings,
         `listen: 127.0.0.1:${port}`,
         `data_dir: ${dataDir}`,
-        ...remoteWrite(sinkUrls, queueConfig(loops)),
+        ...remoteWrite(sinkUrls, [...queueConfig(loops), ...endpoint]),
       ];
       writeFileSync(config, `${lines.join('\n')}\n`);
       return [process.execPath, main, 'run', '--config', config];

@@ -3,16 +3,19 @@
  *
  * A queue on disk with some scrapes of the workload, and the parts of an endpoint (reader, feeder, loops, table,
  * progress block) put together as its thread does, in front of a destination that takes everything at once. CPU time
- * of this process for a sample, for 1 loop and for 4: the best of some rounds and their median.
+ * of this process for a sample, for 1 loop, 4 and 16: the best of some rounds and their median. With `-- --write-docs`
+ * they go to docs/performance.md.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { cpus, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { uncompress } from 'snappyjs';
 import type { FileQueue } from '../src/filequeue/file-queue.ts';
 import type { Destination, Outcome } from '../src/network/destination.ts';
 import { Delivery, unsynced } from '../test/endpoint/delivery.ts';
 import { fillWithRaw, openQueue } from '../test/filequeue/queue.ts';
+import { describeMachine } from './machine.ts';
+import { writePart } from './page.ts';
 import { SeriesSet } from './series.ts';
 import { Workload } from './workload.ts';
 
@@ -22,6 +25,7 @@ const PER_REQUEST = 2000;
 /** Requests that are committed together. */
 const REQUESTS_A_FRAME = 4;
 const ROUNDS = 8;
+const HEADER = ['loops', 'ns a sample, best', 'ns a sample, median', 'samples/s of one core'];
 
 const taken: Outcome = { kind: 'response', status: 204, retryAfter: undefined, words: '' };
 const sink: Destination = { post: async () => taken, close: async () => undefined };
@@ -60,18 +64,22 @@ try {
   const { queue } = await openQueue(dir, { files: unsynced });
   await fill(queue, workload);
   console.log(
-    `node ${process.version}, ${cpus()[0]?.model}, ${SERIES} series, ${SCRAPES} scrapes, ${queue.segments.length} segments`,
+    `${describeMachine()}; ${SERIES} series, ${SCRAPES} scrapes, ${queue.segments.length} segments`,
   );
-  const costs = new Map<number, number[]>([1, 4].map((loops) => [loops, []]));
+  console.log(HEADER.join('  '));
+  const lines: string[][] = [];
+  const costs = new Map<number, number[]>([1, 4, 16].map((loops) => [loops, []]));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [loops, ns] of costs) ns.push(await deliver(queue, loops, workload.samples));
   }
   for (const [loops, ns] of costs) {
     ns.sort((a, b) => a - b);
-    console.log(
-      `${loops} loops: best ${ns[0]!.toFixed(0)} ns a sample, median ${ns[ROUNDS >> 1]!.toFixed(0)}`,
-    );
+    const [best, median] = [ns[0]!, ns[ROUNDS >> 1]!];
+    const rate = Math.round(1e9 / median).toLocaleString('en-US');
+    lines.push([String(loops), best.toFixed(0), median.toFixed(0), rate]);
+    console.log(lines.at(-1)!.join('  '));
   }
+  if (process.argv.includes('--write-docs')) writePart('deliver', HEADER, lines);
   await queue.close();
 } finally {
   rmSync(dir, { recursive: true });

@@ -1,5 +1,6 @@
 /**
- * What a request body costs: `npm run bench:emit`.
+ * What a request body costs: `npm run bench:emit`; with `-- --write-docs` the rows of the default kernel go to
+ * docs/performance.md.
  *
  * The series of the workload in the dictionary of a segment, their samples in the rings of 1, 4 and 16 shards, and
  * bodies of 2000 rows made of them by each kernel in each version and compression, taking turns; and the same of the
@@ -7,7 +8,6 @@
  * bytes beside those of plain snappy (snappyjs) for the same messages. Every message is held against the others.
  */
 import { createHash } from 'node:crypto';
-import { cpus } from 'node:os';
 import { compress, uncompress } from 'snappyjs';
 import { createEmitterV2 } from '../src/protocol/emit-v2-wasm.ts';
 import { createEmitter } from '../src/protocol/emit-wasm.ts';
@@ -17,6 +17,8 @@ import { SAMPLE } from '../src/serialization/rows.ts';
 import type { SegmentDictionary } from '../src/serialization/segment-dictionary.ts';
 import { Ring, Road } from '../test/reference/road.ts';
 import { loadCaptures, v1Captures } from '../test/support/captures.ts';
+import { describeMachine } from './machine.ts';
+import { writePart } from './page.ts';
 import { SeriesSet } from './series.ts';
 import { Workload } from './workload.ts';
 
@@ -30,7 +32,8 @@ const versions = ['1.0', '2.0', '2.0 + metadata'] as const;
 /** One kernel with one version and compression, and what was measured of it. */
 class Contender {
   readonly version: (typeof versions)[number];
-  readonly name: string;
+  readonly kernel: 'typescript' | 'wasm';
+  readonly compression: 'fast' | 'small';
   readonly emit: (use: (body: Uint8Array) => void) => void;
   readonly rows: number;
   /** The best so far, of CPU for a row. */
@@ -44,7 +47,8 @@ class Contender {
     shards: number,
   ) {
     this.version = version;
-    this.name = `${version}, ${kernel} ${compression}`;
+    this.kernel = kernel;
+    this.compression = compression;
     const road = new Road('none', undefined, kernel);
     for (const request of requests) road.take(request);
     const rings = ringsOf(road.read(road.commit()), road, shards);
@@ -131,7 +135,8 @@ function ringsOf(rows: Ring, road: Road, shards: number): Ring[] {
   return rings;
 }
 
-function compare(what: string, requests: readonly Uint8Array[], shards: number): void {
+/** A line for each version, compression and kernel. */
+function compare(what: string, requests: readonly Uint8Array[], shards: number): Line[] {
   const contenders = versions.flatMap((version) =>
     (['fast', 'small'] as const).flatMap((compression) =>
       (['typescript', 'wasm'] as const).map(
@@ -141,25 +146,72 @@ function compare(what: string, requests: readonly Uint8Array[], shards: number):
   );
   for (let round = 0; round < ROUNDS; round++) for (const contender of contenders) contender.measure();
   const digests = new Map<string, string>();
-  for (const { name, version, ns, rows, check } of contenders.map((one) => ({
-    ...one,
-    check: one.check(),
-  }))) {
-    const { bytes, plain, digest } = check;
+  const lines: Line[] = [];
+  for (const contender of contenders) {
+    const { version, kernel, compression, ns, rows } = contender;
+    const { bytes, plain, digest } = contender.check();
     if ((digests.get(version) ?? digest) !== digest) throw new Error(`the messages of ${version} differ`);
     digests.set(version, digest);
-    console.log(
-      `${what}, ${name.padEnd(32)} ${ns.toFixed(0).padStart(5)} ns a row ` +
-        `(${(contenders[0]!.ns / ns).toFixed(2)} times 1.0, typescript fast), ` +
-        `${(bytes / rows).toFixed(1)} B, ${(bytes / plain).toFixed(2)} of plain snappy`,
+    const fast = lines.find(
+      (one) => one.version === version && one.kernel === kernel && one.compression === 'fast',
     );
+    const line = {
+      what,
+      version,
+      kernel,
+      compression,
+      ns,
+      bytes: bytes / rows,
+      ofPlain: bytes / plain,
+      fast,
+    };
+    lines.push(line);
+    console.log(cellsOf(line).join('  '));
   }
+  return lines;
+}
+
+interface Line {
+  readonly what: string;
+  readonly version: string;
+  readonly kernel: 'typescript' | 'wasm';
+  readonly compression: 'fast' | 'small';
+  /** CPU for a row. */
+  readonly ns: number;
+  /** For a row. */
+  readonly bytes: number;
+  /** The ratio to plain snappy. */
+  readonly ofPlain: number;
+  /** What `small` is measured by. */
+  readonly fast: Line | undefined;
+}
+
+const HEADER = [
+  'rows of',
+  'message',
+  'kernel',
+  'wire_compression',
+  'ns a row',
+  'bytes a row',
+  'of plain snappy',
+  'CPU-s for a GB saved',
+];
+
+function cellsOf({ what, version, kernel, compression, ns, bytes, ofPlain, fast }: Line): string[] {
+  const saved = fast === undefined ? 0 : fast.bytes - bytes;
+  const price = fast === undefined || saved <= 0 ? '' : ((ns - fast.ns) / saved).toFixed(0);
+  return [what, version, kernel, compression, ns.toFixed(0), bytes.toFixed(1), ofPlain.toFixed(2), price];
 }
 
 const workload = Workload.fresh({ series: new SeriesSet(SERIES), rounds: 1, perRequest: 10_000 });
 const bodies = Array.from({ length: workload.requests }, (_, i) => uncompress(workload.body(i)));
-console.log(`node ${process.version}, ${cpus()[0]?.model}, ${SERIES} series, ${ROWS} rows a body`);
-for (const shards of [1, 4, 16]) compare(`${shards} shards`, bodies, shards);
+console.log(`${describeMachine()}; ${SERIES} series, ${ROWS} rows a body\n${HEADER.join('  ')}`);
+const lines = [1, 4, 16].flatMap((shards) =>
+  compare(`${shards === 1 ? 'one shard' : `one of ${shards} shards`}`, bodies, shards),
+);
+if (process.argv.includes('--write-docs')) {
+  writePart('emit', HEADER, lines.filter(({ kernel }) => kernel === 'wasm').map(cellsOf));
+}
 for (const folder of v1Captures) {
   const captures = await loadCaptures(folder);
   compare(

@@ -8,7 +8,8 @@ export interface Options {
   readonly scenarios: readonly Scenario[];
   /** Of each contender; undefined for what the scenario says. */
   readonly runs: number | undefined;
-  readonly only: readonly Name[];
+  /** Undefined for whom the scenario names. */
+  readonly only: readonly Name[] | undefined;
   /** Programs given by path, by name. */
   readonly programs: Readonly<Partial<Record<Name, string>>>;
   readonly writeDocs: boolean;
@@ -59,7 +60,7 @@ export function parseOptions(args: readonly string[]): Options {
   return {
     scenarios,
     runs: values.runs === undefined ? undefined : wholeNumber('runs', values.runs, 1),
-    only: values.only?.split(',').map((name) => oneOf('only', name, NAMES)) ?? USUAL,
+    only: values.only?.split(',').map((name) => oneOf('only', name, NAMES)),
     programs: {
       ...(values.vmagent && { vmagent: values.vmagent }),
       ...(values.prometheus && { prometheus: values.prometheus }),

@@ -5,6 +5,8 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { describeMachine } from './machine.ts';
+import { asMarkdown } from './report.ts';
 import { SCENARIOS } from './scenarios.ts';
 
 /** Figures as Markdown, by name of the scenario. */
@@ -14,7 +16,7 @@ export const PAGE_PATH: string = fileURLToPath(new URL('../../docs/performance.m
 
 const HEAD = `# Performance
 
-<!-- Written by \`npm run bench:docs\`; what stands outside the markers comes from bench/scenarios.ts. -->
+<!-- Written by \`npm run bench:docs\`; what stands outside the markers comes from bench/scenarios.ts and bench/page.ts. -->
 
 What Spillway costs beside vmagent and the Prometheus agent: the same load through each, one after the other on one
 machine, in processes of their own, with the defaults of each. Every sample that was delivered is compared bit by bit
@@ -25,6 +27,28 @@ Prometheus where vmagent takes no part. Trust ratios: absolute numbers follow th
 Spillway syncs to disk before it acknowledges. vmagent writes to disk only while its endpoint is down, and neither peer
 syncs before it acknowledges.
 `;
+
+/** What is measured of one part alone, by a program of its own: `npm run bench:NAME`. */
+const PARTS = [
+  {
+    name: 'emit',
+    title: 'One request body',
+    text:
+      'What do a row, its bytes and `wire_compression` cost where a body is made? Fifty thousand series, each with one ' +
+      'sample, in bodies of 2000 rows: those of one shard follow the order of the scrape, those of sixteen have every ' +
+      'sixteenth series. CPU time of the emission alone. `small` is worth its CPU time where a gigabyte that it saves ' +
+      'costs more than the CPU-seconds in the last column; between zones or to the internet it usually does, inside a ' +
+      "network of one's own it does not, and that is where most receivers are: `fast` is the default.",
+  },
+  {
+    name: 'deliver',
+    title: 'One endpoint alone',
+    text:
+      'How much can the thread of an endpoint deliver on one core? From the files of the queue to finished requests, which ' +
+      'a destination takes at once: the socket adds its part. All that comes in passes one thread as well, so that an ' +
+      'endpoint would need a second one only if it were the slower of the two.',
+  },
+] as const;
 const UNMEASURED = 'Not measured yet.';
 
 /** Writes the page with new figures for some scenarios. */
@@ -32,9 +56,21 @@ export function writePage(figures: Figures): void {
   writeFileSync(PAGE_PATH, pageWith(figures, readFileSync(PAGE_PATH, 'utf8')));
 }
 
+/** Writes the section of a part that was measured alone: a table. */
+export function writePart(
+  name: (typeof PARTS)[number]['name'],
+  header: readonly string[],
+  rows: readonly (readonly string[])[],
+): void {
+  const table = [header, ...rows].map((cells) => cells.map((text) => ({ text, ratio: '' })));
+  const command = `    npm run bench:${name} -- --write-docs`;
+  const date = new Date().toISOString().slice(0, 10);
+  writePage(new Map([[name, [command, `${date}. ${describeMachine()}.`, asMarkdown(table)].join('\n\n')]]));
+}
+
 /** The page with `figures`, and for all other scenarios with what `previous`, an earlier page, has. */
 export function pageWith(figures: Figures, previous: string): string {
-  const sections = SCENARIOS.map(({ name, title, text }) => {
+  const sections = [...SCENARIOS, ...PARTS].map(({ name, title, text }) => {
     const measured = figures.get(name) ?? between(previous, opening(name), closing(name)) ?? UNMEASURED;
     return `\n## ${title}\n\n${text}\n\n${opening(name)}\n\n${measured}\n\n${closing(name)}\n`;
   });

@@ -28,8 +28,8 @@ export interface Cell {
   readonly ratio: string;
 }
 
-/** Ratios are to the first of them that takes part. */
-const BASELINES: readonly Name[] = ['vmagent', 'prometheus'];
+/** Ratios are to the first of them that takes part beside somebody else. */
+const BASELINES: readonly Name[] = ['vmagent', 'prometheus', 'spillway'];
 const GAP = '  ';
 
 export function stepTable(entries: readonly Entry[]): Table {
@@ -99,7 +99,7 @@ export function formatTrial(trial: TrialResult): string {
 
 function cellOf(measure: Measure, { trials }: Entry, entries: readonly Entry[]): Cell {
   const [baseline] = BASELINES.flatMap((peer) => entries.filter(({ name }) => name === peer));
-  const base = baseline && summaryOf(measure, baseline.trials);
+  const base = baseline && entries.length > 1 ? summaryOf(measure, baseline.trials) : undefined;
   const value = summaryOf(measure, trials);
   const ratio = measure.pick || !value || !base ? '' : `${(value / base).toFixed(2)}x`;
   return { text: formatNumber(value, measure.digits), ratio };

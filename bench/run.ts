@@ -2,7 +2,7 @@
  * The bench of the whole agent beside its peers: the same load through each, every sample checked at the far
  * end. See README.md for what the numbers mean.
  */
-import { type Contender, findContender, Missing, type Name } from './contenders.ts';
+import { type Contender, findContender, Missing, type Name, USUAL } from './contenders.ts';
 import { describeMachine } from './machine.ts';
 import { helpText, type Options, parseOptions } from './options.ts';
 import { writePage } from './page.ts';
@@ -53,13 +53,17 @@ async function bench(options: Options, signal: AbortSignal): Promise<boolean> {
     console.log(helpText());
     return true;
   }
-  const contenders =
-    options.scenarios.length === 0 ? [] : options.only.flatMap((name) => find(name, options));
+  const wanted = ({ only = USUAL }: Scenario): readonly Name[] => options.only ?? only;
+  const names = new Set(options.scenarios.flatMap(wanted));
+  const contenders = new Map([...names].flatMap((name) => find(name, options)).map((c) => [c.name, c]));
   const machine = describeMachine();
   let passed = true;
   if (options.writeDocs) writePage(new Map()); // the texts, also of what is not measured
   for (const scenario of options.scenarios) {
-    const present = contenders.filter(({ name }) => takesPart(name, scenario));
+    const present = wanted(scenario).flatMap((name) => {
+      const contender = contenders.get(name);
+      return contender !== undefined && takesPart(name, scenario) ? [contender] : [];
+    });
     const conditions = `${machine}. ${present.map(({ name, version }) => `${name} ${version}`).join(', ')}.`;
     console.log(`${scenario.title} (${scenario.name})\n${conditions}`);
     const runs = options.runs ?? scenario.runs ?? RUNS;

@@ -59,6 +59,8 @@ export interface Scenario {
   readonly settings: Partial<SettingLists>;
   /** 3 unless it is said. */
   readonly runs?: number;
+  /** Who takes part unless it is said; `USUAL` otherwise. */
+  readonly only?: readonly Name[];
   /** Who takes no part, and why. */
   readonly leftOut?: Partial<Record<Name, string>>;
 }
@@ -153,6 +155,18 @@ export const SCENARIOS: readonly Scenario[] = [
     rows: 'floats',
     settings: {},
     runs: 1,
+  },
+  {
+    name: 'choices',
+    title: 'What the settings cost',
+    text:
+      'Bytes for CPU time: `wal.codec: brotli` (spillway-brotli) makes the backlog smaller, `wire_compression: small` ' +
+      '(spillway-small) the requests. The endpoint is down while the load comes in, then it returns. Ratios are to the ' +
+      'defaults.',
+    course: 'outage',
+    rows: 'floats',
+    settings: {},
+    only: ['spillway', 'spillway-brotli', 'spillway-small'],
   },
   {
     name: 'sweep-series',

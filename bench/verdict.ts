@@ -1,5 +1,5 @@
 /** What counts as a failed trial. */
-import type { Name } from './contenders.ts';
+import { isSpillway, type Name } from './contenders.ts';
 import type { TrialResult } from './stage.ts';
 
 /**
@@ -9,7 +9,7 @@ import type { TrialResult } from './stage.ts';
  */
 export function faultOf(name: Name, trial: TrialResult): string | undefined {
   const { sink, drained } = trial;
-  const promised = name === 'spillway' || name === 'spillway-typescript';
+  const promised = isSpillway(name);
   const faults = [
     [sink.wrong, 'not as they were sent'],
     [promised ? (lostOf(trial) ?? 0) : 0, 'lost'],
