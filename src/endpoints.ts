@@ -307,9 +307,9 @@ export class Endpoints {
       const stats = endpoint.stats.snapshot();
       const waitingRows = endpoint.waitingRows(stats);
       const paused = pausedSinceMs !== undefined;
-      // Of a paused one nothing is read; its oldest row is at most as old as the segment that it stands in.
+      // Where nothing is read, the oldest row is at most as old as the segment that it stands in.
       const oldestMs =
-        paused && waitingRows > 0
+        (paused || thread === 'restarting') && waitingRows > 0
           ? (queue.segments.find(({ id }) => id >= low.segment)?.firstMs ?? 0)
           : stats.get('oldestWaitingMs');
       return {

@@ -429,6 +429,9 @@ export class Endpoint implements KeptEndpoint {
     });
     this.#exited = new Promise((resolve) => {
       worker.on('error', (error) => {
+        // What keeps it from starting fails again each second.
+        const repeated = this.#repetition.tell(`thread ${describeError(error)}`);
+        if (repeated === undefined) return;
         this.#options.logger.log(
           'error',
           'the thread of the endpoint failed; it is started again where it stood',
@@ -436,6 +439,7 @@ export class Endpoint implements KeptEndpoint {
             endpoint: this.name,
             error: describeError(error),
             stack: error instanceof Error ? (error.stack ?? '') : '',
+            ...(repeated > 0 ? { repeated } : {}),
           },
         );
       });
