@@ -392,7 +392,10 @@ class EndpointWorker {
     void this.#report();
     this.#tellDropped();
     this.#tellMetadata();
-    if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping && !this.#start.paused) this.#reshard(waiting);
+    if (this.#stopping || this.#start.paused) return;
+    // Not at the first tick: what was on its way before a restart is sent again in the same requests.
+    const isDue = ++this.#ticks % RESHARD_TICKS === 0 || (this.#ticks > 1 && this.#manager.outOfRange);
+    if (isDue) this.#reshard(waiting);
   }
 
   /**
