@@ -16,6 +16,7 @@ import {
 } from '../network/progress.ts';
 import { RateLimit } from '../network/rate-limit.ts';
 import type { SpeaksV2 } from '../network/request-version.ts';
+import { sameWords } from '../network/same-words.ts';
 import { ShardTable } from '../network/shard-table.ts';
 import { Negotiation } from '../network/version.ts';
 import { createEmitterV2 } from '../protocol/emit-v2-wasm.ts';
@@ -463,7 +464,7 @@ class EndpointWorker {
     const { action, cause, words } = failure;
     const as = action === 'reject' ? failure.reason : '';
     const of = 'tenant' in failure ? ` ${failure.tenant}` : '';
-    const before = this.#repetition.tell(`${action} ${as} ${cause} ${words.slice(0, 80)}${of}`);
+    const before = this.#repetition.tell(`${action} ${as} ${cause} ${sameWords(words)}${of}`);
     if (before === undefined) return;
     const facts: LogFacts = {
       loop: loop.index,
