@@ -416,9 +416,22 @@ export class Endpoints {
         this.#tellKept(endpoint.name);
       } catch (error) {
         this.#fails(endpoint.name, 'the endpoint could not be removed and goes on as before', error, failed);
+        this.#takeBack(endpoint.name, end);
         await endpoint.resume();
-        ledger.comeBack(endpoint.name, end);
       }
+    }
+  }
+
+  /** What was noted of an endpoint that is not removed after all does not count. */
+  #takeBack(name: string, end: number): void {
+    try {
+      this.#options.ledger.comeBack(name, end);
+    } catch (error) {
+      this.#options.logger.log(
+        'error',
+        'the ledger may say that the endpoint is not configured; were this process to end now, the next one would not send it what comes meanwhile. Reload to try again',
+        { endpoint: name, error: describeError(error) },
+      );
     }
   }
 
@@ -429,8 +442,7 @@ export class Endpoints {
   ): Promise<void> {
     if (names.length === 0) return;
     const { queue, ledger } = this.#options;
-    const back = names.some((name) => awayOf(ledger.absences(name)) !== undefined);
-    const first = back ? await queue.cut() : 0;
+    const first = await queue.cut();
     const returning = this.#parked.filter(({ name }) => names.includes(name));
     await Promise.all(returning.map((parked) => parked.retire()));
     if (this.#ended) return;
