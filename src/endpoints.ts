@@ -154,8 +154,8 @@ export class Endpoints {
     return this.#inTurn(async () => {
       const { ledger, now } = this.#options;
       const endpoint = this.#named(name);
-      ledger.pause(name, now());
-      const sinceMs = ledger.pausedSince(name) ?? now();
+      ledger.orders.pause(name, now());
+      const sinceMs = ledger.orders.pausedSince(name) ?? now();
       if (endpoint.pausedSinceMs === undefined) await endpoint.setPaused(sinceMs, graceMs);
       return sinceMs;
     });
@@ -165,15 +165,15 @@ export class Endpoints {
   resume(name: string): Promise<void> {
     return this.#inTurn(async () => {
       const endpoint = this.#named(name);
-      this.#options.ledger.resume(name);
+      this.#options.ledger.orders.resume(name);
       if (endpoint.pausedSinceMs !== undefined) await endpoint.setPaused(undefined, 0);
     });
   }
 
   /**
    * Has an endpoint go on elsewhere. Backwards it delivers once more what is still in the queue. Forwards it passes
-   * over what waits for it, counted as `skipped`: that is done segment by segment, behind this answer, and what is on
-   * the wire is awaited. With `dryRun` it says what it would do. Rejects with `EndpointControlError`, and with what
+   * over what waits for it, counted as `skipped`: that is ordered in the ledger, and done segment by segment behind this
+   * answer, also after a restart; what is on the wire is awaited. With `dryRun` it says what it would do. Rejects with `EndpointControlError`, and with what
    * file system and ledger throw.
    */
   seek(name: string, target: SeekTarget, graceMs: number, dryRun: boolean): Promise<Seek> {
@@ -198,19 +198,9 @@ export class Endpoints {
         const rows = target === 'now' ? endpoint.waitingRows() : endpoint.rowsBefore(segment);
         return { direction: 'forwards', segment, rows };
       }
-      if (!endpoint.running) {
-        throw new EndpointControlError('its thread is being started again: try again in a moment', {
-          endpoint: name,
-        });
-      }
       const before = target === 'now' ? await queue.cut() : segment;
       const rows = endpoint.rowsBefore(before);
-      const passed = queue.segments.filter(({ id }) => id >= endpoint.low.segment && id < before);
-      endpoint.dropBefore(
-        before,
-        'skipped',
-        passed.map(({ id, rows, counts }) => ({ id, rows, counts })),
-      );
+      endpoint.skipTo(before);
       return { direction: 'forwards', segment: before, rows };
     });
   }
@@ -317,9 +307,9 @@ export class Endpoints {
       const stats = endpoint.stats.snapshot();
       const waitingRows = endpoint.waitingRows(stats);
       const paused = pausedSinceMs !== undefined;
-      // Of a paused one nothing is read; its oldest row is at most as old as the segment that it stands in.
+      // Where nothing is read, the oldest row is at most as old as the segment that it stands in.
       const oldestMs =
-        paused && waitingRows > 0
+        (paused || thread === 'restarting') && waitingRows > 0
           ? (queue.segments.find(({ id }) => id >= low.segment)?.firstMs ?? 0)
           : stats.get('oldestWaitingMs');
       return {
@@ -370,7 +360,7 @@ export class Endpoints {
     const { ledger } = this.#options;
     const gaps = [...gapsOf(ledger.absences(setup.config.name)), ...more];
     const { name } = setup.config;
-    const pausedMs = ledger.pausedSince(name);
+    const pausedMs = ledger.orders.pausedSince(name);
     const endpoint = new Endpoint({ ...this.#options, setup, gaps, pausedMs });
     this.#list.push(endpoint);
     if (pausedMs !== undefined) {
@@ -426,9 +416,22 @@ export class Endpoints {
         this.#tellKept(endpoint.name);
       } catch (error) {
         this.#fails(endpoint.name, 'the endpoint could not be removed and goes on as before', error, failed);
+        this.#takeBack(endpoint.name, end);
         await endpoint.resume();
-        ledger.comeBack(endpoint.name, end);
       }
+    }
+  }
+
+  /** What was noted of an endpoint that is not removed after all does not count. */
+  #takeBack(name: string, end: number): void {
+    try {
+      this.#options.ledger.comeBack(name, end);
+    } catch (error) {
+      this.#options.logger.log(
+        'error',
+        'the ledger may say that the endpoint is not configured; were this process to end now, the next one would not send it what comes meanwhile. Reload to try again',
+        { endpoint: name, error: describeError(error) },
+      );
     }
   }
 
@@ -439,8 +442,7 @@ export class Endpoints {
   ): Promise<void> {
     if (names.length === 0) return;
     const { queue, ledger } = this.#options;
-    const back = names.some((name) => awayOf(ledger.absences(name)) !== undefined);
-    const first = back ? await queue.cut() : 0;
+    const first = await queue.cut();
     const returning = this.#parked.filter(({ name }) => names.includes(name));
     await Promise.all(returning.map((parked) => parked.retire()));
     if (this.#ended) return;

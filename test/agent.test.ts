@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
-import { readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { type TestContext, test } from 'node:test';
@@ -169,6 +169,33 @@ test('a directory has one agent; the second says which, and leaves nothing runni
   const appender = first.agent.appender();
   appender.append(up, 1, 1);
   await appender.commit();
+});
+
+test('an endpoint whose thread cannot come up keeps nobody from writing: it is ready, and says so', async (t) => {
+  const sink = await Sink.start(t);
+  const dir = await tempDir(t, 'agent');
+  // As a volume that is not there yet.
+  symlinkSync(join(dir, 'elsewhere'), join(dir, 'endpoints'));
+  const { agent } = make(t, dir, { remote_write: [{ name: 'a', ...remote(sink.url) }] });
+  const url = await agent.start();
+  assert.equal((await fetch(`${url}/-/ready`)).status, 200);
+  assert.equal((await new Sender(t, url!).write(request(series(up, [1, 1]))))?.status, 204);
+  const status = async (): Promise<string> => (await fetch(`${url}/api/v1/status`)).text();
+  await poll(
+    () => 'the state of the endpoint',
+    async () => ((await status()).includes('Its thread failed and is started again') ? true : undefined),
+  );
+  await poll(
+    () => 'its backlog has an age',
+    async () => {
+      const metrics = await (await fetch(`${url}/metrics`)).text();
+      return (
+        (readMetric(metrics, 'spillway_endpoint_backlog_seconds', { endpoint: 'a' }) ?? 0) > 0 || undefined
+      );
+    },
+  );
+  mkdirSync(join(dir, 'elsewhere'));
+  await sink.waitFor('the row', () => sink.arrivals.count === 1);
 });
 
 test('options win over the configuration, which is checked at once', async (t) => {

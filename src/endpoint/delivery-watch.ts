@@ -1,4 +1,5 @@
 import type { LoopFailure } from '../network/loop-host.ts';
+import { sameWords } from '../network/same-words.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 
 /** How an endpoint answers, as its thread sees it. Bounded, whatever a receiver says; times are ms since the epoch. */
@@ -109,8 +110,7 @@ export class DeliveryWatch {
     const reason = action === 'reject' ? failure.reason : undefined;
     const tenant = action === 'reject' ? undefined : failure.tenant;
     const said = words.slice(0, WORDS_LENGTH);
-    // Words differ by an id or a time from one answer to the next; it is the same thing that is said.
-    const key = JSON.stringify([action, answer, reason, tenant, said.replace(/\d+/g, '0').slice(0, 80)]);
+    const key = JSON.stringify([action, answer, reason, tenant, sameWords(words)]);
     const before = this.#errors.get(key);
     this.#errors.delete(key);
     this.#errors.set(key, {

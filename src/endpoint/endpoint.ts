@@ -163,11 +163,6 @@ export class Endpoint implements KeptEndpoint {
     return { delivered: this.stats.deliveredRows - delivered, lost: this.stats.lostRows - lost };
   }
 
-  /** False while its thread is being started again. */
-  get running(): boolean {
-    return this.#worker !== undefined;
-  }
-
   /** When somebody paused it, ms; undefined while it delivers. */
   get pausedSinceMs(): number | undefined {
     return this.#pausedMs;
@@ -194,6 +189,15 @@ export class Endpoint implements KeptEndpoint {
 
   dropBefore(segment: number, reason: EndpointReason, passed: readonly PassedSegment[]): void {
     if (!this.#stopping) this.#post({ type: 'drop', before: segment, reason, passed });
+  }
+
+  /**
+   * Passes over what waits in the segments below `segment`, counted as `skipped`. When this returns that stands in the
+   * ledger, and outlives thread and process. Throws what the ledger throws.
+   */
+  skipTo(segment: number): void {
+    this.#options.ledger.orders.skip(this.name, segment);
+    this.#orderSkip(segment);
   }
 
   saveAgain(): void {
@@ -258,6 +262,7 @@ export class Endpoint implements KeptEndpoint {
     try {
       const { progress } = this.#whereItStands();
       if (progress === undefined || this.#ended) return 0;
+      this.#options.ledger.orders.dropSkip(this.name);
       // From here on nothing behind `to` is deleted.
       this.#low = to;
       const rows = this.#rowsFrom(to) - this.#waitingBehind(progress);
@@ -297,6 +302,15 @@ export class Endpoint implements KeptEndpoint {
     }, graceMs + STOP_MARGIN_MS);
     await this.#exited;
     clearTimeout(timer);
+  }
+
+  #orderSkip(segment: number): void {
+    const passed = this.#options.queue.segments.filter(({ id }) => id >= this.#low.segment && id < segment);
+    this.dropBefore(
+      segment,
+      'skipped',
+      passed.map(({ id, rows, counts }) => ({ id, rows, counts })),
+    );
   }
 
   #post(message: ToWorker): void {
@@ -366,6 +380,7 @@ export class Endpoint implements KeptEndpoint {
   #startWorker(): Promise<void> {
     const { dataDir, readOnlyWal, userAgent, logger, gaps } = this.#options;
     const { progress, block, start } = this.#whereItStands();
+    const skipsTo = this.#options.ledger.orders.skipsTo(this.name);
     const behindStart = this.#rowsFrom(start);
     const waiting =
       progress === undefined ? behindStart : Math.min(behindStart, this.#waitingBehind(progress));
@@ -414,6 +429,9 @@ export class Endpoint implements KeptEndpoint {
     });
     this.#exited = new Promise((resolve) => {
       worker.on('error', (error) => {
+        // What keeps it from starting fails again each second.
+        const repeated = this.#repetition.tell(`thread ${describeError(error)}`);
+        if (repeated === undefined) return;
         this.#options.logger.log(
           'error',
           'the thread of the endpoint failed; it is started again where it stood',
@@ -421,6 +439,7 @@ export class Endpoint implements KeptEndpoint {
             endpoint: this.name,
             error: describeError(error),
             stack: error instanceof Error ? (error.stack ?? '') : '',
+            ...(repeated > 0 ? { repeated } : {}),
           },
         );
       });
@@ -434,6 +453,8 @@ export class Endpoint implements KeptEndpoint {
         this.#restartLater();
       });
     });
+    // The thread before may have died with the order half done.
+    if (skipsTo !== undefined) this.#orderSkip(skipsTo);
     return Promise.race([ready, this.#exited]);
   }
 

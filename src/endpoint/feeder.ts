@@ -3,16 +3,17 @@ import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
 import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
-import { ProtoReader } from '../protocol/proto-reader.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
 import { familyShard } from './metadata.ts';
+import { Payloads, type Sends } from './payloads.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
-import { type MetadataForV2, type MetadataSettings, MetadataTaker } from './take-metadata.ts';
+import { SettledAhead } from './settled-ahead.ts';
+import type { MetadataForV2, MetadataSettings } from './take-metadata.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
@@ -32,7 +33,7 @@ export interface FeederOptions {
   /** For endpoints that may be sent remote write 2.0; undefined for 1.0 alone. */
   readonly v2?: MetadataForV2 | undefined;
   /** Whether these are sent; both are by default. */
-  readonly sends?: { readonly exemplars: boolean; readonly histograms: boolean };
+  readonly sends?: Sends;
   /** Fewer samples than this are handed out one by one; 64 by default. */
   readonly shortRun?: number;
   readonly watermark: () => ReadLimit;
@@ -74,13 +75,8 @@ export class Feeder {
   #catchUpLoaded = false;
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
-  #settledAhead: number;
-  /** Rows before `#settledEnd` that cannot be read any more; some of them may have been settled while they could. */
-  #lostAhead = 0;
-  /** No row behind this was settled by the processes before. */
-  readonly #settledEnd: Position;
-  readonly #metadata: MetadataTaker;
-  readonly #sends: { readonly exemplars: boolean; readonly histograms: boolean };
+  readonly #ahead: SettledAhead;
+  readonly #payloads: Payloads;
   readonly #router: SampleRouter;
   readonly #shortRun: number;
   #drop: DropOrder | undefined;
@@ -97,17 +93,20 @@ export class Feeder {
     this.#manager = options.manager;
     this.#router = new SampleRouter(options.table, options.manager);
     this.#shortRun = options.shortRun ?? SHORT_RUN;
+    const { table, settledAhead } = options;
+    this.#ahead = new SettledAhead(
+      table.rerouted ? 0 : settledAhead,
+      further(table.furthestNext(), options.furthest),
+    );
+    // At once, not when the last of them is read: the first may be delivered again long before.
+    if (table.rerouted && settledAhead > 0) options.onReturned(settledAhead);
     this.#front = new WalReader(options.store, options.start, (damage) => {
-      const ahead = comparePositions(damage, this.#settledEnd) < 0;
-      if (ahead) this.#lostAhead += damage.rows;
+      const ahead = this.#ahead.mayCover(damage);
+      if (ahead) this.#ahead.lose(damage.rows);
       options.onDamage(ahead ? { ...damage, rows: 0 } : damage);
     });
-    this.#settledAhead = options.table.rerouted ? 0 : options.settledAhead;
-    // At once, not when the last of them is read: the first may be delivered again long before.
-    if (options.table.rerouted && options.settledAhead > 0) options.onReturned(options.settledAhead);
-    this.#settledEnd = further(options.table.furthestNext(), options.furthest);
-    this.#metadata = new MetadataTaker(options.metadata, options.v2);
-    this.#sends = options.sends ?? { exemplars: true, histograms: true };
+    const sends = options.sends ?? { exemplars: true, histograms: true };
+    this.#payloads = new Payloads(sends, options.metadata, options.v2);
   }
 
   get front(): Position {
@@ -125,7 +124,7 @@ export class Feeder {
 
   /** Rows before the front that are not settled. */
   get unsettled(): number {
-    return this.#table.pendingRows + this.#passedOver + this.#lostAhead - this.#settledAhead;
+    return this.#table.pendingRows + this.#passedOver + this.#ahead.unsettled;
   }
 
   /** True when all that is durable has been queued. */
@@ -250,11 +249,7 @@ export class Feeder {
       this.#endAhead();
       const { segment, row } = front.position;
       const known = passed.get(segment);
-      if (
-        known !== undefined &&
-        row === 0 &&
-        (this.#settledAhead === 0 || segment > this.#settledEnd.segment)
-      ) {
+      if (known !== undefined && row === 0 && (this.#ahead.rows === 0 || segment > this.#ahead.end.segment)) {
         front.skipTo(segment + 1);
         this.#frontLoaded = false;
         // What recovery could not read of it counts by its rows alone.
@@ -283,7 +278,7 @@ export class Feeder {
         (kind, at, row) => this.#damagedRow(kind, at, row),
       );
       this.#frontLoaded = false;
-      this.#settledAhead -= Math.min(this.#settledAhead, settledBefore);
+      this.#ahead.recognise(settledBefore);
       this.#settleDropped(dropped, reason);
       if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     }
@@ -295,7 +290,7 @@ export class Feeder {
     const { segment } = front.position;
     front.skipTo(segment + 1);
     this.#frontLoaded = false;
-    if (segment < this.#settledEnd.segment) this.#lostAhead += rows;
+    if (segment < this.#ahead.end.segment) this.#ahead.lose(rows);
     else this.#settleDropped([rows], reason);
   }
 
@@ -332,19 +327,11 @@ export class Feeder {
     return true;
   }
 
-  /**
-   * All that was settled before this process has been recognised by now, but for rows that cannot be read any more: as
-   * many of those as are left were settled, the others are lost now. If more are left (after a change of routing no
-   * shard is what it was), they have been queued once more.
-   */
   #endAhead(): void {
-    if (this.#settledAhead === 0 && this.#lostAhead === 0) return;
-    if (comparePositions(this.#front.position, this.#settledEnd) < 0) return;
-    const settled = Math.min(this.#settledAhead, this.#lostAhead);
-    this.#options.stats.addLost('damaged', SAMPLE, this.#lostAhead - settled);
-    this.#options.onReturned(this.#settledAhead - settled);
-    this.#settledAhead = 0;
-    this.#lostAhead = 0;
+    const over = this.#ahead.finish(this.#front.position);
+    if (over === undefined) return;
+    this.#options.stats.addLost('damaged', SAMPLE, over.damaged);
+    this.#options.onReturned(over.returned);
   }
 
   /** A turn of the reader that goes over what was let go; true when it could go on. */
@@ -497,7 +484,7 @@ export class Feeder {
         ? dictionary.seriesHash[2 * series]! & (SHARDS - 1)
         : familyShard(dictionary.string(rows.metadataFamily[i]!));
     if (table.isBehind(s, segment, row)) {
-      if (lane === FRONT && this.#settledAhead > 0) this.#settledAhead--;
+      if (lane === FRONT) this.#ahead.recognise(1);
       return true;
     }
     if (table.lane[s] !== lane) {
@@ -532,7 +519,7 @@ export class Feeder {
         valueLo = rows.exemplarValue.getInt32(8 * i, true);
         valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
       }
-      const prepared = this.#payload(reader, context, kind, i);
+      const prepared = this.#payloads.of(reader, kind, i);
       if (typeof prepared === 'string') skip = lostFor(prepared);
       else payload = prepared;
     }
@@ -562,25 +549,9 @@ export class Feeder {
     return true;
   }
 
-  /** What a row that is no sample carries, or the reason for which it is not sent. */
-  #payload(reader: WalReader, context: SegmentContext, kind: number, i: number): Payload | EndpointReason {
-    const { rows } = reader;
-    if (kind === HISTOGRAM) {
-      if (!this.#sends.histograms) return 'histograms_off';
-      const bytes = rows.histogramBytes.slice(rows.histogramAt[i]!, rows.histogramAt[i + 1]!);
-      if (!hasCustomBuckets(bytes)) return { bytes };
-      return this.#options.v2 === undefined ? 'custom_buckets' : { bytes, customBuckets: true };
-    }
-    if (kind === EXEMPLAR) {
-      if (!this.#sends.exemplars) return 'exemplars_off';
-      return { bytes: rows.exemplarLabels.slice(rows.exemplarAt[i]!, rows.exemplarAt[i + 1]!) };
-    }
-    return this.#metadata.take(rows, i, context, reader.head.at);
-  }
-
   /** A row of a series that is not known: it belongs to no shard that could remember it. */
   #damagedRow(kind: number, segment: number, row: number): void {
-    if (comparePositions({ segment, row }, this.#settledEnd) < 0) this.#lostAhead++;
+    if (this.#ahead.mayCover({ segment, row })) this.#ahead.lose(1);
     else this.#options.stats.addLost('damaged', kind, 1);
   }
 
@@ -605,22 +576,4 @@ function further(a: Position, b: Position): Position {
 
 function isStuck(loop: Loop): boolean {
   return loop.attempts >= STUCK_ATTEMPTS;
-}
-
-const CUSTOM_BUCKETS = -53;
-
-/** True for a histogram with schema -53 (HIST-10). */
-function hasCustomBuckets(histogram: Uint8Array): boolean {
-  const reader = new ProtoReader(histogram, 0, histogram.length);
-  let schema = 0;
-  while (!reader.done) {
-    const tag = reader.tag();
-    if (tag !== 0x20) {
-      reader.skip(tag);
-      continue;
-    }
-    const z = reader.varint64();
-    schema = (z >>> 1) ^ -(z & 1);
-  }
-  return schema === CUSTOM_BUCKETS;
 }

@@ -25,10 +25,9 @@ import { describeError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
 import { readOnly } from '../runtime/read-only-fs.ts';
 import { wait } from '../runtime/wait.ts';
-import { kindNames } from '../serialization/rows.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type LogFacts, type LogLevel, Repetition } from '../telemetry/log.ts';
-import type { EndpointReason } from '../telemetry/reasons.ts';
+import { DeliveryLog } from './delivery-log.ts';
 import { DeliveryWatch } from './delivery-watch.ts';
 import type { DropOrder } from './dropper.ts';
 import { Feeder } from './feeder.ts';
@@ -51,21 +50,6 @@ import { SegmentStore } from './wal-reader.ts';
 const TICK_MS = 1000;
 /** Of the time that a thread has to stop: for the answers to what is under way. */
 const REST_SHARE = 1 / 5;
-const dropMessages: readonly [EndpointReason, string][] = [
-  ['dropped_full', 'the oldest rows were given up to make room; they are counted as dropped_full'],
-  [
-    'dropped_age',
-    'rows that are older than the configured age were given up; they are counted as dropped_age',
-  ],
-  ['skipped', 'rows were passed over, as somebody asked; they are counted as skipped'],
-];
-/** What is to be said of rows that were refused for good. */
-const whereKept: Partial<Record<EndpointReason, string>> = {
-  rejected: 'they are kept, see `spillway dead-letters list`',
-  duplicate: 'they may have been delivered before, by a request of unknown outcome',
-  not_written:
-    'it wrote the others of their requests, and does not say which these are. Its words and counts are kept, see `spillway dead-letters list`',
-};
 const RESHARD_TICKS = 10;
 /** Families that are told to main at once: some hundred kilobytes. */
 const FAMILIES_A_TICK = 2000;
@@ -88,7 +72,7 @@ class EndpointWorker {
   readonly #v2: (SpeaksV2 & { readonly cache: MetadataCache }) | undefined;
   readonly #repetition: Repetition = new Repetition(Date.now);
   readonly #watch = new DeliveryWatch(Date.now);
-  readonly #toldDropped = new Map<EndpointReason, number>();
+  readonly #told: DeliveryLog;
   readonly #ticker: NodeJS.Timeout;
   readonly #send: (message: FromWorker) => void;
   /** Who waits for letters to be kept, by their number. */
@@ -116,6 +100,11 @@ class EndpointWorker {
     if (progress !== undefined) this.#stats.load(progress.counts, progress.returned);
     this.#stats.add('returnedRows', start.returned);
     this.#stats.addLost('damaged', 0, start.missing);
+    this.#told = new DeliveryLog(
+      (level, message, facts) => this.#log(level, message, facts),
+      this.#repetition,
+      this.#stats,
+    );
     this.#block = new ProgressBlock(progress?.sequence ?? 0, tenants?.routing ?? rewrite?.routing);
     this.#file = new ProgressFile(progressPath(start.dataDir, start.endpoint));
     const { queueConfig: queue, metadataConfig, ttlMs } = endpoint;
@@ -223,7 +212,6 @@ class EndpointWorker {
       delivered: this.#stats.deliveredRows,
       atMs: performance.now(),
     };
-    for (const [reason] of dropMessages) this.#toldDropped.set(reason, this.#lost(reason));
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#tick();
     this.#feeder.pump();
@@ -318,21 +306,6 @@ class EndpointWorker {
     );
   }
 
-  /** Says what was given up since it was last said, in loops and before them. */
-  #tellDropped(): void {
-    for (const [reason, message] of dropMessages) {
-      const lost = this.#lost(reason);
-      const rows = lost - (this.#toldDropped.get(reason) ?? 0);
-      if (rows === 0 || this.#repetition.tell(`drop ${reason}`) === undefined) continue;
-      this.#toldDropped.set(reason, lost);
-      this.#log('warn', message, {
-        rows,
-        from_segment: this.#feeder.front.segment,
-        waiting_rows: this.#waitingRows(),
-      });
-    }
-  }
-
   /** Has main keep what was learned of metric families. */
   #tellMetadata(): void {
     const families = this.#v2?.cache.takeChanges(FAMILIES_A_TICK) ?? [];
@@ -342,19 +315,7 @@ class EndpointWorker {
   /** `auto` has found that the endpoint takes another version than it was sent. */
   #versionChanged(fellBackMs: number | undefined): void {
     this.#send({ type: 'version', fellBackMs });
-    if (fellBackMs === undefined) {
-      this.#log('info', 'the endpoint takes remote write 2.0 by now, and is sent it', {});
-    } else if (this.#repetition.tell('version') !== undefined) {
-      this.#log(
-        'warn',
-        'the endpoint does not take remote write 2.0; it is sent 1.0 for an hour, then 2.0 is tried once more. What 1.0 cannot carry is counted',
-        {},
-      );
-    }
-  }
-
-  #lost(reason: EndpointReason): number {
-    return kindNames.reduce((sum, _, kind) => sum + this.#stats.lost(reason, kind), 0);
+    this.#told.versionChanged(fellBackMs);
   }
 
   #standing(): Standing {
@@ -390,9 +351,12 @@ class EndpointWorker {
     const report = this.#watch.take(this.#manager.loops);
     if (report !== undefined) this.#send({ type: 'delivery', report });
     void this.#report();
-    this.#tellDropped();
+    this.#told.tellDropped(this.#feeder.front.segment, waiting);
     this.#tellMetadata();
-    if (++this.#ticks % RESHARD_TICKS === 0 && !this.#stopping && !this.#start.paused) this.#reshard(waiting);
+    if (this.#stopping || this.#start.paused) return;
+    // Not at the first tick: what was on its way before a restart is sent again in the same requests.
+    const isDue = ++this.#ticks % RESHARD_TICKS === 0 || (this.#ticks > 1 && this.#manager.outOfRange);
+    if (isDue) this.#reshard(waiting);
   }
 
   /**
@@ -457,53 +421,12 @@ class EndpointWorker {
 
   #failed(loop: Loop, failure: LoopFailure): void {
     this.#watch.failed(loop.index, failure);
-    const { action, cause, words } = failure;
-    const as = action === 'reject' ? failure.reason : '';
-    const of = 'tenant' in failure ? ` ${failure.tenant}` : '';
-    const before = this.#repetition.tell(`${action} ${as} ${cause} ${words.slice(0, 80)}${of}`);
-    if (before === undefined) return;
-    const facts: LogFacts = {
-      loop: loop.index,
-      cause,
-      said: words,
-      ...('tenant' in failure ? { tenant: failure.tenant || '(none)' } : {}),
-      ...(before > 0 ? { repeated: before } : {}),
-    };
-    if (action === 'reject') {
-      const { rows, reason } = failure;
-      const kept = whereKept[reason] ?? '';
-      this.#log('error', `the endpoint refused ${rows} rows for good, counted as ${reason}; ${kept}`, facts);
-      return;
-    }
-    const next = { ...facts, next_try_ms: Math.round(failure.waitMs) };
-    if (cause === 'refused') {
-      this.#log(
-        'error',
-        'the endpoint refuses whatever it is sent; rows are held on disk and tried again, none is given up. See what it says',
-        next,
-      );
-    } else if (cause === '415' || cause === 'unread') {
-      this.#log(
-        'error',
-        'the endpoint does not read what it is sent; rows are held on disk and tried again. Check its URL, and `protobuf_message`: it may take another version of remote write',
-        next,
-      );
-    } else if (action === 'hold') {
-      this.#log(
-        'error',
-        'the endpoint does not let us in; rows are held on disk and tried again. Check its URL, credentials and certificate',
-        next,
-      );
-    } else {
-      this.#log('warn', 'a request failed; the same rows are sent again, later ones wait on disk', next);
-    }
+    this.#told.failed(loop.index, failure);
   }
 
   #recovered(loop: Loop): void {
     if (this.#manager.loops.some((other) => other !== loop && other.failing)) return;
-    // An endpoint that flaps says neither too often.
-    if (this.#repetition.tell('recovered') === undefined) return;
-    this.#log('info', 'the endpoint takes requests again', { waiting_rows: this.#waitingRows() });
+    this.#told.recovered(this.#waitingRows());
   }
 
   #log(level: LogLevel, message: string, facts: LogFacts): void {

@@ -117,7 +117,7 @@ async function mend(
 }
 
 /** A committed segment with gaps in place of what cannot be read, and an end. */
-export function mendedBytes(
+function mendedBytes(
   bytes: Uint8Array,
   identity: SegmentIdentity,
   stated: SegmentEnd | undefined,

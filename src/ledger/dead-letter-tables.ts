@@ -67,11 +67,3 @@ export const deadLetterTables: string = `
       AND NOT EXISTS (SELECT 1 FROM dead_letter WHERE answer = OLD.answer);
   END;
 `;
-
-/** Their names: what is damaged in one of these costs letters, and no position. */
-export const deadLetterTableNames = [
-  'dead_letter',
-  'dead_letter_endpoint',
-  'dead_letter_series',
-  'dead_letter_answer',
-] as const;

@@ -7,6 +7,7 @@ import Database from '../runtime/sqlite.ts';
 import type { Position } from '../serialization/position.ts';
 import { deadLetterTables } from './dead-letter-tables.ts';
 import { DeadLetterStore, type LetterLimits } from './dead-letters.ts';
+import { EndpointOrders, endpointPauseTable, endpointSkipTable } from './endpoint-orders.ts';
 import { MetadataStore } from './metadata-store.ts';
 import { metadataTables } from './metadata-tables.ts';
 import { VersionHints } from './version-hints.ts';
@@ -50,11 +51,8 @@ const migrations: readonly string[] = [
      to_segment   INTEGER,
      PRIMARY KEY (name, from_segment)
    ) STRICT;`,
-  `CREATE TABLE endpoint_pause (
-     name     TEXT PRIMARY KEY,
-     -- When somebody paused it.
-     since_ms INTEGER NOT NULL
-   ) STRICT;`,
+  endpointPauseTable,
+  endpointSkipTable,
 ];
 
 /** A time during which an endpoint was not configured: what came then is not for it. */
@@ -82,7 +80,7 @@ const CHECK_BYTES = 64 * 1024 * 1024;
 const SUSPECT = 0x7370773f;
 
 /**
- * `state.db`: what is small and must survive: positions, and the dead letters.
+ * `state.db`: what is small and must survive: positions, what people ordered, and the dead letters.
  *
  * SQLite in WAL mode with `synchronous = NORMAL`: a kill loses nothing, a power cut at most what was saved since
  * the last checkpoint, and what that costs is duplicates. One writer, the main thread, about once a second; no
@@ -96,6 +94,8 @@ export class Ledger {
   readonly metadata: MetadataStore;
   /** Which endpoints did not take remote write 2.0. */
   readonly versions: VersionHints;
+  /** What people have ordered of endpoints. */
+  readonly orders: EndpointOrders;
   readonly #database: BetterSqlite3.Database;
   readonly #save: (
     name: string,
@@ -115,20 +115,19 @@ export class Ledger {
   readonly #leave: BetterSqlite3.Statement<[string, number, number]>;
   readonly #comeBack: BetterSqlite3.Statement<[number, string]>;
   readonly #forget: (name: string) => void;
-  readonly #pausedSince: BetterSqlite3.Statement<[string], { since_ms: number }>;
-  readonly #pause: BetterSqlite3.Statement<[string, number]>;
-  readonly #resume: BetterSqlite3.Statement<[string]>;
 
   private constructor(database: BetterSqlite3.Database, letters: LetterLimits) {
     this.#database = database;
     this.deadLetters = new DeadLetterStore(database, letters, () => markSuspect(database));
     this.metadata = new MetadataStore(database, MOST_FAMILIES);
     this.versions = new VersionHints(database);
+    this.orders = new EndpointOrders(database);
     this.#block = database.prepare('SELECT block FROM endpoint WHERE name = ?');
     this.#names = database.prepare('SELECT name FROM endpoint ORDER BY name');
     this.#next = database.prepare(
       `SELECT max(n) AS next FROM (SELECT next_segment AS n FROM queue UNION ALL SELECT segment + 1 FROM endpoint
-         UNION ALL SELECT max(from_segment, ifnull(to_segment, 0)) FROM endpoint_absence)`,
+         UNION ALL SELECT max(from_segment, ifnull(to_segment, 0)) FROM endpoint_absence
+         UNION ALL SELECT before_segment FROM endpoint_skip)`,
     );
     const endpoint = database.prepare(
       `INSERT INTO endpoint (name, block, segment, row, saved_ms) VALUES (?, ?, ?, ?, ?)
@@ -149,12 +148,7 @@ export class Ledger {
       'UPDATE endpoint_absence SET to_segment = ? WHERE name = ? AND to_segment IS NULL',
     );
     const passed = database.prepare('DELETE FROM endpoint_absence WHERE name = ? AND to_segment <= ?');
-    this.#pausedSince = database.prepare('SELECT since_ms FROM endpoint_pause WHERE name = ?');
-    this.#pause = database.prepare(
-      'INSERT INTO endpoint_pause (name, since_ms) VALUES (?, ?) ON CONFLICT DO NOTHING',
-    );
-    this.#resume = database.prepare('DELETE FROM endpoint_pause WHERE name = ?');
-    const forgetting = ['endpoint', 'endpoint_absence', 'endpoint_pause'].map((table) =>
+    const forgetting = ['endpoint', 'endpoint_absence', 'endpoint_pause', 'endpoint_skip'].map((table) =>
       database.prepare<[string]>(`DELETE FROM ${table} WHERE name = ?`),
     );
     this.#forget = database.transaction((name: string) => {
@@ -164,6 +158,7 @@ export class Ledger {
       endpoint.run(name, block, low.segment, low.row, nowMs);
       queue.run(nextSegment);
       passed.run(name, low.segment);
+      this.orders.passed(name, low.segment);
     });
   }
 
@@ -218,21 +213,6 @@ export class Ledger {
   /** From segment `to` on everything is for this endpoint again. */
   comeBack(name: string, to: number): void {
     this.#comeBack.run(to, name);
-  }
-
-  /** When an endpoint was paused, ms; undefined for one that is not. */
-  pausedSince(name: string): number | undefined {
-    return this.#pausedSince.get(name)?.since_ms;
-  }
-
-  /** Notes that an endpoint is paused, also over a restart; one that is paused stays so since before. */
-  pause(name: string, nowMs: number): void {
-    this.#pause.run(name, nowMs);
-  }
-
-  /** Notes that an endpoint is paused no more. */
-  resume(name: string): void {
-    this.#resume.run(name);
   }
 
   /** Forgets where an endpoint stood. Its dead letters stay. */

@@ -57,8 +57,3 @@ export function neededShards(load: ShardLoad): number {
 export function clampShards(needed: number, { min, max }: Pick<ShardLoad, 'min' | 'max'>): number {
   return Math.min(max, Math.max(min, needed));
 }
-
-/** The number of loops that an endpoint should have. */
-export function desiredShards(load: ShardLoad): number {
-  return clampShards(neededShards(load), load);
-}

@@ -130,6 +130,12 @@ export class Manager implements LoopHost {
     for (const loop of this.loops) loop.flush();
   }
 
+  /** There are more loops than there may be, or fewer: a configuration of before had other limits. */
+  get outOfRange(): boolean {
+    const { minShards, maxShards } = this.#options;
+    return clampShards(this.#wanted, { min: minShards, max: maxShards }) !== this.#wanted;
+  }
+
   /** Whether `resize` would do something. */
   canResize(loops: number): boolean {
     return (loops !== this.#wanted || this.#uneven) && !this.moving && !this.parks;

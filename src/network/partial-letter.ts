@@ -1,5 +1,6 @@
 import { HISTOGRAM, kindNames, SAMPLE } from '../serialization/rows.ts';
 import { type DeadLetter, PARTIAL } from './dead-letter.ts';
+import type { Decision } from './decisions.ts';
 import type { RowQueue } from './row-queue.ts';
 import type { RowTally } from './row-tally.ts';
 import { tenantOfRow } from './tenant-turns.ts';
@@ -8,6 +9,14 @@ import { tenantOfRow } from './tenant-turns.ts';
 export interface PartialWrite {
   readonly sent: Readonly<Record<string, number>>;
   readonly notWritten: Readonly<Record<string, number>>;
+}
+
+/** An answer by which some rows of a request were not written, without saying which. */
+export type PartialAnswer = Extract<Decision, { action: 'settle'; missing: Uint32Array }>;
+
+/** How many rows of a request were not written, by an answer that settles it. */
+export function missingRows({ missing }: Extract<Decision, { action: 'settle' }>): number {
+  return missing === undefined ? 0 : missing.reduce((sum, rows) => sum + rows, 0);
 }
 
 /**

@@ -74,7 +74,8 @@ export class TenantTurns {
     }
     i = this.#bring(i, end, most);
     this.#seen = i;
-    return this.#together > 0 ? this.#together : this.#gatherBehind(most);
+    if (this.#together === 0 && this.#gatherBehind(most) === 0) this.#forgetOver();
+    return this.#together;
   }
 
   /** All of the context at the head have to wait: they must not stop those of the next segments. */
@@ -91,6 +92,11 @@ export class TenantTurns {
       start += rows;
     }
     return this.#together;
+  }
+
+  /** Nobody was chosen: whose time has come has no rows here any more, and nobody must wait for it. */
+  #forgetOver(): void {
+    for (const [name, { untilMs }] of this.#parked) if (untilMs <= this.#nowMs) this.#parked.delete(name);
   }
 
   /** Whether the first `fitting` rows, which are not as many as a request may have, need not wait for more. */

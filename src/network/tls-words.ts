@@ -91,6 +91,6 @@ export function tlsWords(code: string, said: string, peer: TlsPeer): string | un
 }
 
 /** `alert handshake failure` of `...:error:0A000410:SSL routines:ssl3_read_bytes:alert handshake failure:../deps/...`. */
-export function opensslReason(said: string): string | undefined {
+function opensslReason(said: string): string | undefined {
   return /:error:[0-9A-F]+:SSL routines:[^:]*:([^:]+)(?::|$)/.exec(said)?.[1];
 }

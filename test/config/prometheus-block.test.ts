@@ -84,7 +84,7 @@ test('a block of Prometheus moves over as it is, and shows none of its secrets',
   assert.doesNotMatch(JSON.stringify(config), /s3cret/);
 });
 
-/** As the documentation of receivers has them. Prometheus 3.5.3 loads all but those of clouds that Debian leaves out. */
+/** As the documentation of receivers has them. */
 const real = join(projectDir, 'test/fixtures/remote-write');
 const origin = { file: 'prometheus.yml', baseDir: '/etc/prometheus' };
 

@@ -156,11 +156,42 @@ test('a thread that cannot start is tried again, and main goes on meanwhile', as
   fs.mkdirSync(`${rig.dataDir}/endpoints`);
   fs.symlinkSync('/nowhere/at/all', file);
   await rig.endpoint.start();
-  await rig.until('it says so', () => rig.lines.some((line) => line.startsWith('error the thread')));
+  const said = (): number => rig.lines.filter((line) => line.startsWith('error the thread')).length;
+  await rig.until('it says so', () => said() > 0);
   await rig.write(0, 3);
+  await rig.until('it is tried again', () => rig.threads.length >= 3);
+  assert.equal(said(), 1, 'the same failure is said once');
   fs.rmSync(file);
   await sink.waitFor('all rows', () => sink.arrivals.count === 18);
-  assert.ok(rig.threads.length >= 2);
+});
+
+test('an order to pass over rows outlives the thread that it was given to, and the process', async (t) => {
+  for (const dies of ['thread', 'process']) {
+    const sink = await Sink.start(t, () => ({ status: 503 }));
+    const rig = await Rig.open(t, sink.url);
+    await rig.endpoint.start();
+    await rig.write(0, 30);
+    await sink.waitFor('a refusal', () => sink.requests.length > 0);
+    const before = await rig.queue.cut();
+    if (dies === 'thread') {
+      await rig.threads[0]!.terminate();
+      rig.endpoint.skipTo(before);
+    } else {
+      await rig.endpoint.stop(0);
+      rig.endpoint.skipTo(before);
+      await rig.next();
+      await rig.endpoint.start();
+    }
+    await rig.until('it is carried out', () => rig.endpoint.low.segment >= before);
+    assert.equal(rig.endpoint.stats.lost('skipped', SAMPLE), 180, dies);
+    assert.equal(rig.ledger.orders.skipsTo('one'), undefined);
+    sink.script = () => ({});
+    await rig.write(30, 35);
+    await sink.waitFor('the rows behind it', () => sink.arrivals.count >= 30);
+    await rig.endpoint.stop(10_000);
+    assert.equal(sink.arrivals.count, 30, dies);
+    assert.equal(rig.endpoint.unaccountedRows, 0);
+  }
 });
 
 test('start_at: oldest delivers what was there, now only what comes', async (t) => {

@@ -112,6 +112,28 @@ test('absences of an endpoint are kept until it has passed them, hold the ids up
   assert.deepEqual([ledger.absences('a'), ledger.endpoints(), ledger.progress('a')], [[], ['b'], undefined]);
 });
 
+test('an order to pass over rows stands until they are passed, holds the ids up, and goes with its endpoint', async (t) => {
+  const dir = await tempDir(t, 'ledger');
+  const first = open(t, dir).ledger;
+  first.orders.skip('a', 7);
+  first.orders.skip('a', 5);
+  first.orders.skip('b', 3);
+  first.close();
+  const { ledger } = open(t, dir);
+  assert.deepEqual([ledger.orders.skipsTo('a'), ledger.orders.skipsTo('b')], [7, 3]);
+  assert.equal(ledger.minNextSegment, 7);
+  ledger.saveProgress('a', block(0), { segment: 6, row: 9 }, 8, noon);
+  assert.equal(ledger.orders.skipsTo('a'), 7);
+  ledger.saveProgress('a', block(0), { segment: 7, row: 0 }, 8, noon);
+  assert.equal(ledger.orders.skipsTo('a'), undefined);
+  assert.equal(ledger.orders.skipsTo('b'), 3);
+  ledger.forget('b');
+  assert.equal(ledger.orders.skipsTo('b'), undefined);
+  ledger.orders.skip('c', 9);
+  ledger.orders.dropSkip('c');
+  assert.equal(ledger.orders.skipsTo('c'), undefined);
+});
+
 test('an endpoint of which a position is kept holds the ids up, whatever the queue said', async (t) => {
   const dir = await tempDir(t, 'ledger');
   const { ledger } = open(t, dir);

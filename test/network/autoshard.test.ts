@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import { desiredShards, neededShards, type ShardLoad } from '../../src/network/autoshard.ts';
+import { clampShards, neededShards, type ShardLoad } from '../../src/network/autoshard.ts';
 
 /** Ten samples a second in and out, one loop busy all the time. */
 const steady: ShardLoad = {
@@ -48,6 +48,9 @@ const table: [name: string, load: Partial<ShardLoad>, expected: number][] = [
   ['a reload raised the minimum', { current: 1, min: 4 }, 4],
   ['a reload lowered the maximum', { current: 50, max: 20, failing: true }, 20],
 ];
+
+/** As the manager puts the two together. */
+const desiredShards = (load: ShardLoad): number => clampShards(neededShards(load), load);
 
 for (const [name, load, expected] of table) {
   test(`${name}: ${expected}`, () => {

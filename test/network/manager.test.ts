@@ -39,6 +39,7 @@ class Rig {
     loops: number,
     block?: Uint8Array,
     settings: Partial<LoopSettings> = {},
+    maxShards = 50,
   ) {
     this.perShard = perShard;
     this.destination = new ScriptedDestination(script);
@@ -60,7 +61,7 @@ class Rig {
         ...settings,
       },
       minShards: 1,
-      maxShards: 50,
+      maxShards,
       table: this.table,
       destination: this.destination,
       emitter: new EmitterV1(),
@@ -231,6 +232,23 @@ test('after a restart the loops are those of the progress block, whatever number
   after.pump();
   await after.destination.until('all rows', () => after.settled === SHARDS);
   assert.equal(after.destination.delivered.length, SHARDS);
+});
+
+test('more loops than there may be since a reload are seen at once, and go when they have sent what they have', async (t) => {
+  const before = new Rig(t, () => undefined, 1, 5);
+  assert.equal(before.manager.outOfRange, false);
+  const block = before.block.seal(standing(0, { segment: 1, row: 0 }), noCounts).slice();
+  const after = new Rig(t, () => ok, 1, 1, block, {}, 3);
+  assert.equal(after.manager.outOfRange, true);
+  after.pump();
+  const idle = { arrivedPerSecond: 0, deliveredPerSecond: 0, secondsPerSample: 0, backlogSamples: 0 };
+  const { allowed } = after.manager.desired(idle);
+  assert.equal(allowed, 3);
+  after.resize(allowed);
+  assert.equal(after.manager.outOfRange, false);
+  await after.destination.until('all rows', () => after.settled === SHARDS);
+  assert.equal(after.destination.delivered.length, SHARDS);
+  assert.equal(after.manager.loops.length, 3);
 });
 
 test('it notes before a request leaves and after it is settled, and low follows', async (t) => {

@@ -92,7 +92,10 @@ describe('turns of tenants', () => {
           const tenants = new Set(live.map(([, , tenant]) => tenant));
           assert.ok(tenants.size <= 1, `${[...tenants]} in one request`);
           for (const tenant of tenants) assert.ok((parked.get(tenant) ?? 0) <= now, `${tenant} is parked`);
-          if (together === 0) return false;
+          if (together === 0) {
+            assert.ok(turns.parked.waitMs > 0, 'it would look again without an end');
+            return false;
+          }
           const [tenant] = tenants;
           turns.begin();
           if (parkMs !== undefined && tenant !== undefined) {
@@ -134,6 +137,27 @@ describe('turns of tenants', () => {
       }),
       { numRuns: 500 },
     );
+  });
+
+  it('nobody waits for a tenant whose rows were given up while it was parked', () => {
+    const queue = new RowQueue(64);
+    const segment = new TestSegment(1, 5, names);
+    for (const series of [1, 2]) push(queue, segment, { row: series, series });
+    let now = 1000;
+    const turns = new TenantTurns(queue, () => now);
+    for (const waitMs of [10, 5000]) {
+      assert.equal(turns.gather(10), 1);
+      turns.begin();
+      turns.park(1, waitMs, true);
+    }
+    queue.skip[(queue.head + 1) & queue.mask] = SETTLED; // the turn of the second has brought it to the head
+    assert.equal(turns.gather(10), 1, 'it goes by itself');
+    turns.begin();
+    turns.settled(1);
+    queue.shift(1);
+    now += 20;
+    assert.equal(turns.gather(10), 0);
+    assert.equal(turns.parked.waitMs, 4980);
   });
 
   it('brings rows of a tenant together, up to a full request', () => {

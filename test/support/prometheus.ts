@@ -3,12 +3,12 @@ import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
 import type { Label } from '../../src/protocol/schema.ts';
-import { Child } from './child.ts';
+import type { Child } from './child.ts';
 import { poll } from './deadline.ts';
-import { freePort } from './ports.ts';
-import { find, type Program } from './programs.ts';
+import type { Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
 import type { Samples } from './samples.ts';
+import { freeUrl, ServedProgram, scrapeConfigs } from './served-program.ts';
 import { tempDir } from './temp.ts';
 
 export interface PrometheusConfig {
@@ -26,58 +26,28 @@ export interface PrometheusConfig {
 }
 
 /** A real Prometheus with a database of its own: it can scrape, write, receive, and be asked. */
-export class Prometheus {
-  readonly url: string;
-  /** Where others write to it. */
-  readonly writeUrl: string;
-  readonly #t: TestContext;
-  readonly #folder: string;
-  readonly #program: Program;
-  #child: Child | undefined;
-
-  private constructor(t: TestContext, url: string, folder: string, program: Program) {
-    this.#t = t;
-    this.#program = program;
-    this.url = url;
-    this.writeUrl = `${url}/api/v1/write`;
-    this.#folder = folder;
-  }
-
+export class Prometheus extends ServedProgram {
   /** Returns when Prometheus is ready. */
   static async start(t: TestContext, config: PrometheusConfig = {}): Promise<Prometheus> {
     const folder = await tempDir(t, 'prometheus');
     await writeFile(join(folder, 'prometheus.yml'), stringify(configFile(config)));
-    const prometheus = new Prometheus(
-      t,
-      `http://127.0.0.1:${await freePort()}`,
-      folder,
-      config.program ?? 'prometheus',
-    );
+    const program = config.program ?? 'prometheus';
+    const prometheus = new Prometheus({ t, url: await freeUrl(), folder, program });
     await prometheus.start();
     return prometheus;
   }
 
-  /** Starts Prometheus again on the same data and port. Returns when it is ready. */
-  async start(): Promise<void> {
-    const child = Child.spawn(
-      this.#t,
-      this.#program,
-      find(this.#program)!,
-      [
-        '--config.file=prometheus.yml',
-        '--storage.tsdb.path=data',
-        `--web.listen-address=${new URL(this.url).host}`,
-        '--web.enable-remote-write-receiver',
-      ],
-      { cwd: this.#folder },
-    );
-    this.#child = child;
-    await child.line(/Server is ready to receive web requests/);
+  protected override args(): string[] {
+    return [
+      '--config.file=prometheus.yml',
+      '--storage.tsdb.path=data',
+      `--web.listen-address=${new URL(this.url).host}`,
+      '--web.enable-remote-write-receiver',
+    ];
   }
 
-  /** Ends Prometheus in good order; its data stays. */
-  async stop(): Promise<void> {
-    await this.#child?.kill('SIGTERM');
+  protected override async ready(child: Child): Promise<void> {
+    await child.line(/Server is ready to receive web requests/);
   }
 
   /** What `expression` is now: the value of each series. */
@@ -136,10 +106,7 @@ function configFile({
   const first = remoteWrite === undefined ? [] : [{ url: remoteWrite, ...remoteWriteWith }];
   return {
     global: { scrape_interval: '200ms', scrape_timeout: '200ms', external_labels: externalLabels },
-    scrape_configs: Object.entries(scrape).map(([job_name, page]) => {
-      const { host, pathname } = new URL(page);
-      return { job_name, metrics_path: pathname, static_configs: [{ targets: [host] }] };
-    }),
+    scrape_configs: scrapeConfigs(scrape),
     remote_write: [...first, ...moreRemoteWrites].map((entry) => ({
       send_exemplars: true,
       queue_config: { batch_send_deadline: '50ms' },

@@ -4,59 +4,37 @@ import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
 import { Child } from './child.ts';
 import { poll } from './deadline.ts';
-import { freePort } from './ports.ts';
 import { find, type Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
 import type { Samples, Store } from './samples.ts';
+import { freeUrl, ServedProgram, scrapeConfigs } from './served-program.ts';
 import { tempDir } from './temp.ts';
 
 /** A real single-node VictoriaMetrics with a database of its own, that others write to. */
-export class VictoriaMetrics implements Store {
-  readonly url: string;
-  readonly writeUrl: string;
-  readonly #t: TestContext;
-  readonly #folder: string;
-  readonly #program: Program;
-  #child: Child | undefined;
-
-  private constructor(t: TestContext, url: string, folder: string, program: Program) {
-    this.#t = t;
-    this.url = url;
-    this.writeUrl = `${url}/api/v1/write`;
-    this.#folder = folder;
-    this.#program = program;
-  }
-
+export class VictoriaMetrics extends ServedProgram implements Store {
   /** Returns when it is ready. */
   static async start(
     t: TestContext,
     program: Extract<Program, `victoria-metrics${string}`>,
   ): Promise<VictoriaMetrics> {
     const folder = await tempDir(t, program);
-    const store = new VictoriaMetrics(t, `http://127.0.0.1:${await freePort()}`, folder, program);
+    const store = new VictoriaMetrics({ t, url: await freeUrl(), folder, program });
     await store.start();
     return store;
   }
 
-  async start(): Promise<void> {
-    this.#child = Child.spawn(
-      this.#t,
-      this.#program,
-      find(this.#program)!,
-      [
-        `-httpListenAddr=${new URL(this.url).host}`,
-        '-storageDataPath=data',
-        '-retentionPeriod=1d',
-        '-storage.minFreeDiskSpaceBytes=1MB',
-        '-memory.allowedBytes=100MB',
-      ],
-      { cwd: this.#folder },
-    );
-    await healthy(this.url, this.#child);
+  protected override args(): string[] {
+    return [
+      `-httpListenAddr=${new URL(this.url).host}`,
+      '-storageDataPath=data',
+      '-retentionPeriod=1d',
+      '-storage.minFreeDiskSpaceBytes=1MB',
+      '-memory.allowedBytes=100MB',
+    ];
   }
 
-  async stop(): Promise<void> {
-    await this.#child?.kill('SIGTERM');
+  protected override ready(child: Child): Promise<void> {
+    return healthy(this.url, child);
   }
 
   /**
@@ -95,13 +73,10 @@ export class Vmagent {
     const folder = await tempDir(t, program);
     const config = {
       global: { scrape_interval: '200ms', scrape_timeout: '200ms' },
-      scrape_configs: Object.entries(scrape).map(([job_name, page]) => {
-        const { host, pathname } = new URL(page);
-        return { job_name, metrics_path: pathname, static_configs: [{ targets: [host] }] };
-      }),
+      scrape_configs: scrapeConfigs(scrape),
     };
     await writeFile(join(folder, 'scrape.yml'), stringify(config));
-    const url = `http://127.0.0.1:${await freePort()}`;
+    const url = await freeUrl();
     const child = Child.spawn(
       t,
       program,
