@@ -9,10 +9,15 @@ import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../s
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
-import { familyShard } from './metadata.ts';
+import { familyShard, type MetadataTime } from './metadata.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
-import { type MetadataForV2, type MetadataSettings, MetadataTaker } from './take-metadata.ts';
+import {
+  type MetadataByTenant,
+  type MetadataForV2,
+  type MetadataSettings,
+  MetadataTaker,
+} from './take-metadata.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
@@ -145,6 +150,12 @@ export class Feeder {
   dropBefore(order: DropOrder): void {
     if (order.before > (this.#drop?.before ?? 0)) this.#drop = order;
     this.pump();
+  }
+
+  /** Metadata that is to be sent once more, since series of it come (`MetadataTaker.again`). */
+  takeRepeats(): MetadataByTenant {
+    const front = this.#front;
+    return front.isOpen ? this.#metadata.again(front.context, this.#timeOf(front)) : new Map();
   }
 
   /** Reads on, as far as there is data and room. To be called when there is more of either. */
@@ -325,6 +336,7 @@ export class Feeder {
         return false;
       }
       this.#dry = false;
+      if (!this.#frontLoaded && this.#metadata.repeats) this.#front.context.told?.saw(this.#front.rows);
       this.#frontLoaded = true;
       if (!this.#handOut(this.#front, FRONT, Number.POSITIVE_INFINITY)) return false;
       this.#frontLoaded = false;
@@ -575,7 +587,11 @@ export class Feeder {
       if (!this.#sends.exemplars) return 'exemplars_off';
       return { bytes: rows.exemplarLabels.slice(rows.exemplarAt[i]!, rows.exemplarAt[i + 1]!) };
     }
-    return this.#metadata.take(rows, i, context, reader.head.at);
+    return this.#metadata.take(rows, i, context, this.#timeOf(reader));
+  }
+
+  #timeOf(reader: WalReader): MetadataTime {
+    return { committedMs: reader.head.at, nowMs: this.#options.now() };
   }
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */
