@@ -23,6 +23,8 @@ export interface PrometheusConfig {
   /** More entries, with the same quick queue. */
   readonly moreRemoteWrites?: readonly { readonly url: string; readonly [key: string]: unknown }[];
   readonly externalLabels?: Record<string, string>;
+  /** Of the command line, beside those that it always has. */
+  readonly flags?: readonly string[];
 }
 
 /** A real Prometheus with a database of its own: it can scrape, write, receive, and be asked. */
@@ -33,9 +35,17 @@ export class Prometheus {
   readonly #t: TestContext;
   readonly #folder: string;
   readonly #program: Program;
+  readonly #flags: readonly string[];
   #child: Child | undefined;
 
-  private constructor(t: TestContext, url: string, folder: string, program: Program) {
+  private constructor(
+    t: TestContext,
+    url: string,
+    folder: string,
+    program: Program,
+    flags: readonly string[],
+  ) {
+    this.#flags = flags;
     this.#t = t;
     this.#program = program;
     this.url = url;
@@ -52,6 +62,7 @@ export class Prometheus {
       `http://127.0.0.1:${await freePort()}`,
       folder,
       config.program ?? 'prometheus',
+      config.flags ?? [],
     );
     await prometheus.start();
     return prometheus;
@@ -68,6 +79,7 @@ export class Prometheus {
         '--storage.tsdb.path=data',
         `--web.listen-address=${new URL(this.url).host}`,
         '--web.enable-remote-write-receiver',
+        ...this.#flags,
       ],
       { cwd: this.#folder },
     );
