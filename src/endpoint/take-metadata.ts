@@ -1,4 +1,5 @@
 import type { WireVersion } from '../network/version.ts';
+import type { SeriesMetadata } from '../protocol/emitter-v2.ts';
 import type { FrameRows } from '../serialization/frame.ts';
 import type { Payload } from '../serialization/rows.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
@@ -63,7 +64,9 @@ export class MetadataTaker {
     // To a receiver of many tenants it would be a request of none, which may be refused again and again.
     if (owner === '' && this.#settings.needsTenant) return 'metadata_no_tenant';
     if (this.#v2 !== undefined) {
-      this.#v2.cache.put(ofTenant(owner, family), type, help, unit);
+      // A series that takes its metadata back says nothing of others of the family.
+      if (series < 0 || !isNothing({ type, help, unit }))
+        this.#v2.cache.put(ofTenant(owner, family), type, help, unit);
       if (this.#v2.version() === '2.0') return 'metadata_with_series';
     }
     const message = encodeMetadata(type, Buffer.from(family, 'latin1'), help, unit);
@@ -82,9 +85,9 @@ export class MetadataTaker {
    */
   again({ told, dictionary }: SegmentContext, time: MetadataTime): MetadataByTenant {
     const byTenant = new Map<string, Uint8Array[]>();
-    for (const { family, tenant: number, type, help, unit } of told?.takeSeen() ?? []) {
-      // It was taken back: nothing is known of these series.
-      if (type === 0 && help.length === 0 && unit.length === 0) continue;
+    for (const said of told?.takeSeen() ?? []) {
+      if (isNothing(said)) continue;
+      const { family, tenant: number, type, help, unit } = said;
       const tenant = dictionary.tenants.names[number]!;
       if (!this.repeats || (tenant === '' && this.#settings.needsTenant)) continue;
       const message = encodeMetadata(type, Buffer.from(family, 'latin1'), help, unit);
@@ -95,4 +98,9 @@ export class MetadataTaker {
     }
     return byTenant;
   }
+}
+
+/** What a series says that has no metadata any more. */
+function isNothing({ type, help, unit }: SeriesMetadata): boolean {
+  return type === 0 && help.length === 0 && unit.length === 0;
 }

@@ -23,7 +23,7 @@ export interface ToldFamily {
  * the middle knows it too.
  *
  * Over 2.0 it leaves with every request. To 1.0 it is to be told again and again, as long as there are rows of the
- * family: `saw` takes note of them. That costs a look a row until every family has been seen, and nothing from there on
+ * family: `saw` takes note of them. That costs a look a row until all families have been seen, and nothing from there on
  * until the next `takeSeen`.
  *
  * Bounded: what comes when there is as much as may be is not remembered.
@@ -35,11 +35,9 @@ export class ToldMetadata {
   readonly #byContent = new Map<string, number>();
   /** By series: the family plus one, 0 for none. */
   #familyOf: Uint32Array = new Uint32Array(0);
-  /** By family: series that have it. */
-  #series: Uint32Array = new Uint32Array(0);
   /** By family: 1 when a row of it came by. */
   #seen: Uint8Array = new Uint8Array(0);
-  /** Families with series that have not been seen. */
+  /** Families that have not been seen. */
   #unseen = 0;
 
   constructor(dictionary: SegmentDictionary, most: number = MOST_FAMILIES) {
@@ -59,7 +57,8 @@ export class ToldMetadata {
       const family = familyOfRow(rows, i, dictionary);
       if (family === undefined || help === undefined || unit === undefined) continue;
       const tenant = dictionary.seriesTenant[series]!;
-      this.#set(series, this.#intern(family, tenant, type, help, unit) + 1);
+      this.#familyOf = room(this.#familyOf, series + 1);
+      this.#familyOf[series] = this.#intern(family, tenant, type, help, unit) + 1;
     }
   }
 
@@ -79,7 +78,7 @@ export class ToldMetadata {
   takeSeen(): ToldFamily[] {
     const seen = this.#families.filter((_, family) => this.#seen[family] === 1);
     this.#seen.fill(0);
-    this.#unseen = this.#families.filter((_, family) => this.#series[family]! > 0).length;
+    this.#unseen = this.#families.length;
     return seen;
   }
 
@@ -87,21 +86,11 @@ export class ToldMetadata {
     const familyOf = this.#familyOf;
     const seen = this.#seen;
     for (let i = 0; i < count && this.#unseen > 0; i++) {
-      const family = familyOf[series[i]!]!;
-      // Not a number beyond the column, and 0 for a series without any.
-      if (!(family > 0) || seen[family - 1] === 1) continue;
+      const family = familyOf[series[i]!] ?? 0;
+      if (family === 0 || seen[family - 1] === 1) continue;
       seen[family - 1] = 1;
       this.#unseen--;
     }
-  }
-
-  #set(series: number, family: number): void {
-    this.#familyOf = room(this.#familyOf, series + 1);
-    const before = this.#familyOf[series]!;
-    if (before === family) return;
-    this.#familyOf[series] = family;
-    if (before > 0 && --this.#series[before - 1]! === 0 && this.#seen[before - 1] === 0) this.#unseen--;
-    if (family > 0 && this.#series[family - 1]!++ === 0 && this.#seen[family - 1] === 0) this.#unseen++;
   }
 
   /** The number of a family with this content, or -1 when there are too many. */
@@ -115,7 +104,7 @@ export class ToldMetadata {
     this.#byContent.set(key, next);
     // Copies: the texts are views of the dictionary, which moves when it grows.
     this.#families.push({ family, tenant, type, help: help.slice(), unit: unit.slice() });
-    this.#series = room(this.#series, next + 1);
+    this.#unseen++;
     if (this.#seen.length <= next) {
       const seen = new Uint8Array(2 * next + 16);
       seen.set(this.#seen);

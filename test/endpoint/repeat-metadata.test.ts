@@ -110,6 +110,21 @@ test('INT-10, RLY-06: what a 2.0 sender says of a family goes to 1.0 once an int
   assert.equal(delivery.feeder.unsettled, 0);
 });
 
+test('what a series has taken back is not told again', async (t) => {
+  const rig = await Rig.start(t);
+  await rig.write('a', 'b');
+  await rig.delivery.done();
+  await rig.delivery.repeats.tell();
+  await rig.write('a?', 'b');
+  await rig.delivery.done();
+  rig.sent();
+  rig.pass(MINUTE);
+  await rig.write('a?', 'b');
+  await rig.delivery.done();
+  await rig.delivery.repeats.tell();
+  assert.deepEqual(rig.sent(), [['b']]);
+});
+
 test('after a restart in the middle of a segment it goes on', async (t) => {
   const rig = await Rig.start(t);
   await rig.write('a', 'b');
