@@ -13,10 +13,10 @@ import { familyShard, type MetadataTime } from './metadata.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
 import {
-  type MetadataByTenant,
   type MetadataForV2,
   type MetadataSettings,
   MetadataTaker,
+  type OutgoingMetadata,
 } from './take-metadata.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
@@ -153,9 +153,9 @@ export class Feeder {
   }
 
   /** Metadata that is to be sent once more, since series of it come (`MetadataTaker.again`). */
-  takeRepeats(): MetadataByTenant {
+  takeRepeats(): Iterable<OutgoingMetadata> {
     const front = this.#front;
-    return front.isOpen ? this.#metadata.again(front.context, this.#timeOf(front)) : new Map();
+    return front.isOpen ? this.#metadata.again(front.context, this.#timeOf(front)) : [];
   }
 
   /** Reads on, as far as there is data and room. To be called when there is more of either. */

@@ -64,6 +64,8 @@ export interface MetadataTime {
 const ROW_SHARE = 0.9;
 /** And how long at least by the clock: an hour that waited on disk is not sixty minutes of metadata at once. */
 const LEAST_SHARE = 0.5;
+/** Longer names are remembered by their hash. */
+const LONG_NAME = 256;
 
 /**
  * Lets metadata through that is new or has changed, and repeats the rest no more often than `send_interval`.
@@ -94,8 +96,10 @@ export class MetadataFilter {
 
   #passes({ family, tenant, message }: MetadataEntry, time: MetadataTime, share: number): boolean {
     const { committedMs, nowMs } = time;
-    const key = `${tenant}\n${family}`;
-    const hash = createHash('sha1').update(message).digest('base64');
+    const name = `${tenant}\n${family}`;
+    // A name may be as long as a text.
+    const key = name.length <= LONG_NAME ? name : hashOf(name);
+    const hash = hashOf(message);
     const before = this.#sent.get(key);
     if (before?.hash === hash) {
       if (isWithin(committedMs - before.committedMs, share * this.#intervalMs)) return false;
@@ -106,6 +110,10 @@ export class MetadataFilter {
     this.#sent.set(key, { hash, committedMs, nowMs });
     return true;
   }
+}
+
+function hashOf(content: string | Uint8Array): string {
+  return createHash('sha1').update(content).digest('base64');
 }
 
 /** False also when the clock was set back: nothing is held back until it has caught up. */

@@ -5,7 +5,7 @@ import type { RateLimit } from '../network/rate-limit.ts';
 import { wait } from '../runtime/wait.ts';
 import { METADATA } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
-import type { MetadataByTenant } from './take-metadata.ts';
+import type { OutgoingMetadata } from './take-metadata.ts';
 
 export interface RepeatOptions {
   /** `metadata_config.send_interval`. */
@@ -15,8 +15,8 @@ export interface RepeatOptions {
   readonly destination: Destination;
   readonly stats: EndpointStats;
   readonly limit?: RateLimit | undefined;
-  /** What is to be sent now. */
-  readonly due: () => MetadataByTenant;
+  /** What is to be sent now, those of each tenant together. */
+  readonly due: () => Iterable<OutgoingMetadata>;
   /** True while rows do not get through: then nothing else is tried. */
   readonly isDown: () => boolean;
   /** So many entries were not taken, for the status or network error `cause`. */
@@ -63,28 +63,30 @@ export class MetadataRepeats {
   }
 
   async #tell(): Promise<void> {
-    for (const [tenant, messages] of this.#options.due()) {
-      if (!(await this.#tellTenant(tenant, messages))) return;
+    const { maxPerSend, stats, due } = this.#options;
+    let refused: string | undefined;
+    for (const { tenant, entries } of requestsOf(due(), maxPerSend)) {
+      const outcome = tenant === refused ? 'refused' : await this.#tellTenant(tenant, entries);
+      if (outcome === 'over') return;
+      if (outcome === 'taken') continue;
+      stats.add('metadataRepeatsFailed', entries.length);
+      refused = tenant;
     }
   }
 
-  /** False when it is not worth going on with other tenants. */
-  async #tellTenant(tenant: string, messages: readonly Uint8Array[]): Promise<boolean> {
-    const { maxPerSend, stats, onFailure } = this.#options;
-    for (let at = 0; at < messages.length; at += maxPerSend) {
-      const entries = messages.slice(at, at + maxPerSend);
-      const outcome = await this.#send(tenant, entries);
-      if (outcome === undefined || outcome.kind === 'aborted') return false;
-      if (outcome.kind === 'response' && outcome.status >= 200 && outcome.status < 300) {
-        stats.add('metadataRepeated', entries.length);
-        continue;
-      }
-      const left = messages.length - at;
-      stats.add('metadataRepeatsFailed', left);
-      onFailure(left, answerOf(outcome), outcome.words);
-      return outcome.kind === 'response' && outcome.status < 500;
+  /** What became of a request; `over` when it is not worth going on with others, `refused` with this tenant. */
+  async #tellTenant(tenant: string, entries: readonly Uint8Array[]): Promise<'taken' | 'refused' | 'over'> {
+    const { stats, onFailure } = this.#options;
+    const outcome = await this.#send(tenant, entries);
+    if (outcome === undefined || outcome.kind === 'aborted') return 'over';
+    if (outcome.kind === 'response' && outcome.status >= 200 && outcome.status < 300) {
+      stats.add('metadataRepeated', entries.length);
+      return 'taken';
     }
-    return true;
+    onFailure(entries.length, answerOf(outcome), outcome.words);
+    if (outcome.kind === 'response' && outcome.status < 500) return 'refused';
+    stats.add('metadataRepeatsFailed', entries.length);
+    return 'over';
   }
 
   /** What became of the request; undefined when there was none. */
@@ -109,4 +111,27 @@ export class MetadataRepeats {
   }
 }
 
+/** Of one request, about, before snappy: texts may be long. */
+const MOST_BYTES = 1024 * 1024;
 const nothing = new Uint8Array(0);
+
+/** In requests of at most `most` entries, each of one tenant. */
+function* requestsOf(
+  all: Iterable<OutgoingMetadata>,
+  most: number,
+): Iterable<{ readonly tenant: string; readonly entries: readonly Uint8Array[] }> {
+  let entries: Uint8Array[] = [];
+  let bytes = 0;
+  let of = '';
+  for (const { tenant, message } of all) {
+    if (entries.length > 0 && (entries.length >= most || bytes >= MOST_BYTES || tenant !== of)) {
+      yield { tenant: of, entries };
+      entries = [];
+      bytes = 0;
+    }
+    of = tenant;
+    entries.push(message);
+    bytes += message.length;
+  }
+  if (entries.length > 0) yield { tenant: of, entries };
+}

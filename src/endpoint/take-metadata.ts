@@ -4,8 +4,8 @@ import type { FrameRows } from '../serialization/frame.ts';
 import type { Payload } from '../serialization/rows.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { familyOfRow } from './family-of-row.ts';
-import { encodeMetadata, MetadataFilter, type MetadataTime } from './metadata.ts';
-import { type MetadataCache, ofTenant } from './metadata-cache.ts';
+import { encodeMetadata, type MetadataEntry, MetadataFilter, type MetadataTime } from './metadata.ts';
+import { type MetadataCache, nameOf, ofTenant } from './metadata-cache.ts';
 import type { SegmentContext } from './segment-context.ts';
 
 /** `metadata_config`. */
@@ -23,8 +23,8 @@ export interface MetadataForV2 {
   version(): WireVersion;
 }
 
-/** By tenant: encoded 1.0 `MetricMetadata` messages. */
-export type MetadataByTenant = ReadonlyMap<string, readonly Uint8Array[]>;
+/** What is to be sent of a family, to one tenant. */
+export type OutgoingMetadata = Pick<MetadataEntry, 'tenant' | 'message'>;
 
 /**
  * What becomes of metadata. Rows of it are sent to 1.0, by family and not more often than `send_interval`; for 2.0 the
@@ -81,22 +81,18 @@ export class MetadataTaker {
 
   /**
    * What is to be sent once more of the metadata that came with series of this segment: of families of which rows were
-   * seen since this was last asked, and that were not sent for a while. To be asked once in `send_interval`.
+   * seen since this was last asked, and that were not sent for a while. To be asked once in `send_interval`. Tenant by
+   * tenant, and made as it is taken: the texts of all families together may be long.
    */
-  again({ told, dictionary }: SegmentContext, time: MetadataTime): MetadataByTenant {
-    const byTenant = new Map<string, Uint8Array[]>();
+  *again({ told, dictionary }: SegmentContext, time: MetadataTime): Iterable<OutgoingMetadata> {
+    const { names } = dictionary.tenants;
     for (const said of told?.takeSeen() ?? []) {
-      if (isNothing(said)) continue;
-      const { family, tenant: number, type, help, unit } = said;
-      const tenant = dictionary.tenants.names[number]!;
-      if (!this.repeats || (tenant === '' && this.#settings.needsTenant)) continue;
-      const message = encodeMetadata(type, Buffer.from(family, 'latin1'), help, unit);
-      if (!this.#filter.passesAgain({ family, tenant, message }, time)) continue;
-      const messages = byTenant.get(tenant);
-      if (messages === undefined) byTenant.set(tenant, [message]);
-      else messages.push(message);
+      const tenant = names[said.tenant]!;
+      if (isNothing(said) || !this.repeats || (tenant === '' && this.#settings.needsTenant)) continue;
+      const message = encodeMetadata(said.type, said.family, said.help, said.unit);
+      if (this.#filter.passesAgain({ family: nameOf(said.family), tenant, message }, time))
+        yield { tenant, message };
     }
-    return byTenant;
   }
 }
 

@@ -1,20 +1,14 @@
-import { MOST_FAMILIES } from '../protocol/family-metadata.ts';
+import { type FamilyMetadata, MOST_FAMILIES } from '../protocol/family-metadata.ts';
 import { room } from '../serialization/columns.ts';
 import type { FrameRows } from '../serialization/frame.ts';
 import { HISTOGRAM, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { familyOfRow } from './family-of-row.ts';
-import { nameOf } from './metadata-cache.ts';
 
 /** What came with series of one family of a tenant. */
-export interface ToldFamily {
-  /** The name of the family, its bytes as latin1. */
-  readonly family: string;
+export interface ToldFamily extends FamilyMetadata {
   /** That the series leave under, a number of the dictionary's `tenants`. */
   readonly tenant: number;
-  readonly type: number;
-  readonly help: Uint8Array;
-  readonly unit: Uint8Array;
 }
 
 /**
@@ -26,13 +20,15 @@ export interface ToldFamily {
  * family: `saw` takes note of them. That costs a look a row until all families have been seen, and nothing from there on
  * until the next `takeSeen`.
  *
- * Bounded: what comes when there is as much as may be is not remembered.
+ * Bounded: in number, what comes when there is as much as may be is not remembered; in bytes, each string of the
+ * dictionary is copied once at most, whoever says it.
  */
 export class ToldMetadata {
   readonly #dictionary: SegmentDictionary;
   readonly #most: number;
   readonly #families: ToldFamily[] = [];
   readonly #byContent = new Map<string, number>();
+  readonly #texts = new Map<number, Uint8Array>();
   /** By series: the family plus one, 0 for none. */
   #familyOf: Uint32Array = new Uint32Array(0);
   /** By family: 1 when a row of it came by. */
@@ -51,14 +47,8 @@ export class ToldMetadata {
     for (let i = 0; i < rows.counts[METADATA]!; i++) {
       const series = rows.metadataSeries[i]! - 1;
       if (series < 0 || !dictionary.has(series)) continue;
-      const type = rows.metadataType[i]!;
-      const help = dictionary.string(rows.metadataHelp[i]!);
-      const unit = dictionary.string(rows.metadataUnit[i]!);
-      const family = familyOfRow(rows, i, dictionary);
-      if (family === undefined || help === undefined || unit === undefined) continue;
-      const tenant = dictionary.seriesTenant[series]!;
       this.#familyOf = room(this.#familyOf, series + 1);
-      this.#familyOf[series] = this.#intern(family, tenant, type, help, unit) + 1;
+      this.#familyOf[series] = this.#intern(rows, i, series) + 1;
     }
   }
 
@@ -74,12 +64,12 @@ export class ToldMetadata {
     this.#look(rows.histogramSeries, rows.counts[HISTOGRAM]!);
   }
 
-  /** The families of which rows were seen since this was last asked. */
+  /** The families of which rows were seen since this was last asked, those of each tenant together. */
   takeSeen(): ToldFamily[] {
     const seen = this.#families.filter((_, family) => this.#seen[family] === 1);
     this.#seen.fill(0);
     this.#unseen = this.#families.length;
-    return seen;
+    return seen.sort((a, b) => a.tenant - b.tenant);
   }
 
   #look(series: Uint32Array, count: number): void {
@@ -93,17 +83,29 @@ export class ToldMetadata {
     }
   }
 
-  /** The number of a family with this content, or -1 when there are too many. */
-  #intern(family: string, tenant: number, type: number, help: Uint8Array, unit: Uint8Array): number {
-    // Lengths keep the texts apart, whatever is in them.
-    const key = `${tenant} ${type} ${family.length} ${help.length} ${family}${nameOf(help)}${nameOf(unit)}`;
+  /** The number of the family of metadata row `i`; -1 when it was lost to damage, or there are too many. */
+  #intern(rows: FrameRows, i: number, series: number): number {
+    const dictionary = this.#dictionary;
+    const tenant = dictionary.seriesTenant[series]!;
+    const type = rows.metadataType[i]!;
+    const familyId = rows.metadataFamily[i]!;
+    const helpId = rows.metadataHelp[i]!;
+    const unitId = rows.metadataUnit[i]!;
+    // Without a name of its own it has that of the series.
+    const name =
+      dictionary.string(familyId)?.length === 0 ? `of ${familyOfRow(rows, i, dictionary)}` : familyId;
+    const key = `${tenant} ${type} ${helpId} ${unitId} ${name}`;
     const known = this.#byContent.get(key);
     if (known !== undefined) return known;
     const next = this.#families.length;
     if (next >= this.#most) return -1;
+    const family =
+      typeof name === 'number' ? this.#text(name) : Buffer.from(name.slice('of '.length), 'latin1');
+    const help = this.#text(helpId);
+    const unit = this.#text(unitId);
+    if (family === undefined || help === undefined || unit === undefined) return -1;
     this.#byContent.set(key, next);
-    // Copies: the texts are views of the dictionary, which moves when it grows.
-    this.#families.push({ family, tenant, type, help: help.slice(), unit: unit.slice() });
+    this.#families.push({ family, tenant, type, help, unit });
     this.#unseen++;
     if (this.#seen.length <= next) {
       const seen = new Uint8Array(2 * next + 16);
@@ -111,5 +113,14 @@ export class ToldMetadata {
       this.#seen = seen;
     }
     return next;
+  }
+
+  /** A copy of a string: views of the dictionary keep memory that it leaves when it grows. */
+  #text(id: number): Uint8Array | undefined {
+    const known = this.#texts.get(id);
+    if (known !== undefined) return known;
+    const text = this.#dictionary.string(id)?.slice();
+    if (text !== undefined) this.#texts.set(id, text);
+    return text;
   }
 }

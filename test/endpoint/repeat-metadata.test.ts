@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
 import { MetadataCache } from '../../src/endpoint/metadata-cache.ts';
 import { MetadataRepeats, type RepeatOptions } from '../../src/endpoint/repeat-metadata.ts';
+import type { OutgoingMetadata } from '../../src/endpoint/take-metadata.ts';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
 import { Negotiation } from '../../src/network/version.ts';
 import { METADATA } from '../../src/serialization/rows.ts';
@@ -252,8 +253,8 @@ test('what is not taken is counted, said, and told at the next time', async (t) 
     refuses = true;
     await delivery.repeats.tell();
     assert.equal(rig.sent().length, 1, 'the rest is not tried');
-    assert.deepEqual(delivery.repeatFailures, [{ entries: 5, cause }]);
-    assert.equal(delivery.stats.get('metadataRepeatsFailed'), 5);
+    assert.deepEqual(delivery.repeatFailures, [{ entries: 2, cause }]);
+    assert.equal(delivery.stats.get('metadataRepeatsFailed'), 2);
     assert.deepEqual(delivery.failures, []);
     refuses = false;
     rig.pass(MINUTE);
@@ -266,11 +267,7 @@ test('what is not taken is counted, said, and told at the next time', async (t) 
 });
 
 /** Repeats of what `due` says, to a destination; what each tenant was sent. */
-function of(
-  due: ReadonlyMap<string, readonly Uint8Array[]>,
-  script: PostScript,
-  more?: Partial<RepeatOptions>,
-) {
+function of(due: readonly OutgoingMetadata[], script: PostScript, more?: Partial<RepeatOptions>) {
   const destination = new ScriptedDestination(script);
   const repeats = new MetadataRepeats({
     intervalMs: 1,
@@ -289,20 +286,24 @@ function of(
 const gauge = Uint8Array.of(0x08, 2);
 
 test('a tenant that is refused does not stop the others; an endpoint that does not answer does', async () => {
-  const due = new Map(['one', 'two', 'three'].map((tenant) => [tenant, [gauge]]));
-  for (const [outcome, posts] of [
-    [response(401), 3],
-    [response(503), 1],
-    [network(), 1],
+  const due = ['one', 'one', 'one', 'two', 'three'].map((tenant) => ({ tenant, message: gauge }));
+  for (const [outcome, posts, failed, taken] of [
+    [response(401), 3, 3, 2],
+    [response(503), 1, 2, 0],
+    [network(), 1, 2, 0],
   ] as const) {
-    const { destination, repeats } = of(due, ({ index }) => (index === 0 ? outcome : ok));
+    const stats = new EndpointStats();
+    const script: PostScript = ({ index }) => (index === 0 ? outcome : ok);
+    const { destination, repeats } = of(due, script, { stats, maxPerSend: 2 });
     await repeats.tell();
     assert.equal(destination.posts.length, posts);
+    assert.equal(stats.get('metadataRepeatsFailed'), failed);
+    assert.equal(stats.get('metadataRepeated'), taken);
   }
 });
 
 test('one round at a time, by a timer; a stop cuts it, and there is no other', async () => {
-  const due = new Map([['', [gauge]]]);
+  const due = [{ tenant: '', message: gauge }];
   const { destination, repeats } = of(due, () => undefined);
   repeats.start();
   await destination.progress.until(
@@ -316,4 +317,16 @@ test('one round at a time, by a timer; a stop cuts it, and there is no other', a
   await repeats.stop();
   assert.equal(destination.posts.length, 1);
   assert.equal(destination.posts[0]!.open, false);
+});
+
+test('texts may be long: then there are fewer entries in a request', async () => {
+  const message = new Uint8Array(300 * 1024);
+  message.set([0x22, 0xfc, 0xdf, 0x12]); // A help text of all that follows.
+  const due = Array.from({ length: 10 }, () => ({ tenant: '', message }));
+  const { destination, repeats } = of(due, () => ok);
+  await repeats.tell();
+  assert.deepEqual(
+    destination.posts.map(({ metadata }) => metadata.length),
+    [4, 4, 2],
+  );
 });
