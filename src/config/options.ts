@@ -646,7 +646,8 @@ export const options = {
             min: '1ms',
             max: '1d',
             why: 'The default of Prometheus.',
-            about: 'How long metadata that has not changed is left out.',
+            about:
+              'How long metadata that has not changed is left out. What a sender of remote write 2.0 says with its series is sent over 1.0 again each time, as long as they come.',
           },
           max_samples_per_send: {
             type: 'integer',

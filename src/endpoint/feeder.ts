@@ -8,12 +8,17 @@ import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../s
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
-import { familyShard } from './metadata.ts';
+import { familyShard, type MetadataTime } from './metadata.ts';
 import { Payloads, type Sends } from './payloads.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
 import { SettledAhead } from './settled-ahead.ts';
-import type { MetadataForV2, MetadataSettings } from './take-metadata.ts';
+import {
+  type MetadataForV2,
+  type MetadataSettings,
+  MetadataTaker,
+  type OutgoingMetadata,
+} from './take-metadata.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
@@ -76,6 +81,7 @@ export class Feeder {
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
   readonly #ahead: SettledAhead;
+  readonly #metadata: MetadataTaker;
   readonly #payloads: Payloads;
   readonly #router: SampleRouter;
   readonly #shortRun: number;
@@ -106,7 +112,8 @@ export class Feeder {
       options.onDamage(ahead ? { ...damage, rows: 0 } : damage);
     });
     const sends = options.sends ?? { exemplars: true, histograms: true };
-    this.#payloads = new Payloads(sends, options.metadata, options.v2);
+    this.#metadata = new MetadataTaker(options.metadata, options.v2);
+    this.#payloads = new Payloads(sends, this.#metadata, options.v2 === undefined);
   }
 
   get front(): Position {
@@ -144,6 +151,12 @@ export class Feeder {
   dropBefore(order: DropOrder): void {
     if (order.before > (this.#drop?.before ?? 0)) this.#drop = order;
     this.pump();
+  }
+
+  /** Metadata that is to be sent once more, since series of it come (`MetadataTaker.again`). */
+  takeRepeats(): Iterable<OutgoingMetadata> {
+    const front = this.#front;
+    return front.isOpen ? this.#metadata.again(front.context, this.#timeOf(front)) : [];
   }
 
   /** Reads on, as far as there is data and room. To be called when there is more of either. */
@@ -320,6 +333,7 @@ export class Feeder {
         return false;
       }
       this.#dry = false;
+      if (!this.#frontLoaded && this.#metadata.repeats) this.#front.context.told?.saw(this.#front.rows);
       this.#frontLoaded = true;
       if (!this.#handOut(this.#front, FRONT, Number.POSITIVE_INFINITY)) return false;
       this.#frontLoaded = false;
@@ -519,7 +533,7 @@ export class Feeder {
         valueLo = rows.exemplarValue.getInt32(8 * i, true);
         valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
       }
-      const prepared = this.#payloads.of(reader, kind, i);
+      const prepared = this.#payloads.of(reader, kind, i, this.#timeOf(reader));
       if (typeof prepared === 'string') skip = lostFor(prepared);
       else payload = prepared;
     }
@@ -547,6 +561,10 @@ export class Feeder {
     const starts = kind === SAMPLE ? rows.sampleStart : kind === HISTOGRAM ? rows.histogramStart : undefined;
     if (starts !== undefined) loop.queue.startLast(starts[2 * i]!, starts[2 * i + 1]!);
     return true;
+  }
+
+  #timeOf(reader: WalReader): MetadataTime {
+    return { committedMs: reader.head.at, nowMs: this.#options.now() };
   }
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */

@@ -41,30 +41,82 @@ export function familyShard(family: Uint8Array | undefined): number {
   return digest[0]! & (SHARDS - 1);
 }
 
+/** What metadata is told apart by, and what is sent of it. */
+export interface MetadataEntry {
+  /** The name of the family, its bytes as latin1. */
+  readonly family: string;
+  readonly tenant: string;
+  /** As it is sent: an encoded `MetricMetadata`. */
+  readonly message: Uint8Array;
+}
+
+/** By two clocks, in ms since the epoch. They go together but for a backlog, which is read faster than it came. */
+export interface MetadataTime {
+  /** When the rows that are read were committed. */
+  readonly committedMs: number;
+  readonly nowMs: number;
+}
+
+/**
+ * Of the interval, how long after the last time a row may be sent. A tenth is taken off, so that a sender whose own
+ * minute is a little short is not halved.
+ */
+const ROW_SHARE = 0.9;
+/** And how long at least by the clock: an hour that waited on disk is not sixty minutes of metadata at once. */
+const LEAST_SHARE = 0.5;
+/** Longer names are remembered by their hash. */
+const LONG_NAME = 256;
+
 /**
  * Lets metadata through that is new or has changed, and repeats the rest no more often than `send_interval`.
  *
- * Senders repeat all of it about once a minute each; with several of them that is noise. A tenth is taken off
- * the interval, so that a sender whose own minute is a little short is not halved.
+ * Senders repeat all of it about once a minute each; with several of them that is noise.
  */
 export class MetadataFilter {
   readonly #intervalMs: number;
-  /** By tenant and family: the hash of the message, which may be long, and the time. */
-  readonly #sent = new Map<string, { readonly hash: string; readonly atMs: number }>();
+  /** By tenant and family: the hash of the message, which may be long, and the times. */
+  readonly #sent = new Map<string, MetadataTime & { readonly hash: string }>();
 
   constructor(intervalMs: number) {
-    this.#intervalMs = intervalMs * 0.9;
+    this.#intervalMs = intervalMs;
   }
 
-  /** True when this message, committed at `atMs`, shall be sent for `tenant`. */
-  passes(family: Uint8Array, message: Uint8Array, atMs: number, tenant = ''): boolean {
-    const key = `${tenant}\n${Buffer.from(family).toString('latin1')}`;
-    const hash = createHash('sha1').update(message).digest('base64');
+  /** True when a row with this shall be sent. */
+  passes(entry: MetadataEntry, time: MetadataTime): boolean {
+    return this.#passes(entry, time, ROW_SHARE);
+  }
+
+  /**
+   * The same once an interval, when there is no row: what was sent since is left out. By half of it, so that nothing
+   * waits for nearly two.
+   */
+  passesAgain(entry: MetadataEntry, time: MetadataTime): boolean {
+    return this.#passes(entry, time, LEAST_SHARE);
+  }
+
+  #passes({ family, tenant, message }: MetadataEntry, time: MetadataTime, share: number): boolean {
+    const { committedMs, nowMs } = time;
+    const name = `${tenant}\n${family}`;
+    // A name may be as long as a text.
+    const key = name.length <= LONG_NAME ? name : hashOf(name);
+    const hash = hashOf(message);
     const before = this.#sent.get(key);
-    if (before?.hash === hash && atMs - before.atMs < this.#intervalMs && atMs >= before.atMs) return false;
+    if (before?.hash === hash) {
+      if (isWithin(committedMs - before.committedMs, share * this.#intervalMs)) return false;
+      if (isWithin(nowMs - before.nowMs, LEAST_SHARE * this.#intervalMs)) return false;
+    }
     // All are forgotten then, which costs a repetition.
     if (this.#sent.size >= MOST_FAMILIES) this.#sent.clear();
-    this.#sent.set(key, { hash, atMs });
+    this.#sent.set(key, { hash, committedMs, nowMs });
     return true;
   }
+}
+
+function hashOf(content: string | Uint8Array): string {
+  return createHash('sha1').update(content).digest('base64');
+}
+
+/** False also when the clock was set back: nothing is held back until it has caught up. */
+function isWithin(passedMs: number, limitMs: number): boolean {
+  return passedMs >= 0 && passedMs < limitMs;
 }

@@ -1,7 +1,8 @@
 import { ProtoReader } from '../protocol/proto-reader.ts';
 import { EXEMPLAR, HISTOGRAM, type Payload } from '../serialization/rows.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import { type MetadataForV2, type MetadataSettings, MetadataTaker } from './take-metadata.ts';
+import type { MetadataTime } from './metadata.ts';
+import type { MetadataTaker } from './take-metadata.ts';
 import type { WalReader } from './wal-reader.ts';
 
 /** What an endpoint is sent beside samples. */
@@ -17,14 +18,14 @@ export class Payloads {
   /** Without remote write 2.0 there are no histograms with custom buckets. */
   readonly #isV1: boolean;
 
-  constructor(sends: Sends, metadata: MetadataSettings, v2: MetadataForV2 | undefined) {
+  constructor(sends: Sends, metadata: MetadataTaker, isV1: boolean) {
     this.#sends = sends;
-    this.#metadata = new MetadataTaker(metadata, v2);
-    this.#isV1 = v2 === undefined;
+    this.#metadata = metadata;
+    this.#isV1 = isV1;
   }
 
   /** What row `i` of its kind in a reader's frame carries, or the reason for which it is not sent. */
-  of({ rows, context, head }: WalReader, kind: number, i: number): Payload | EndpointReason {
+  of({ rows, context }: WalReader, kind: number, i: number, time: MetadataTime): Payload | EndpointReason {
     if (kind === HISTOGRAM) {
       if (!this.#sends.histograms) return 'histograms_off';
       const bytes = rows.histogramBytes.slice(rows.histogramAt[i]!, rows.histogramAt[i + 1]!);
@@ -35,7 +36,7 @@ export class Payloads {
       if (!this.#sends.exemplars) return 'exemplars_off';
       return { bytes: rows.exemplarLabels.slice(rows.exemplarAt[i]!, rows.exemplarAt[i + 1]!) };
     }
-    return this.#metadata.take(rows, i, context, head.at);
+    return this.#metadata.take(rows, i, context, time);
   }
 }
 

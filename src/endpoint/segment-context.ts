@@ -9,6 +9,13 @@ import type { WantedMark } from '../serialization/record.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../serialization/segment-dictionary.ts';
 import type { MetadataCache } from './metadata-cache.ts';
 import { SegmentMetadata } from './series-metadata.ts';
+import { ToldMetadata } from './told-metadata.ts';
+
+/** What is made of the metadata of a segment. */
+export interface SegmentMetadataUse {
+  /** For endpoints that may be sent remote write 2.0: what is known of families, wherever it came from. */
+  readonly cache?: MetadataCache | undefined;
+}
 
 /**
  * One segment as an endpoint has it open: its file, its dictionary so far, and where its frames begin.
@@ -20,8 +27,10 @@ import { SegmentMetadata } from './series-metadata.ts';
 export class SegmentContext {
   readonly segment: number;
   readonly dictionary: SegmentDictionary;
+  /** What came with its series; undefined for endpoints that are sent no metadata. */
+  readonly told: ToldMetadata | undefined;
   /** For endpoints that may be sent remote write 2.0. */
-  readonly metadata: SegmentMetadata | undefined;
+  readonly metadataOf: MetadataOf | undefined;
   readonly file: ReadableFile;
   /** Undefined when the header is damaged. */
   readonly codec: Codec | undefined;
@@ -46,7 +55,7 @@ export class SegmentContext {
     onIdle: (context: SegmentContext) => void,
     columns: LabelColumns | undefined,
     tenants: TenantChoice | undefined,
-    metadata: MetadataCache | undefined,
+    metadata: SegmentMetadataUse | undefined,
   ) {
     this.segment = segment;
     this.file = file;
@@ -54,12 +63,14 @@ export class SegmentContext {
     this.previous = header?.previous;
     this.mark = mark;
     this.dictionary = new SegmentDictionary(rewrite, columns, tenants);
-    this.metadata = metadata && new SegmentMetadata(this.dictionary, metadata);
+    this.told = metadata && new ToldMetadata(this.dictionary);
+    this.metadataOf =
+      this.told && metadata?.cache && new SegmentMetadata(this.dictionary, this.told, metadata.cache).of;
     this.#onIdle = onIdle;
   }
 
   /**
-   * Opens the file of a segment; its dictionary is kept in `columns`. Throws what the file system throws,
+   * Opens the file of a segment; its dictionary is kept in `columns`. Without `metadata` none is sent. Throws what the file system throws,
    * `UnknownFormatError`, and `ForeignSegmentError` when it is another segment.
    */
   static open(
@@ -70,7 +81,7 @@ export class SegmentContext {
     onIdle: (context: SegmentContext) => void,
     columns?: LabelColumns,
     tenants?: TenantChoice,
-    metadata?: MetadataCache,
+    metadata?: SegmentMetadataUse,
   ): SegmentContext {
     const file = openSegment(files, dir, segment);
     try {
@@ -80,10 +91,6 @@ export class SegmentContext {
       file.close();
       throw error;
     }
-  }
-
-  get metadataOf(): MetadataOf | undefined {
-    return this.metadata?.of;
   }
 
   /** Counts `n` more users of the dictionary. */

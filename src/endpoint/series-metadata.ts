@@ -1,42 +1,39 @@
 import type { SeriesMetadata } from '../protocol/emitter-v2.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { familyOf } from './family-names.ts';
-import { type MetadataCache, nameOf, ofTenant } from './metadata-cache.ts';
-
-const metricName = Buffer.from('__name__');
+import { seriesName } from './family-of-row.ts';
+import { type MetadataCache, ofTenant } from './metadata-cache.ts';
+import type { ToldMetadata } from './told-metadata.ts';
 
 /**
- * The metadata of the series of one segment, by their ids: looked up by name once, and again after the cache has
- * changed, so that a row costs no more than a look into an array.
+ * The metadata of the series of one segment, by their ids: what came with a series itself, else that of its family,
+ * which is looked up by name once, and again after the cache has changed. So a row costs no more than a look into two
+ * arrays.
  */
 export class SegmentMetadata {
   readonly #dictionary: SegmentDictionary;
+  readonly #told: ToldMetadata;
   readonly #cache: MetadataCache;
-  /** What came with a series itself. */
-  readonly #own = new Map<number, SeriesMetadata>();
-  /** `null` for a series of which nothing is known. */
+  /** By name; `null` for a series of which nothing is known. */
   #known: (SeriesMetadata | null | undefined)[] = [];
   #generation = -1;
 
-  constructor(dictionary: SegmentDictionary, cache: MetadataCache) {
+  constructor(dictionary: SegmentDictionary, told: ToldMetadata, cache: MetadataCache) {
     this.#dictionary = dictionary;
+    this.#told = told;
     this.#cache = cache;
   }
 
-  /** The metadata came with this series. */
-  set(series: number, metadata: SeriesMetadata): void {
-    this.#own.set(series, metadata);
-    this.#known[series] = metadata;
-  }
-
   readonly of = (series: number): SeriesMetadata | undefined => {
+    const own = this.#told.of(series);
+    if (own !== undefined) return own;
     if (this.#generation !== this.#cache.generation) {
       this.#generation = this.#cache.generation;
       this.#known = [];
     }
     const known = this.#known[series];
     if (known !== undefined) return known ?? undefined;
-    const found = this.#own.get(series) ?? this.#find(series);
+    const found = this.#find(series);
     this.#known[series] = found ?? null;
     return found;
   };
@@ -47,15 +44,4 @@ export class SegmentMetadata {
     const tenant = this.#dictionary.tenants.names[this.#dictionary.seriesTenant[series]!]!;
     return familyOf(name, (family) => this.#cache.get(ofTenant(tenant, family)));
   }
-}
-
-/** The metric name of a series as it leaves, its bytes as latin1; undefined when it has none. */
-export function seriesName(dictionary: SegmentDictionary, series: number): string | undefined {
-  const { seriesAt, seriesSlots } = dictionary.columns;
-  for (let at = seriesAt[series]!; at < seriesAt[series + 1]!; at++) {
-    const slot = seriesSlots[at]!;
-    if (Buffer.compare(dictionary.slotName(slot), metricName) === 0)
-      return nameOf(dictionary.slotValue(slot));
-  }
-  return undefined;
 }

@@ -1,12 +1,12 @@
 import type { WireVersion } from '../network/version.ts';
+import type { SeriesMetadata } from '../protocol/emitter-v2.ts';
 import type { FrameRows } from '../serialization/frame.ts';
 import type { Payload } from '../serialization/rows.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import { familyName } from './family-names.ts';
-import { encodeMetadata, MetadataFilter } from './metadata.ts';
+import { familyOfRow } from './family-of-row.ts';
+import { encodeMetadata, type MetadataEntry, MetadataFilter, type MetadataTime } from './metadata.ts';
 import { type MetadataCache, nameOf, ofTenant } from './metadata-cache.ts';
 import type { SegmentContext } from './segment-context.ts';
-import { seriesName } from './series-metadata.ts';
 
 /** `metadata_config`. */
 export interface MetadataSettings {
@@ -23,9 +23,16 @@ export interface MetadataForV2 {
   version(): WireVersion;
 }
 
+/** What is to be sent of a family, to one tenant. */
+export type OutgoingMetadata = Pick<MetadataEntry, 'tenant' | 'message'>;
+
 /**
- * What becomes of metadata rows. To 1.0 they are sent, by family and not more often than `send_interval`; for 2.0 the
+ * What becomes of metadata. Rows of it are sent to 1.0, by family and not more often than `send_interval`; for 2.0 the
  * cache takes them up, and they go with each series.
+ *
+ * A 1.0 sender says all of it once a minute, so there are rows each time. A 2.0 sender says it with every sample, of
+ * which a segment keeps the first: what has come with series is sent to 1.0 again, once in `send_interval`, as long as
+ * they come (INT-10).
  */
 export class MetadataTaker {
   readonly #settings: MetadataSettings;
@@ -38,22 +45,17 @@ export class MetadataTaker {
     this.#filter = new MetadataFilter(settings.sendIntervalMs);
   }
 
-  /** What is sent of metadata row `i` of a frame that was committed at `atMs`, or the reason for which nothing is. */
-  take(rows: FrameRows, i: number, context: SegmentContext, atMs: number): Payload | EndpointReason {
+  /** What is sent of metadata row `i` of a frame, or the reason for which nothing is. */
+  take(rows: FrameRows, i: number, context: SegmentContext, time: MetadataTime): Payload | EndpointReason {
     if (!this.#settings.send) return 'metadata_off';
     const { dictionary } = context;
     const type = rows.metadataType[i]!;
     const help = dictionary.string(rows.metadataHelp[i]!);
     const unit = dictionary.string(rows.metadataUnit[i]!);
     const series = rows.metadataSeries[i]! - 1;
-    const family = dictionary.string(rows.metadataFamily[i]!);
-    let name = family === undefined ? undefined : nameOf(family);
-    if (series >= 0) {
-      if (dictionary.isDropped(series)) return 'dropped_by_relabel';
-      if (name === '' && dictionary.has(series))
-        name = familyName(seriesName(dictionary, series) ?? '', type);
-    }
-    if (name === undefined || help === undefined || unit === undefined) return 'damaged';
+    if (series >= 0 && dictionary.isDropped(series)) return 'dropped_by_relabel';
+    const family = familyOfRow(rows, i, dictionary);
+    if (family === undefined || help === undefined || unit === undefined) return 'damaged';
     const tenant =
       series >= 0 && dictionary.has(series)
         ? dictionary.seriesTenant[series]!
@@ -62,13 +64,39 @@ export class MetadataTaker {
     // To a receiver of many tenants it would be a request of none, which may be refused again and again.
     if (owner === '' && this.#settings.needsTenant) return 'metadata_no_tenant';
     if (this.#v2 !== undefined) {
-      const metadata = this.#v2.cache.put(ofTenant(owner, name), type, help, unit);
-      if (series >= 0) context.metadata?.set(series, metadata);
+      // A series that takes its metadata back says nothing of others of the family.
+      if (series < 0 || !isNothing({ type, help, unit }))
+        this.#v2.cache.put(ofTenant(owner, family), type, help, unit);
       if (this.#v2.version() === '2.0') return 'metadata_with_series';
     }
-    const familyBytes = Buffer.from(name, 'latin1');
-    const bytes = encodeMetadata(type, familyBytes, help, unit);
-    const passes = this.#filter.passes(familyBytes, bytes, atMs, owner);
-    return passes ? { bytes, tenant } : 'metadata_unchanged';
+    const message = encodeMetadata(type, Buffer.from(family, 'latin1'), help, unit);
+    const passes = this.#filter.passes({ family, tenant: owner, message }, time);
+    return passes ? { bytes: message, tenant } : 'metadata_unchanged';
   }
+
+  /** Whether what came with series is to be sent again, now: to 1.0. */
+  get repeats(): boolean {
+    return this.#settings.send && this.#v2?.version() !== '2.0';
+  }
+
+  /**
+   * What is to be sent once more of the metadata that came with series of this segment: of families of which rows were
+   * seen since this was last asked, and that were not sent for a while. To be asked once in `send_interval`. Tenant by
+   * tenant, and made as it is taken: the texts of all families together may be long.
+   */
+  *again({ told, dictionary }: SegmentContext, time: MetadataTime): Iterable<OutgoingMetadata> {
+    const { names } = dictionary.tenants;
+    for (const said of told?.takeSeen() ?? []) {
+      const tenant = names[said.tenant]!;
+      if (isNothing(said) || !this.repeats || (tenant === '' && this.#settings.needsTenant)) continue;
+      const message = encodeMetadata(said.type, said.family, said.help, said.unit);
+      if (this.#filter.passesAgain({ family: nameOf(said.family), tenant, message }, time))
+        yield { tenant, message };
+    }
+  }
+}
+
+/** What a series says that has no metadata any more. */
+function isNothing({ type, help, unit }: SeriesMetadata): boolean {
+  return type === 0 && help.length === 0 && unit.length === 0;
 }

@@ -163,6 +163,11 @@ export class WalReader {
     return this.#context!;
   }
 
+  /** There are `head` and `context`: a frame was read, and a segment is open. */
+  get isOpen(): boolean {
+    return this.#context !== undefined && this.#head !== undefined;
+  }
+
   /** Moves the position behind `row` of the current frame. */
   passed(row: number): void {
     this.#row = row + 1;
@@ -319,8 +324,10 @@ export class WalReader {
         context.dictionary.add(body);
         context.addFrame(head.row, at, head.at);
       }
+      if (wanted) this.rows.read(body, head.rows);
+      else if (context.told !== undefined) this.rows.readMetadata(body);
+      if (fresh) context.told?.add(this.rows);
       if (!wanted) return false;
-      this.rows.read(body, head.rows);
       this.#row = Math.max(this.#row, head.row);
       this.#head = head;
       return true;

@@ -33,6 +33,7 @@ import type { DropOrder } from './dropper.ts';
 import { Feeder } from './feeder.ts';
 import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
 import { MetadataCache } from './metadata-cache.ts';
+import { MetadataRepeats } from './repeat-metadata.ts';
 import { leavingOf } from './rewrite.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
@@ -68,6 +69,7 @@ class EndpointWorker {
   readonly #table: ShardTable;
   readonly #manager: Manager;
   readonly #feeder: Feeder;
+  readonly #repeats: MetadataRepeats;
   /** For an endpoint that may be sent remote write 2.0. */
   readonly #v2: (SpeaksV2 & { readonly cache: MetadataCache }) | undefined;
   readonly #repetition: Repetition = new Repetition(Date.now);
@@ -127,6 +129,7 @@ class EndpointWorker {
       };
     }
     const v2 = this.#v2;
+    const limit = new RateLimit(endpoint.rateLimit, () => performance.now());
     this.#manager = new Manager({
       settings: {
         capacity: queue.capacity,
@@ -151,7 +154,7 @@ class EndpointWorker {
       emitter,
       stats: this.#stats,
       v2,
-      limit: new RateLimit(endpoint.rateLimit, () => performance.now()),
+      limit,
       now: Date.now,
       random: Math.random,
       onProgress: () => this.#note(),
@@ -166,7 +169,16 @@ class EndpointWorker {
       files,
       dir,
       (segment, onIdle) =>
-        SegmentContext.open(files, dir, segment, rewrite, onIdle, emitter.newColumns(), tenants, v2?.cache),
+        SegmentContext.open(
+          files,
+          dir,
+          segment,
+          rewrite,
+          onIdle,
+          emitter.newColumns(),
+          tenants,
+          metadataConfig.send ? { cache: v2?.cache } : undefined,
+        ),
       () => createBlocks(config.kernel),
       start.gaps,
     );
@@ -207,12 +219,30 @@ class EndpointWorker {
       // At once: segments are deleted when this is saved.
       onDropped: () => void this.#report(),
     });
+    this.#repeats = new MetadataRepeats({
+      intervalMs: metadataConfig.sendIntervalMs,
+      maxPerSend: metadataConfig.maxSamplesPerSend,
+      destination: this.#manager.destination,
+      stats: this.#stats,
+      limit,
+      due: () => this.#feeder.takeRepeats(),
+      isDown: () => this.#manager.loops.every((loop) => loop.failing),
+      onFailure: (entries, cause, said) => {
+        if (this.#repetition.tell(`metadata ${cause}`) === undefined) return;
+        this.#log(
+          'warn',
+          'the endpoint did not take metadata that it was to be told once more; it is told in the next `send_interval`, no rows are concerned',
+          { entries, cause, said },
+        );
+      },
+    });
     this.#last = {
       committed: start.committedRows,
       delivered: this.#stats.deliveredRows,
       atMs: performance.now(),
     };
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    this.#repeats.start();
     this.#tick();
     this.#feeder.pump();
   }
@@ -247,6 +277,7 @@ class EndpointWorker {
     this.#stopping = true;
     clearTimeout(this.#look);
     const until = performance.now() + graceMs;
+    await this.#repeats.stop();
     const restAt = until - graceMs * REST_SHARE;
     this.#manager.flush();
     const readOnly = deliver === 'read';

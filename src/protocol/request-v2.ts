@@ -15,9 +15,11 @@ export interface RowCounts {
 
 /** What the metadata of a series ends with that is no part of the name of its family, by type. */
 const suffixes: Readonly<Record<number, readonly string[]>> = {
-  3: ['_bucket', '_sum', '_count'],
+  1: ['_created'],
+  3: ['_bucket', '_sum', '_count', '_created'],
   4: ['_bucket', '_gsum', '_gcount', '_sum', '_count'],
-  5: ['_sum', '_count'],
+  5: ['_sum', '_count', '_created'],
+  6: ['_info'],
 };
 const METRIC_NAME_ID = 1;
 /** How much longer the labels of a request may be than the longest body. Those of real senders are about five times as long. */

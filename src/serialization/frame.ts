@@ -351,22 +351,35 @@ export class FrameRows {
       this.exemplarLabels = bin(s, 'labels');
       readOffsets(bin(s, 'length'), exemplars, this.exemplarAt, this.exemplarLabels.length);
     }
-    if (metadata > 0) {
-      const s = section(body.metadata, 'metadata');
-      this.metadataSeries = fit(this.metadataSeries, metadata);
-      this.metadataType = fit(this.metadataType, metadata);
-      this.metadataFamily = fit(this.metadataFamily, metadata);
-      this.metadataHelp = fit(this.metadataHelp, metadata);
-      this.metadataUnit = fit(this.metadataUnit, metadata);
-      readDeltas(bin(s, 'series'), metadata, this.metadataSeries);
-      readVarints(bin(s, 'type'), metadata, this.metadataType);
-      readDeltas(bin(s, 'family'), metadata, this.metadataFamily);
-      readDeltas(bin(s, 'help'), metadata, this.metadataHelp);
-      readDeltas(bin(s, 'unit'), metadata, this.metadataUnit);
-      this.metadataTenant = fit(this.metadataTenant, metadata);
-      if (s.tenant === undefined) this.metadataTenant.fill(0, 0, metadata);
-      else readVarints(bin(s, 'tenant'), metadata, this.metadataTenant);
-    }
+    if (metadata > 0) this.#readMetadata(section(body.metadata, 'metadata'), metadata);
+  }
+
+  /** Reads the metadata of `body` alone: there are no other rows then. Throws `FrameError` or `ColumnError`. */
+  readMetadata(body: FrameBody): void {
+    this.orderLength = 0;
+    this.counts.fill(0);
+    if (body.metadata === undefined) return;
+    const from = section(body.metadata, 'metadata');
+    let rows = 0;
+    for (const b of bin(from, 'type')) if (b < 0x80) rows++;
+    this.#readMetadata(from, rows);
+    this.counts[METADATA] = rows;
+  }
+
+  #readMetadata(from: FrameBody, rows: number): void {
+    this.metadataSeries = fit(this.metadataSeries, rows);
+    this.metadataType = fit(this.metadataType, rows);
+    this.metadataFamily = fit(this.metadataFamily, rows);
+    this.metadataHelp = fit(this.metadataHelp, rows);
+    this.metadataUnit = fit(this.metadataUnit, rows);
+    readDeltas(bin(from, 'series'), rows, this.metadataSeries);
+    readVarints(bin(from, 'type'), rows, this.metadataType);
+    readDeltas(bin(from, 'family'), rows, this.metadataFamily);
+    readDeltas(bin(from, 'help'), rows, this.metadataHelp);
+    readDeltas(bin(from, 'unit'), rows, this.metadataUnit);
+    this.metadataTenant = fit(this.metadataTenant, rows);
+    if (from.tenant === undefined) this.metadataTenant.fill(0, 0, rows);
+    else readVarints(bin(from, 'tenant'), rows, this.metadataTenant);
   }
 
   #readOrder(bytes: Uint8Array, rows: number): void {

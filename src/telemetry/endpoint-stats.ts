@@ -27,6 +27,8 @@ const scalars = [
   'returnedRows',
   'startsDropped',
   'messageVersion',
+  'metadataRepeated',
+  'metadataRepeatsFailed',
 ] as const;
 
 export type EndpointScalar = (typeof scalars)[number];

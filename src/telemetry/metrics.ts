@@ -418,6 +418,18 @@ export class Metrics {
     );
     each(
       'counter',
+      'metadata_repeated_total',
+      'Metadata entries that came with series, sent over remote write 1.0 once more. They are no rows.',
+      (e) => e.stats.get('metadataRepeated'),
+    );
+    each(
+      'counter',
+      'metadata_repeats_failed_total',
+      'Metadata entries that were to be sent once more and were not taken; they are sent in the next interval.',
+      (e) => e.stats.get('metadataRepeatsFailed'),
+    );
+    each(
+      'counter',
       'start_timestamps_dropped_total',
       'Rows whose start timestamp was left out, since remote write 1.0 cannot carry it.',
       (e) => e.stats.get('startsDropped'),

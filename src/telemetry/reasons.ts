@@ -39,7 +39,7 @@ export const endpointReasons = {
     'Part of a request that may have been delivered before a crash or an unknown outcome, and that the receiver then refused as out of order or duplicate (RLY-13).',
   metadata_off: 'Metadata, and `metadata_config.send` is false.',
   metadata_unchanged:
-    'Metadata that has not changed since it was sent, within `metadata_config.send_interval`.',
+    'Metadata that has not changed since it was sent, within `metadata_config.send_interval`. Of a 2.0 sender it is sent again without such rows.',
   custom_buckets: 'A native histogram with custom buckets, which remote write 1.0 cannot carry (HIST-10).',
   damaged:
     'In a part of a segment that could not be read (a copy is in `quarantine/`), or in a segment that is not there.',

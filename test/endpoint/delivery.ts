@@ -4,6 +4,7 @@ import { ExternalLabels } from '../../src/endpoint/external-labels.ts';
 import { Feeder } from '../../src/endpoint/feeder.ts';
 import type { MetadataCache } from '../../src/endpoint/metadata-cache.ts';
 import { RelabelSeries } from '../../src/endpoint/relabel-series.ts';
+import { MetadataRepeats } from '../../src/endpoint/repeat-metadata.ts';
 import { SegmentContext } from '../../src/endpoint/segment-context.ts';
 import { type Damage, type ReadLimit, SegmentStore } from '../../src/endpoint/wal-reader.ts';
 import type { FileQueue } from '../../src/filequeue/file-queue.ts';
@@ -83,6 +84,10 @@ export class Delivery {
   readonly table: ShardTable;
   readonly manager: Manager;
   readonly feeder: Feeder;
+  /** Tells when the test says so, not by a clock. */
+  readonly repeats: MetadataRepeats;
+  /** Entries that were not taken then. */
+  readonly repeatFailures: { readonly entries: number; readonly cause: string }[] = [];
   readonly stats: EndpointStats = new EndpointStats();
   readonly damage: Damage[] = [];
   readonly failures: LoopFailure[] = [];
@@ -176,7 +181,7 @@ export class Delivery {
         onContextIdle,
         emitter.newColumns(),
         undefined,
-        v2?.cache,
+        metadata.send ? { cache: v2?.cache } : undefined,
       );
       this.mostOpenSegments = Math.max(this.mostOpenSegments, ++this.openSegments);
       return context;
@@ -206,6 +211,15 @@ export class Delivery {
         this.drops.push({ before, rows });
         setImmediate(() => this.#progress.made());
       },
+    });
+    this.repeats = new MetadataRepeats({
+      intervalMs: metadata.sendIntervalMs,
+      maxPerSend: settings.maxMetadataPerSend,
+      destination,
+      stats: this.stats,
+      due: () => this.feeder.takeRepeats(),
+      isDown: () => this.manager.loops.every((loop) => loop.failing),
+      onFailure: (entries, cause) => this.repeatFailures.push({ entries, cause }),
     });
     if (t !== undefined) atEnd(t, () => this.stop());
     this.tick();
@@ -295,6 +309,7 @@ export class Delivery {
 
   /** Ends what runs, as when the process is killed: `block` is to be taken before. */
   async abandon(): Promise<void> {
+    await this.repeats.stop();
     await this.feeder.stop();
     await this.manager.stop();
   }

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { familyName, familyOf } from '../../src/endpoint/family-names.ts';
 import { MetadataCache, ofTenant } from '../../src/endpoint/metadata-cache.ts';
 import { SegmentMetadata } from '../../src/endpoint/series-metadata.ts';
+import { ToldMetadata } from '../../src/endpoint/told-metadata.ts';
 import { TestSegment } from '../network/support/segment.ts';
 
 const text = (words: string) => new TextEncoder().encode(words);
@@ -155,7 +156,7 @@ test('no tenant is told what another said of a family', () => {
     dictionary.seriesTenant[series] = dictionary.tenants.of(tenant);
   }
   const cache = new MetadataCache();
-  const metadata = new SegmentMetadata(dictionary, cache);
+  const metadata = new SegmentMetadata(dictionary, new ToldMetadata(dictionary), cache);
   const known = () => [0, 1, 2, 3].map((series) => metadata.of(series)?.help);
   for (const series of ['s1', 's2']) cache.put(ofTenant('one', series), GAUGE, text(series), none);
   assert.deepEqual(known(), [undefined, text('s1'), undefined, undefined]);

@@ -6,9 +6,10 @@ import { HttpDestination } from '../../src/network/client.ts';
 import { partialWriteOf } from '../../src/network/partial-letter.ts';
 import { Negotiation, STAY_MS, type VersionSetting } from '../../src/network/version.ts';
 import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
-import { fillWith, noon, put, putEach, row, usingQueue } from '../filequeue/queue.ts';
+import { fillWith, noon, put, putEach, putV2, row, usingQueue } from '../filequeue/queue.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { labels, type Message, request, series } from '../support/messages.ts';
+import type { SeriesV2 } from '../support/messages-v2.ts';
 import { rowKey, seriesKey } from '../support/rows.ts';
 import { type Answer, Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
@@ -412,6 +413,38 @@ test('RLY-06: start times are dropped over 1.0, and counted; metadata of a serie
   );
   assert.deepEqual([delivery.stats.delivered(SAMPLE), delivery.stats.delivered(METADATA)], [3, 1]);
   assert.equal(delivery.feeder.unsettled, 0);
+});
+
+test('RLY-04, RW2-S-28: what came with a series is its own, also after a restart in the middle of a segment', async (t) => {
+  const all = await rig(t, '2.0');
+  const of = (place: string, help?: string): SeriesV2 => ({
+    labels: { __name__: 'a', place },
+    samples: [{ timestamp: BigInt(first) }],
+    ...(help === undefined ? {} : { metadata: { type: 2, help } }),
+  });
+  const own = () =>
+    ['1', '2', '3'].map((place) =>
+      all.sink.requests
+        .findLast(({ rows }) => rows.length > 0)
+        ?.said?.metadata.get(seriesKey(labels({ __name__: 'a', place }))),
+    );
+  await putV2(all.queue, of('1', 'One.'), of('2', 'Two.'), of('3'));
+  const before = all.start({ loops: 1 });
+  await before.done();
+  const words = ['gauge|One.|', 'gauge|Two.|', 'gauge|Two.|'];
+  assert.deepEqual(own(), words);
+  await before.stop();
+
+  const delivery = all.start({ loops: 1, block: before.block });
+  await putV2(all.queue, of('1', 'One.'), of('2', 'Two.'), of('3'));
+  delivery.feeder.pump();
+  await delivery.done();
+  assert.deepEqual(own(), words);
+
+  await putV2(all.queue, of('1', 'One.'), of('2'), of('3'));
+  delivery.feeder.pump();
+  await delivery.done();
+  assert.deepEqual(own(), ['gauge|One.|', undefined, 'gauge|Two.|'], 'taken back of itself alone');
 });
 
 test('RLY-08: rows of unknown outcome come again in their version with the same content', async (t) => {

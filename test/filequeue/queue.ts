@@ -3,12 +3,14 @@ import { FileQueue, type FileQueueOptions } from '../../src/filequeue/file-queue
 import type { CommitError, CommitFacts, RollLimits } from '../../src/filequeue/group-commit.ts';
 import type { LogTrouble } from '../../src/filequeue/segment-log.ts';
 import { ingestV1 } from '../../src/protocol/ingest-v1.ts';
-import { encodeWriteRequestV1 } from '../../src/protocol/schema.ts';
+import { ingestV2 } from '../../src/protocol/ingest-v2.ts';
+import { encodeWriteRequestV1, encodeWriteRequestV2 } from '../../src/protocol/schema.ts';
 import { nodeFileSystem } from '../../src/runtime/fs.ts';
 import type { Dictionary } from '../../src/serialization/dictionary.ts';
 import type { RowBatch } from '../../src/serialization/rows.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { type Message, request, series } from '../support/messages.ts';
+import { requestV2, type SeriesV2 } from '../support/messages-v2.ts';
 
 /** Limits that no test reaches by accident. */
 export const wide: RollLimits = {
@@ -74,6 +76,15 @@ export function fillWithRaw(body: Uint8Array): (dictionary: Dictionary, batch: R
   return (dictionary, batch) => {
     ingestV1(raw, view, body.length, dictionary, batch);
   };
+}
+
+/** Appends a 2.0 request; resolves when it is durable. */
+export function putV2(queue: FileQueue, ...all: SeriesV2[]): Promise<void> {
+  const body = encodeWriteRequestV2(requestV2(...all));
+  const raw = new Uint8Array(body.length + 16);
+  raw.set(body);
+  const view = new DataView(raw.buffer);
+  return queue.append((dictionary, batch) => ingestV2(raw, view, body.length, dictionary, batch)).durable;
 }
 
 /** One row of series `name`, whose value is its time. */

@@ -184,6 +184,12 @@ describe('metadata', () => {
       ['a_bucket', 5, 'a_bucket'],
       ['a_gcount', 4, 'a'],
       ['a_total', 1, 'a_total'],
+      ['a_created', 1, 'a'],
+      ['a_created', 3, 'a'],
+      ['a_created', 5, 'a'],
+      ['a_created', 2, 'a_created'],
+      ['a_info', 6, 'a'],
+      ['a_info', 2, 'a_info'],
       ['_sum', 3, '_sum'],
     ] as const;
     take(road, ...cases.map(([name, type]) => ({ labels: { __name__: name }, samples, metadata: { type } })));

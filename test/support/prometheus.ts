@@ -8,7 +8,7 @@ import { poll } from './deadline.ts';
 import type { Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
 import type { Samples } from './samples.ts';
-import { freeUrl, ServedProgram, scrapeConfigs } from './served-program.ts';
+import { freeUrl, type Served, ServedProgram, scrapeConfigs } from './served-program.ts';
 import { tempDir } from './temp.ts';
 
 export interface PrometheusConfig {
@@ -23,16 +23,25 @@ export interface PrometheusConfig {
   /** More entries, with the same quick queue. */
   readonly moreRemoteWrites?: readonly { readonly url: string; readonly [key: string]: unknown }[];
   readonly externalLabels?: Record<string, string>;
+  /** Of the command line, beside those that it always has. */
+  readonly flags?: readonly string[];
 }
 
 /** A real Prometheus with a database of its own: it can scrape, write, receive, and be asked. */
 export class Prometheus extends ServedProgram {
+  readonly #flags: readonly string[];
+
+  private constructor(served: Served, flags: readonly string[]) {
+    super(served);
+    this.#flags = flags;
+  }
+
   /** Returns when Prometheus is ready. */
   static async start(t: TestContext, config: PrometheusConfig = {}): Promise<Prometheus> {
     const folder = await tempDir(t, 'prometheus');
     await writeFile(join(folder, 'prometheus.yml'), stringify(configFile(config)));
-    const program = config.program ?? 'prometheus';
-    const prometheus = new Prometheus({ t, url: await freeUrl(), folder, program });
+    const { program = 'prometheus', flags = [] } = config;
+    const prometheus = new Prometheus({ t, url: await freeUrl(), folder, program }, flags);
     await prometheus.start();
     return prometheus;
   }
@@ -43,6 +52,7 @@ export class Prometheus extends ServedProgram {
       '--storage.tsdb.path=data',
       `--web.listen-address=${new URL(this.url).host}`,
       '--web.enable-remote-write-receiver',
+      ...this.#flags,
     ];
   }
 

@@ -24,6 +24,8 @@ const scalars: Readonly<Record<EndpointScalar, true>> = {
   returnedRows: true,
   startsDropped: true,
   messageVersion: true,
+  metadataRepeated: true,
+  metadataRepeatsFailed: true,
 };
 
 /** All of them: the type sees to it. */
