@@ -261,7 +261,6 @@ export class Agent {
       const url = this.#options.listen === false ? undefined : await this.#server.listen(this.#config.listen);
       this.#warnOfExposure();
       await this.#open();
-      this.#state = 'running';
       this.logger.log('info', url === undefined ? 'Spillway runs' : 'Spillway listens and takes writes', {
         ...(url === undefined ? {} : { url }),
         version: packageVersion(),
@@ -473,8 +472,12 @@ export class Agent {
       onRest: () => this.#publish(0),
       onRelease: () => this.#release(),
     });
-    await this.#endpoints.start();
-    await this.#keeper.start();
+    const threads = this.#endpoints.start();
+    const writes = this.#keeper.start().then(() => {
+      // From here on writes are taken: what comes while the threads start is on disk, and they read it there.
+      if (this.#state === 'starting') this.#state = 'running';
+    });
+    await Promise.all([threads, writes]);
   }
 
   /**
