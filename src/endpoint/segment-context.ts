@@ -70,8 +70,8 @@ export class SegmentContext {
   }
 
   /**
-   * Opens the file of a segment; its dictionary is kept in `columns`. Without `metadata` none is sent. Throws what the file system throws,
-   * `UnknownFormatError`, and `ForeignSegmentError` when it is another segment.
+   * Opens the file of a segment; its dictionary is kept in `columns`. Without `metadata` none is sent. Throws what the
+   * file system throws, `UnknownFormatError`, and `ForeignSegmentError` when it is another segment.
    */
   static open(
     files: FileSystem,

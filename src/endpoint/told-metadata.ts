@@ -75,12 +75,14 @@ export class ToldMetadata {
   #look(series: Uint32Array, count: number): void {
     const familyOf = this.#familyOf;
     const seen = this.#seen;
-    for (let i = 0; i < count && this.#unseen > 0; i++) {
+    let unseen = this.#unseen;
+    for (let i = 0; i < count && unseen > 0; i++) {
       const family = familyOf[series[i]!] ?? 0;
       if (family === 0 || seen[family - 1] === 1) continue;
       seen[family - 1] = 1;
-      this.#unseen--;
+      unseen--;
     }
+    this.#unseen = unseen;
   }
 
   /** The number of the family of metadata row `i`; -1 when it was lost to damage, or there are too many. */
