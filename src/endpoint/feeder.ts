@@ -4,15 +4,21 @@ import { SHARDS } from '../network/progress.ts';
 import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
 import { ProtoReader } from '../protocol/proto-reader.ts';
+import { CUSTOM_BUCKETS } from '../serialization/payloads.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
-import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
+import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
 import { familyShard } from './metadata.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
-import { type MetadataForV2, type MetadataSettings, MetadataTaker } from './take-metadata.ts';
+import {
+  type MetadataForV2,
+  type MetadataSettings,
+  MetadataTaker,
+  type MetadataToSend,
+} from './take-metadata.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
@@ -518,7 +524,8 @@ export class Feeder {
     let skip = LIVE;
     let valueLo = 0;
     let valueHi = 0;
-    let payload: Payload | undefined;
+    let metadata: MetadataToSend | undefined;
+    let note = 0;
     const { ttlMs } = this.#options;
     const expired =
       ttlMs > 0 && kind !== METADATA && timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs;
@@ -527,14 +534,19 @@ export class Feeder {
     else if (kind === SAMPLE) {
       valueLo = rows.sampleValue.getInt32(8 * i, true);
       valueHi = rows.sampleValue.getInt32(8 * i + 4, true);
+    } else if (kind === HISTOGRAM) {
+      const custom = hasCustomBuckets(rows.histogramBytes, rows.histogramAt[i]!, rows.histogramAt[i + 1]!);
+      if (!this.#sends.histograms) skip = lostFor('histograms_off');
+      else if (custom && this.#options.v2 === undefined) skip = lostFor('custom_buckets');
+      else if (custom) note = CUSTOM_BUCKETS;
+    } else if (kind === EXEMPLAR) {
+      valueLo = rows.exemplarValue.getInt32(8 * i, true);
+      valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
+      if (!this.#sends.exemplars) skip = lostFor('exemplars_off');
     } else {
-      if (kind === EXEMPLAR) {
-        valueLo = rows.exemplarValue.getInt32(8 * i, true);
-        valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
-      }
-      const prepared = this.#payload(reader, context, kind, i);
-      if (typeof prepared === 'string') skip = lostFor(prepared);
-      else payload = prepared;
+      const taken = this.#metadata.take(rows, i, context, reader.head.at);
+      if (typeof taken === 'string') skip = lostFor(taken);
+      else metadata = taken;
     }
     if (lane === CATCH_UP) this.#passedOver--;
     if (skip !== LIVE && table.pending[s] === 0) {
@@ -555,27 +567,18 @@ export class Feeder {
       timeHi,
       valueLo,
       valueHi,
-      payload,
     );
+    if (skip === LIVE) {
+      if (kind === HISTOGRAM)
+        loop.queue.payloadLast(rows.histogramBytes, rows.histogramAt[i]!, rows.histogramAt[i + 1]!, note);
+      else if (kind === EXEMPLAR)
+        loop.queue.payloadLast(rows.exemplarLabels, rows.exemplarAt[i]!, rows.exemplarAt[i + 1]!, 0);
+      else if (metadata !== undefined)
+        loop.queue.payloadLast(metadata.bytes, 0, metadata.bytes.length, metadata.tenant);
+    }
     const starts = kind === SAMPLE ? rows.sampleStart : kind === HISTOGRAM ? rows.histogramStart : undefined;
     if (starts !== undefined) loop.queue.startLast(starts[2 * i]!, starts[2 * i + 1]!);
     return true;
-  }
-
-  /** What a row that is no sample carries, or the reason for which it is not sent. */
-  #payload(reader: WalReader, context: SegmentContext, kind: number, i: number): Payload | EndpointReason {
-    const { rows } = reader;
-    if (kind === HISTOGRAM) {
-      if (!this.#sends.histograms) return 'histograms_off';
-      const bytes = rows.histogramBytes.slice(rows.histogramAt[i]!, rows.histogramAt[i + 1]!);
-      if (!hasCustomBuckets(bytes)) return { bytes };
-      return this.#options.v2 === undefined ? 'custom_buckets' : { bytes, customBuckets: true };
-    }
-    if (kind === EXEMPLAR) {
-      if (!this.#sends.exemplars) return 'exemplars_off';
-      return { bytes: rows.exemplarLabels.slice(rows.exemplarAt[i]!, rows.exemplarAt[i + 1]!) };
-    }
-    return this.#metadata.take(rows, i, context, reader.head.at);
   }
 
   /** A row of a series that is not known: it belongs to no shard that could remember it. */
@@ -607,11 +610,11 @@ function isStuck(loop: Loop): boolean {
   return loop.attempts >= STUCK_ATTEMPTS;
 }
 
-const CUSTOM_BUCKETS = -53;
+const CUSTOM_SCHEMA = -53;
 
 /** True for a histogram with schema -53 (HIST-10). */
-function hasCustomBuckets(histogram: Uint8Array): boolean {
-  const reader = new ProtoReader(histogram, 0, histogram.length);
+function hasCustomBuckets(bytes: Uint8Array, start: number, end: number): boolean {
+  const reader = new ProtoReader(bytes, start, end);
   let schema = 0;
   while (!reader.done) {
     const tag = reader.tag();
@@ -622,5 +625,5 @@ function hasCustomBuckets(histogram: Uint8Array): boolean {
     const z = reader.varint64();
     schema = (z >>> 1) ^ -(z & 1);
   }
-  return schema === CUSTOM_BUCKETS;
+  return schema === CUSTOM_SCHEMA;
 }

@@ -88,8 +88,8 @@ function ringOf(choices: Choices, rows: number, series: number): Ring {
   const ring = choices.ring(rows, series);
   for (let i = 0; i < rows; i++) {
     const at = ring.at(i);
-    if (ring.kind[at] === EXEMPLAR) ring.payload[at] = { bytes: exemplarLabels };
-    if (ring.kind[at] === HISTOGRAM) ring.payload[at] = { bytes: Uint8Array.of(0x20, i & 0x7f) };
+    if (ring.kind[at] === EXEMPLAR) ring.setPayload(at, exemplarLabels);
+    if (ring.kind[at] === HISTOGRAM) ring.setPayload(at, Uint8Array.of(0x20, i & 0x7f));
   }
   if (choices.chance(0.5)) return ring;
   for (let i = 0; i < rows; i++) {
@@ -190,7 +190,7 @@ describe('the module of 2.0', () => {
     };
     assert.ok(isOwn());
     ring.kind[ring.at(1)] = EXEMPLAR;
-    ring.payload[ring.at(1)] = { bytes: exemplarLabels };
+    ring.setPayload(ring.at(1), exemplarLabels);
     assert.ok(!isOwn());
     ring.skip[ring.at(1)] = 1;
     assert.ok(!(createEmitterV2('typescript', assert.ifError) instanceof WasmEmitterV2));
