@@ -71,7 +71,11 @@ export class EmitterV1 implements Emitter {
   readonly #plain: Column = new Column();
   readonly #body: BodyWriter = new BodyWriter();
   readonly #newLabels: NewLabels = new NewLabels(this.#body);
+  /** Of histograms and exemplars: what they share with those before them is found in the same way. */
+  readonly #payloads: NewLabels = new NewLabels(this.#body);
   #groups: Uint32Array = new Uint32Array(1024);
+  /** The field of a time, on its way out. */
+  readonly #tail: Uint8Array = new Uint8Array(11);
   /** Where the fields of some of the last values stood, and their bits: a small table by hash. Cleared for each body. */
   readonly #valueAt: Uint32Array = new Uint32Array(VALUES);
   readonly #valueBits: Int32Array = new Int32Array(2 * VALUES);
@@ -93,6 +97,7 @@ export class EmitterV1 implements Emitter {
     }
     this.#body.begin(out.bytes, rawBytes, state.begin(dictionary.slots, rawBytes));
     this.#newLabels.begin(dictionary.columns.labels.bytes);
+    if (rows.payload !== undefined) this.#payloads.begin(rows.payload.bytes);
     this.#valueAt.fill(0);
     this.#write(rows, first, count, dictionary, state.at);
     return { bytes: out.bytes.subarray(0, this.#body.end()), rawBytes };
@@ -324,10 +329,11 @@ export class EmitterV1 implements Emitter {
     const { time, value } = rows;
     const payload = rows.payload!;
     const isHistogram = rows.kind[at] === HISTOGRAM;
-    const tail = new Uint8Array(11);
+    const tail = this.#tail;
     const out = this.#body;
     out.putHead(isHistogram ? 0x22 : 0x1a, rowBytes(rows, at));
-    out.putBytes(payload.bytes, payload.at[at]!, payload.size[at]!);
+    const from = payload.at[at]!;
+    this.#payloads.putPayload(from, from + payload.size[at]!);
     if (isHistogram) tail[0] = 0x78;
     else {
       out.putBytes(EXEMPLAR_VALUE, 0, 1);
