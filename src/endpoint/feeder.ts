@@ -4,12 +4,11 @@ import { SHARDS } from '../network/progress.ts';
 import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
-import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
+import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
 import { familyShard, type MetadataTime } from './metadata.ts';
-import { Payloads, type Sends } from './payloads.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
 import { SettledAhead } from './settled-ahead.ts';
@@ -19,6 +18,7 @@ import {
   MetadataTaker,
   type OutgoingMetadata,
 } from './take-metadata.ts';
+import { PayloadTaker, type Sends } from './take-payload.ts';
 import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
@@ -82,7 +82,7 @@ export class Feeder {
   #passedOver = 0;
   readonly #ahead: SettledAhead;
   readonly #metadata: MetadataTaker;
-  readonly #payloads: Payloads;
+  readonly #payload: PayloadTaker;
   readonly #router: SampleRouter;
   readonly #shortRun: number;
   #drop: DropOrder | undefined;
@@ -113,7 +113,7 @@ export class Feeder {
     });
     const sends = options.sends ?? { exemplars: true, histograms: true };
     this.#metadata = new MetadataTaker(options.metadata, options.v2);
-    this.#payloads = new Payloads(sends, this.#metadata, options.v2 === undefined);
+    this.#payload = new PayloadTaker(sends, this.#metadata, options.v2 === undefined, options.now);
   }
 
   get front(): Position {
@@ -519,7 +519,7 @@ export class Feeder {
     let skip = LIVE;
     let valueLo = 0;
     let valueHi = 0;
-    let payload: Payload | undefined;
+    const payload = this.#payload;
     const { ttlMs } = this.#options;
     const expired =
       ttlMs > 0 && kind !== METADATA && timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs;
@@ -533,9 +533,8 @@ export class Feeder {
         valueLo = rows.exemplarValue.getInt32(8 * i, true);
         valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
       }
-      const prepared = this.#payloads.of(reader, kind, i, this.#timeOf(reader));
-      if (typeof prepared === 'string') skip = lostFor(prepared);
-      else payload = prepared;
+      const reason = payload.take(reader, kind, i);
+      if (reason !== undefined) skip = lostFor(reason);
     }
     if (lane === CATCH_UP) this.#passedOver--;
     if (skip !== LIVE && table.pending[s] === 0) {
@@ -556,8 +555,9 @@ export class Feeder {
       timeHi,
       valueLo,
       valueHi,
-      payload,
     );
+    if (skip === LIVE && kind !== SAMPLE)
+      loop.queue.payloadLast(payload.bytes, payload.from, payload.to, payload.note);
     const starts = kind === SAMPLE ? rows.sampleStart : kind === HISTOGRAM ? rows.histogramStart : undefined;
     if (starts !== undefined) loop.queue.startLast(starts[2 * i]!, starts[2 * i + 1]!);
     return true;

@@ -1,7 +1,6 @@
 import type { WireVersion } from '../network/version.ts';
 import type { SeriesMetadata } from '../protocol/emitter-v2.ts';
 import type { FrameRows } from '../serialization/frame.ts';
-import type { Payload } from '../serialization/rows.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { familyOfRow } from './family-of-row.ts';
 import { encodeMetadata, type MetadataEntry, MetadataFilter, type MetadataTime } from './metadata.ts';
@@ -14,6 +13,14 @@ export interface MetadataSettings {
   readonly sendIntervalMs: number;
   /** Tenants are taken from labels, and metadata by family has none. */
   readonly needsTenant?: boolean;
+}
+
+/** What is sent of a metadata row. */
+export interface MetadataToSend {
+  /** An encoded 1.0 `MetricMetadata` message. */
+  readonly bytes: Uint8Array;
+  /** The tenant that it leaves under, a number of the dictionary's `tenants`. */
+  readonly tenant: number;
 }
 
 /** For endpoints that may be sent remote write 2.0. */
@@ -46,7 +53,12 @@ export class MetadataTaker {
   }
 
   /** What is sent of metadata row `i` of a frame, or the reason for which nothing is. */
-  take(rows: FrameRows, i: number, context: SegmentContext, time: MetadataTime): Payload | EndpointReason {
+  take(
+    rows: FrameRows,
+    i: number,
+    context: SegmentContext,
+    time: MetadataTime,
+  ): MetadataToSend | EndpointReason {
     if (!this.#settings.send) return 'metadata_off';
     const { dictionary } = context;
     const type = rows.metadataType[i]!;

@@ -1,4 +1,5 @@
 import { loneExemplars } from '../protocol/emitter-v2.ts';
+import { CUSTOM_BUCKETS } from '../serialization/payloads.ts';
 import { EXEMPLAR, HISTOGRAM, METADATA } from '../serialization/rows.ts';
 import { LIVE, lostFor, type RowQueue } from './row-queue.ts';
 import type { WireVersion } from './version.ts';
@@ -23,13 +24,13 @@ export function leaveOutUncarried(
 ): boolean {
   const { head, mask, kind, skip, payload } = queue;
   // Of samples alone, there is nothing that either could not carry.
-  if (payload.length === 0) return false;
+  if (payload === undefined) return false;
   const before: number[] = [];
   for (let i = head; i < head + rows; i++) {
     const at = i & mask;
     before.push(skip[at]!);
     // Without its buckets at hand it was given up at the reader, for an endpoint that is sent 1.0 alone.
-    const isCustom = payload[at]?.customBuckets === true;
+    const isCustom = kind[at] === HISTOGRAM && payload.note[at] === CUSTOM_BUCKETS;
     if (back && (skip[at] === exemplarAlone || (isCustom && skip[at] === customBuckets))) skip[at] = LIVE;
     if (skip[at] !== LIVE) continue;
     if (kind[at] === METADATA && standing === '2.0') skip[at] = withSeries;
@@ -45,7 +46,7 @@ export function leaveOutUncarried(
 export function canGoAlone(queue: RowQueue, at: number, version: WireVersion): boolean {
   const kind = queue.kind[at]!;
   if (version === '2.0') return kind !== METADATA && kind !== EXEMPLAR;
-  return queue.payload[at]?.customBuckets !== true;
+  return kind !== HISTOGRAM || queue.payload?.note[at] !== CUSTOM_BUCKETS;
 }
 
 /** How many of the first `rows` rows that are to be sent have a start time, which 1.0 cannot carry (RLY-06). */

@@ -1,6 +1,7 @@
 import type { OutgoingRows } from '../protocol/emit-v1.ts';
 import type { MetadataOf } from '../protocol/emitter-v2.ts';
-import { KINDS, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
+import { Payloads } from '../serialization/payloads.ts';
+import { KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
 
@@ -49,7 +50,7 @@ export interface Samples {
 
 /**
  * The rows that wait in a loop, as a ring of columns: first in, first out, bounded, about 30 bytes a row and
- * no object for any of them. Rows that are not samples carry a `Payload`.
+ * no object for any of them. Rows that are not samples may have bytes beside (`Payloads`).
  *
  * Indices into the columns are `(head + i) & mask`.
  */
@@ -65,8 +66,8 @@ export class RowQueue implements OutgoingRows {
   readonly kind: Uint8Array;
   /** `LIVE`, `SETTLED` or `lostFor` a reason. */
   readonly skip: Uint8Array;
-  /** Empty until the first row that has one comes. */
-  payload: (Payload | undefined)[] = [];
+  /** There from the first row on that is not a sample. */
+  payload: Payloads | undefined;
   /** Ordinal in its segment. */
   readonly row: Uint32Array;
   readonly shard: Uint8Array;
@@ -74,11 +75,9 @@ export class RowQueue implements OutgoingRows {
   readonly resent: Uint8Array;
   head = 0;
   length = 0;
-  /** Bytes that payloads hold. */
-  payloadBytes = 0;
   /** Runs of rows of one context, in order. */
   readonly #runs: { context: RowContext; rows: number }[] = [];
-  /** All columns but payloads, each as many words a row as it is longer than the ring. */
+  /** All columns, each as many words a row as it is longer than the ring. */
   readonly #columns: (Uint8Array | Uint32Array | Int32Array)[];
 
   /** Room for `capacity` rows, up to the next power of two. */
@@ -124,9 +123,6 @@ export class RowQueue implements OutgoingRows {
         for (let word = 0; word < words; word++) column[words * at + word] = moved[words * i + word]!;
       }
     }
-    if (this.payload.length === 0) return;
-    const moved = Array.from(order, (i) => this.payload[(head + i) & mask]);
-    for (let i = 0; i < order.length; i++) this.payload[(head + from + i) & mask] = moved[i];
   }
 
   #reorderRuns(from: number, order: Uint32Array): void {
@@ -163,6 +159,11 @@ export class RowQueue implements OutgoingRows {
     return rows;
   }
 
+  /** Bytes that payloads hold. */
+  get payloadBytes(): number {
+    return this.payload?.total ?? 0;
+  }
+
   get full(): boolean {
     return this.length >= this.capacity || this.payloadBytes >= MAX_PAYLOAD_BYTES;
   }
@@ -195,7 +196,6 @@ export class RowQueue implements OutgoingRows {
     timeHi: number,
     valueLo: number,
     valueHi: number,
-    payload: Payload | undefined,
   ): void {
     const at = (this.head + this.length) & this.mask;
     this.#add(context, 1);
@@ -210,11 +210,20 @@ export class RowQueue implements OutgoingRows {
     this.row[at] = row;
     this.shard[at] = shard;
     this.resent[at] = resent;
-    if (kind !== SAMPLE) {
-      if (this.payload.length === 0) this.payload = new Array<undefined>(this.mask + 1).fill(undefined);
-      this.payload[at] = payload;
-      this.payloadBytes += payload?.bytes.length ?? 0;
+    if (kind !== SAMPLE) this.#payloads();
+  }
+
+  /** Gives the last row, which is no sample, `src[from, to)`; `note` as in `Payloads`. */
+  payloadLast(src: Uint8Array, from: number, to: number, note: number): void {
+    this.#payloads().put((this.head + this.length - 1) & this.mask, src, from, to, note);
+  }
+
+  #payloads(): Payloads {
+    if (this.payload === undefined) {
+      this.payload = new Payloads(this.mask + 1);
+      this.#columns.push(this.payload.at, this.payload.size, this.payload.note);
     }
+    return this.payload;
   }
 
   /** Gives the last row a start time. */
@@ -390,13 +399,8 @@ export class RowQueue implements OutgoingRows {
 
   /** Forgets the first `rows` rows, which share a context. */
   shift(rows: number): void {
-    for (let i = 0; i < rows && this.payload.length > 0; i++) {
-      const at = (this.head + i) & this.mask;
-      const payload = this.payload[at];
-      if (payload === undefined) continue;
-      this.payloadBytes -= payload.bytes.length;
-      this.payload[at] = undefined;
-    }
+    const { payload } = this;
+    if (payload !== undefined) for (let i = 0; i < rows; i++) payload.forget((this.head + i) & this.mask);
     this.head = (this.head + rows) & this.mask;
     this.length -= rows;
     const run = this.#runs[0]!;

@@ -212,7 +212,7 @@ export class TenantTurns {
 
 /** The tenant of the row at index `at` of the columns, a number of the dictionary of its context. */
 function tenantAt(queue: RowQueue, at: number, { dictionary }: RowContext): number {
-  if (queue.kind[at] === METADATA) return queue.payload[at]?.tenant ?? 0;
+  if (queue.kind[at] === METADATA) return queue.payload?.note[at] ?? 0;
   return dictionary.seriesTenant[queue.series[at]!]!;
 }
 

@@ -13,6 +13,7 @@ export interface EmitExports {
     seriesBytes: number,
   ): void;
   forget(slots: number): void;
+  placePayloads(at: number, size: number, from: number): void;
   measure(rows: number, count: number, series: number): number;
   emit(
     rows: number,

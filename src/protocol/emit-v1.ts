@@ -1,6 +1,7 @@
 import { Column } from '../serialization/columns.ts';
 import { HeapColumns, type LabelColumns } from '../serialization/label-columns.ts';
-import { HISTOGRAM, METADATA, type Payload, SAMPLE } from '../serialization/rows.ts';
+import type { Payloads } from '../serialization/payloads.ts';
+import { HISTOGRAM, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { BodyWriter, FAR_MINIMUM, NEAR, varintSize } from './body-writer.ts';
 import { NewLabels } from './new-labels.ts';
@@ -18,7 +19,8 @@ export interface OutgoingRows {
   readonly kind: Uint8Array;
   /** Anything but 0 for a row that is left out. */
   readonly skip: Uint8Array;
-  readonly payload: readonly (Payload | undefined)[];
+  /** Undefined while all rows are samples. */
+  readonly payload: Payloads | undefined;
 }
 
 /** A finished request body; `bytes` is a view that the next emission into the same buffer overwrites. */
@@ -69,7 +71,11 @@ export class EmitterV1 implements Emitter {
   readonly #plain: Column = new Column();
   readonly #body: BodyWriter = new BodyWriter();
   readonly #newLabels: NewLabels = new NewLabels(this.#body);
+  /** Of histograms and exemplars: what they share with those before them is found in the same way. */
+  readonly #payloads: NewLabels = new NewLabels(this.#body);
   #groups: Uint32Array = new Uint32Array(1024);
+  /** The field of a time, on its way out. */
+  readonly #tail: Uint8Array = new Uint8Array(11);
   /** Where the fields of some of the last values stood, and their bits: a small table by hash. Cleared for each body. */
   readonly #valueAt: Uint32Array = new Uint32Array(VALUES);
   readonly #valueBits: Int32Array = new Int32Array(2 * VALUES);
@@ -91,6 +97,7 @@ export class EmitterV1 implements Emitter {
     }
     this.#body.begin(out.bytes, rawBytes, state.begin(dictionary.slots, rawBytes));
     this.#newLabels.begin(dictionary.columns.labels.bytes);
+    if (rows.payload !== undefined) this.#payloads.begin(rows.payload.bytes);
     this.#valueAt.fill(0);
     this.#write(rows, first, count, dictionary, state.at);
     return { bytes: out.bytes.subarray(0, this.#body.end()), rawBytes };
@@ -106,10 +113,12 @@ export class EmitterV1 implements Emitter {
     for (let i = 0; i < count; i++) {
       const at = (first + i) & rows.mask;
       if (rows.skip[at] !== 0 || rows.kind[at] !== METADATA) continue;
-      const { bytes } = rows.payload[at]!;
+      const payload = rows.payload!;
+      const from = payload.at[at]!;
+      const size = payload.size[at]!;
       plain.putVarint(0x1a);
-      plain.putVarint(bytes.length);
-      plain.putBytes(bytes, 0, bytes.length);
+      plain.putVarint(size);
+      plain.putBytes(payload.bytes, from, from + size);
     }
     const length = plain.length;
     plain.reserve(8);
@@ -120,7 +129,7 @@ export class EmitterV1 implements Emitter {
 
   /** The length of the message; leaves the length of each `TimeSeries` in `#groups`, at its first row. */
   #measure(rows: OutgoingRows, first: number, count: number, dictionary: SegmentDictionary): number {
-    const { mask, series, time, kind, skip, payload } = rows;
+    const { mask, series, kind, skip } = rows;
     const { seriesBytes } = dictionary.columns;
     if (this.#groups.length < count) this.#groups = new Uint32Array(count * 2);
     const groups = this.#groups;
@@ -144,7 +153,7 @@ export class EmitterV1 implements Emitter {
           i++;
         }
       } else {
-        const inner = rowBytes(kind[at]!, payload[at]!, time[2 * at]!, time[2 * at + 1]!);
+        const inner = rowBytes(rows, at);
         size += 1 + varintSize(inner) + inner;
       }
       groups[start] = size;
@@ -160,7 +169,7 @@ export class EmitterV1 implements Emitter {
     dictionary: SegmentDictionary,
     slotAt: Uint32Array,
   ): void {
-    const { mask, series, time, value, kind, skip, payload } = rows;
+    const { mask, series, time, value, kind, skip } = rows;
     const { seriesAt, seriesSlots, slotAt: arenaAt } = dictionary.columns;
     const out = this.#body;
     const groups = this.#groups;
@@ -243,14 +252,7 @@ export class EmitterV1 implements Emitter {
       aboveCount = labelCount;
 
       if (kind[at] !== SAMPLE) {
-        this.#putRow(
-          kind[at]!,
-          payload[at]!,
-          time[2 * at]!,
-          time[2 * at + 1]!,
-          value[2 * at]!,
-          value[2 * at + 1]!,
-        );
+        this.#putRow(rows, at);
         continue;
       }
       let row = at;
@@ -323,26 +325,22 @@ export class EmitterV1 implements Emitter {
   }
 
   /** A histogram or an exemplar. */
-  #putRow(
-    kind: number,
-    payload: Payload,
-    timeLo: number,
-    timeHi: number,
-    valueLo: number,
-    valueHi: number,
-  ): void {
-    const tail = new Uint8Array(11);
-    const { bytes } = payload;
+  #putRow(rows: OutgoingRows, at: number): void {
+    const { time, value } = rows;
+    const payload = rows.payload!;
+    const isHistogram = rows.kind[at] === HISTOGRAM;
+    const tail = this.#tail;
     const out = this.#body;
-    out.putHead(kind === HISTOGRAM ? 0x22 : 0x1a, rowBytes(kind, payload, timeLo, timeHi));
-    out.putBytes(bytes, 0, bytes.length);
-    if (kind === HISTOGRAM) tail[0] = 0x78;
+    out.putHead(isHistogram ? 0x22 : 0x1a, rowBytes(rows, at));
+    const from = payload.at[at]!;
+    this.#payloads.putPayload(from, from + payload.size[at]!);
+    if (isHistogram) tail[0] = 0x78;
     else {
       out.putBytes(EXEMPLAR_VALUE, 0, 1);
-      out.putWord64(valueLo, valueHi, 0, 8);
+      out.putWord64(value[2 * at]!, value[2 * at + 1]!, 0, 8);
       tail[0] = 0x18;
     }
-    out.putBytes(tail, 0, putVarint64(tail, 1, timeLo, timeHi));
+    out.putBytes(tail, 0, putVarint64(tail, 1, time[2 * at]!, time[2 * at + 1]!));
   }
 }
 
@@ -386,8 +384,9 @@ function sampleBytes(rows: OutgoingRows, at: number): number {
 }
 
 /** Bytes inside the field of a histogram or an exemplar. */
-function rowBytes(kind: number, payload: Payload, timeLo: number, timeHi: number): number {
-  return payload.bytes.length + (kind === HISTOGRAM ? 0 : 9) + 1 + varintSize64(timeLo, timeHi);
+function rowBytes({ kind, payload, time }: OutgoingRows, at: number): number {
+  const value = kind[at] === HISTOGRAM ? 0 : 9;
+  return payload!.size[at]! + value + 1 + varintSize64(time[2 * at]!, time[2 * at + 1]!);
 }
 
 /** How many of the eight bytes are 0, from the lowest on; 0 for no bit at all. */

@@ -1,4 +1,4 @@
-import { SAMPLE } from '../serialization/rows.ts';
+import { EXEMPLAR } from '../serialization/rows.ts';
 import type { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import type { EmittedBody, OutgoingRows } from './emit-v1.ts';
 import { FamiliesOfRows, PlainEmitterV2, symbolTables } from './emit-v2.ts';
@@ -12,7 +12,7 @@ import { WasmColumns } from './wasm-columns.ts';
  * gain.
  *
  * What the module does not do goes to `PlainEmitterV2`, which reads and marks the same columns: requests with
- * histograms or exemplars, dictionaries in arrays of their own, and everything once the module has failed.
+ * exemplars, dictionaries in arrays of their own, and everything once the module has failed.
  */
 export class WasmEmitterV2 implements EmitterV2 {
   readonly #tableOf: (dictionary: SegmentDictionary) => SymbolTable;
@@ -43,7 +43,7 @@ export class WasmEmitterV2 implements EmitterV2 {
     out: Scratch,
   ): EmittedBody {
     const { columns } = dictionary;
-    if (columns instanceof WasmColumns && !this.#failed && onlySamples(rows, first, count)) {
+    if (columns instanceof WasmColumns && !this.#failed && !hasExemplars(rows, first, count)) {
       try {
         const table = this.#tableOf(dictionary);
         this.#families.take(rows, first, count, metadataOf, table);
@@ -90,11 +90,12 @@ function tableFor(dictionary: SegmentDictionary): SymbolTable {
     : new SymbolTable(dictionary);
 }
 
-/** True when all rows that are to be sent are samples. */
-function onlySamples({ mask, kind, skip }: OutgoingRows, first: number, count: number): boolean {
+/** True when an exemplar is to be sent. */
+function hasExemplars({ mask, kind, skip, payload }: OutgoingRows, first: number, count: number): boolean {
+  if (payload === undefined) return false;
   for (let i = 0; i < count; i++) {
     const at = (first + i) & mask;
-    if (kind[at] !== SAMPLE && skip[at] === 0) return false;
+    if (kind[at] === EXEMPLAR && skip[at] === 0) return true;
   }
-  return true;
+  return false;
 }

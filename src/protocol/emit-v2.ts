@@ -133,7 +133,7 @@ export class PlainEmitterV2 implements EmitterV2 {
     let size = 0;
     for (let next = firstAt[start]!; next > 0; next = nextOf[next - 1]!) {
       const at = (first + next - 1) & mask;
-      const refs = this.#exemplarRefs.put(payload[at]!.bytes, this.#symbols);
+      const refs = this.#exemplarRefs.put(payload!.of(at), this.#symbols);
       const inner = exemplarBytes(refs, time[2 * at]!, time[2 * at + 1]!);
       size += 1 + varintSize(inner) + inner;
     }
@@ -215,7 +215,7 @@ export class PlainEmitterV2 implements EmitterV2 {
     } else {
       bytes[to] = 0x1a;
       to = putVarint(bytes, to + 1, size);
-      const histogram = rows.payload[at]!.bytes;
+      const histogram = rows.payload!.of(at);
       bytes.set(histogram, to);
       to += histogram.length;
       bytes[to++] = 0x78;
@@ -235,7 +235,7 @@ export class PlainEmitterV2 implements EmitterV2 {
 
   #putExemplars(
     outAt: number,
-    { mask, time, value, payload: _ }: OutgoingRows,
+    { mask, time, value }: OutgoingRows,
     first: number,
     start: number,
     { firstAt, nextOf }: AttachedExemplars,
@@ -320,7 +320,7 @@ function rowBytes(rows: OutgoingRows, at: number, kind: number): number {
 /** Bytes inside of it. */
 function innerBytes({ time, start, value, payload }: OutgoingRows, at: number, kind: number): number {
   let size = 1 + varintSize64(time[2 * at]!, time[2 * at + 1]!);
-  if (kind !== SAMPLE) size += payload[at]!.bytes.length;
+  if (kind !== SAMPLE) size += payload!.size[at]!;
   else if ((value[2 * at]! | value[2 * at + 1]!) !== 0) size += 9;
   if (start !== undefined && (start[2 * at]! | start[2 * at + 1]!) !== 0)
     size += (kind === SAMPLE ? 1 : 2) + varintSize64(start[2 * at]!, start[2 * at + 1]!);

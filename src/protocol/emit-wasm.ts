@@ -9,8 +9,8 @@ import { WasmColumns } from './wasm-columns.ts';
  * `EmitterV1` with the work done in WebAssembly (assembly/emit.ts): a third of the CPU for the same bytes, as
  * bench/emit.ts shows.
  *
- * What the module does not do goes to `EmitterV1` (and `SmallEmitter`), which reads the same columns: requests with
- * histograms or exemplars, metadata, dictionaries in arrays of their own, and everything once the module has failed.
+ * What the module does not do goes to `EmitterV1` (and `SmallEmitter`), which reads the same columns: metadata,
+ * dictionaries in arrays of their own, and everything once the module has failed.
  */
 export class WasmEmitterV1 implements Emitter {
   readonly #plain: Emitter;

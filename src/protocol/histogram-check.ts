@@ -1,8 +1,13 @@
+import { MalformedError } from './proto-reader.ts';
+
 /**
- * Whether a native histogram keeps the rules of its format (HIST-01 to HIST-07): those that a Prometheus holds against
- * it. Older ones answer one that breaks them with a 500, which is retried for ever: such a row must not come in.
+ * Native histograms at the door: whether one is well-formed (WIRE-07), keeps the rules of its format, which fields of it
+ * are passed on, and its times.
  *
- * One pass over the message, without an object. 64-bit counts are two halves, and wrap as they do in Prometheus.
+ * The rules (HIST-01 to HIST-07) are those that a Prometheus holds against it. Older ones answer one that breaks them
+ * with a 500, which is retried for ever: such a row must not come in.
+ *
+ * All in one pass over the message, without an object. 64-bit counts are two halves, and wrap as they do in Prometheus.
  */
 
 /** What the spans and the buckets of one side add up to, in both flavours: which one counts is known at the end. */
@@ -38,22 +43,57 @@ class Side {
 const STALE_LO = 0x00000002;
 const STALE_HI = 0x7ff00000;
 const CUSTOM = -53;
+const TIME = 0x78;
+const START = 0x88;
+/** Offsets of runs of known fields. Unknown fields end a run; a sender of a later version may have some. */
+const MAX_PARTS = 2 * 1000;
 
 const positive = new Side('positive');
 const negative = new Side('negative');
 const word = new DataView(new ArrayBuffer(8));
+const wordBytes = new Uint8Array(word.buffer);
 
-// The cursor, and the high half of the number that was read last.
+// The cursor, the end of the message that it is in, and the high half of the number that was read last.
 let at = 0;
+let limit = 0;
 let high = 0;
 
+/** A histogram as `readHistogram` found it; overwritten by the next. */
+export class HistogramFields {
+  /** What is wrong with it, in words that go on from "a histogram:"; undefined when nothing is. */
+  fault: string | undefined;
+  timeLo = 0;
+  timeHi = 0;
+  startLo = 0;
+  startHi = 0;
+  /** Pairs of offsets: its known fields but for the times, in runs. */
+  readonly parts: number[] = [];
+  /** A repeated number of it came as a field of its own, not packed (WIRE-05). */
+  unpacked = false;
+}
+
+const fields = new HistogramFields();
+
 /**
- * What is wrong with the histogram in `raw[start, end)`, in words that go on from "a histogram:", or undefined. It must
- * be well-formed. A stale marker is never wrong (RW-STALE-02). Schemas from 9 to 52 pass, as they do in Prometheus.
+ * Reads the histogram in `raw[start, end)`; the result is overwritten by the next. `hasStart` says that its message has
+ * start times, as in 2.0. A stale marker has no fault (RW-STALE-02), and schemas from 9 to 52 have none either, as in
+ * Prometheus. Throws `MalformedError`.
  */
-export function histogramFault(raw: Uint8Array, start: number, end: number): string | undefined {
+export function readHistogram(
+  raw: Uint8Array,
+  start: number,
+  end: number,
+  hasStart: boolean,
+): HistogramFields {
   positive.clear();
   negative.clear();
+  fields.timeLo = fields.timeHi = fields.startLo = fields.startHi = 0;
+  fields.unpacked = false;
+  fields.fault = faultIn(raw, start, end, hasStart);
+  return fields;
+}
+
+function faultIn(raw: Uint8Array, start: number, end: number, hasStart: boolean): string | undefined {
   let isFloat = false;
   let countLo = 0;
   let countHi = 0;
@@ -68,10 +108,26 @@ export function histogramFault(raw: Uint8Array, start: number, end: number): str
   let bounds = 0;
   let lastBound = Number.NEGATIVE_INFINITY;
   let increasing = true;
+  // The run of known fields that is under way, and how many numbers of `parts` those before it take.
+  let run = start;
+  let runTo = start;
+  let parts = 0;
   at = start;
+  limit = end;
   while (at < end) {
-    const tag = varint(raw);
+    const from = at;
+    const tag = readTag(raw);
     switch (tag) {
+      case TIME:
+        fields.timeLo = varint(raw);
+        fields.timeHi = high;
+        continue;
+      case START:
+        if (hasStart) {
+          fields.startLo = varint(raw);
+          fields.startHi = high;
+        } else varint(raw);
+        continue;
       case 0x08:
         countLo = varint(raw);
         countHi = high;
@@ -82,8 +138,9 @@ export function histogramFault(raw: Uint8Array, start: number, end: number): str
         isFloat = true;
         break;
       case 0x19:
-        sumLo = word32(raw);
-        sumHi = word32(raw);
+        double(raw);
+        sumLo = word.getInt32(0, true);
+        sumHi = word.getInt32(4, true);
         break;
       case 0x20:
         schema = zigzag32(varint(raw));
@@ -107,34 +164,34 @@ export function histogramFault(raw: Uint8Array, start: number, end: number): str
         span(raw, positive);
         break;
       case 0x4a:
-      case 0x62: {
-        const side = tag === 0x4a ? negative : positive;
-        const to = runEnd(raw);
-        while (at < to) delta(raw, side);
+      case 0x62:
+        limit = runEnd(raw);
+        deltas(raw, tag === 0x4a ? negative : positive);
+        limit = end;
         break;
-      }
       case 0x48:
-        delta(raw, negative);
-        break;
       case 0x60:
-        delta(raw, positive);
+        limit = numberEnd(raw);
+        deltas(raw, tag === 0x48 ? negative : positive);
+        limit = end;
+        fields.unpacked = true;
         break;
       case 0x52:
       case 0x6a: {
         const side = tag === 0x52 ? negative : positive;
-        const to = runEnd(raw);
+        const to = doublesEnd(raw);
         while (at < to) floatBucket(raw, side);
         break;
       }
       case 0x51:
-        floatBucket(raw, negative);
-        break;
       case 0x69:
-        floatBucket(raw, positive);
+        floatBucket(raw, tag === 0x51 ? negative : positive);
+        fields.unpacked = true;
         break;
       case 0x81:
       case 0x82: {
-        const to = tag === 0x82 ? runEnd(raw) : at + 8;
+        if (tag === 0x81) fields.unpacked = true;
+        const to = tag === 0x82 ? doublesEnd(raw) : at + 8;
         while (at < to) {
           const bound = double(raw);
           if (!(bound > lastBound)) increasing = false;
@@ -143,10 +200,22 @@ export function histogramFault(raw: Uint8Array, start: number, end: number): str
         }
         break;
       }
+      case 0x70:
+        varint(raw);
+        break;
       default:
         skip(raw, tag);
+        continue;
     }
+    if (from !== runTo) {
+      if (runTo > run) parts = addPart(parts, run, runTo);
+      run = from;
+    }
+    runTo = at;
   }
+  if (runTo > run) parts = addPart(parts, run, runTo);
+  // Of nearly all histograms it is one run, and the array stays as it is.
+  if (fields.parts.length > parts) fields.parts.length = parts;
   if (sumLo === STALE_LO && sumHi === STALE_HI) return undefined;
 
   if (schema === CUSTOM) {
@@ -188,6 +257,16 @@ export function histogramFault(raw: Uint8Array, start: number, end: number): str
   return 'its count is less than the sum of its buckets (HIST-05)';
 }
 
+/** Puts down a run behind the `parts` numbers before it; returns how many there are then. */
+function addPart(parts: number, from: number, to: number): number {
+  // Unpacked fields are put together first, and then there are fewer.
+  if (parts >= MAX_PARTS && !fields.unpacked)
+    throw new MalformedError('a histogram is scattered over too many fields', { offset: from });
+  fields.parts[parts] = from;
+  fields.parts[parts + 1] = to;
+  return parts + 2;
+}
+
 function faultOf(side: Side, isFloat: boolean): string | undefined {
   const buckets = isFloat ? side.floats : side.deltas;
   if (side.negativeLater) return `a ${side.name} span that is not the first has a negative offset (HIST-03)`;
@@ -199,15 +278,17 @@ function faultOf(side: Side, isFloat: boolean): string | undefined {
 }
 
 function span(raw: Uint8Array, side: Side): void {
-  const to = runEnd(raw);
+  const end = limit;
+  limit = runEnd(raw);
   let offset = 0;
   let length = 0;
-  while (at < to) {
-    const tag = varint(raw);
+  while (at < limit) {
+    const tag = readTag(raw);
     if (tag === 0x08) offset = zigzag32(varint(raw));
     else if (tag === 0x10) length = varint(raw) >>> 0;
     else skip(raw, tag);
   }
+  limit = end;
   if (offset < 0) {
     if (side.spans === 0) side.negativeFirst = true;
     else side.negativeLater = true;
@@ -217,18 +298,43 @@ function span(raw: Uint8Array, side: Side): void {
   side.offsets += offset;
 }
 
-/** The next bucket of an integer histogram. */
-function delta(raw: Uint8Array, side: Side): void {
-  const z = varint(raw);
-  const sign = -(z & 1);
-  const lo = (side.lo >>> 0) + ((((z >>> 1) | (high << 31)) ^ sign) >>> 0);
-  side.hi = (side.hi + ((high >>> 1) ^ sign) + (lo > 0xffffffff ? 1 : 0)) | 0;
-  side.lo = lo | 0;
-  if (side.hi < 0) side.belowZero = true;
-  const sum = (side.sumLo >>> 0) + (side.lo >>> 0);
-  side.sumHi = (side.sumHi + side.hi + (sum > 0xffffffff ? 1 : 0)) | 0;
-  side.sumLo = sum | 0;
-  side.deltas++;
+/** The next buckets of an integer histogram, up to the limit. */
+function deltas(raw: Uint8Array, side: Side): void {
+  const to = limit;
+  let { lo, hi, sumLo, sumHi } = side;
+  let belowZero = false;
+  let from = at;
+  let count = 0;
+  for (; from < to; count++) {
+    let z = raw[from]!;
+    let zHigh = 0;
+    // As good as all deltas have one or two bytes.
+    if (z < 0x80) from++;
+    else if (from + 1 < to && raw[from + 1]! < 0x80) {
+      z = (z & 0x7f) | (raw[from + 1]! << 7);
+      from += 2;
+    } else {
+      at = from;
+      z = varint(raw);
+      zHigh = high;
+      from = at;
+    }
+    const sign = -(z & 1);
+    const next = (lo >>> 0) + ((((z >>> 1) | (zHigh << 31)) ^ sign) >>> 0);
+    hi = (hi + ((zHigh >>> 1) ^ sign) + (next > 0xffffffff ? 1 : 0)) | 0;
+    lo = next | 0;
+    if (hi < 0) belowZero = true;
+    const sum = (sumLo >>> 0) + (lo >>> 0);
+    sumHi = (sumHi + hi + (sum > 0xffffffff ? 1 : 0)) | 0;
+    sumLo = sum | 0;
+  }
+  at = from;
+  side.lo = lo;
+  side.hi = hi;
+  side.sumLo = sumLo;
+  side.sumHi = sumHi;
+  if (belowZero) side.belowZero = true;
+  side.deltas += count;
 }
 
 /** The next bucket of a float histogram. */
@@ -239,11 +345,11 @@ function floatBucket(raw: Uint8Array, side: Side): void {
 
 /** The low half of the varint at the cursor; the other is in `high`. */
 function varint(raw: Uint8Array): number {
-  let byte = raw[at++]!;
-  let lo = byte & 0x7f;
+  let lo = 0;
   high = 0;
-  for (let shift = 7; byte >= 0x80; shift += 7) {
-    byte = raw[at++]!;
+  for (let shift = 0; shift < 70; shift += 7) {
+    if (at >= limit) throw new MalformedError('a number is cut short', { offset: at });
+    const byte = raw[at++]!;
     const bits = byte & 0x7f;
     if (shift < 28) lo |= bits << shift;
     else if (shift === 28) {
@@ -251,35 +357,81 @@ function varint(raw: Uint8Array): number {
       high = bits >>> 4;
     } else if (shift < 63) high |= bits << (shift - 32);
     else high |= (bits & 1) << 31;
+    if (byte < 0x80) return lo;
   }
-  return lo;
+  throw new MalformedError('a number has more than ten bytes', { offset: at });
+}
+
+/** The tag at the cursor. */
+function readTag(raw: Uint8Array): number {
+  const from = at;
+  const tag = varint(raw) >>> 0;
+  if (at - from > 5 || high !== 0)
+    throw new MalformedError('a tag or a length has more than 32 bits', { offset: at });
+  if (tag >>> 3 === 0) throw new MalformedError('a field has the number 0', { offset: at });
+  return tag;
+}
+
+/** Where the field whose length is at the cursor ends. */
+function runEnd(raw: Uint8Array): number {
+  const from = at;
+  const length = varint(raw) >>> 0;
+  if (at - from > 5 || high !== 0)
+    throw new MalformedError('a tag or a length has more than 32 bits', { offset: at });
+  if (length > limit - at)
+    throw new MalformedError('a field reaches past the end of its message', { offset: at });
+  return at + length;
+}
+
+/** The same of packed doubles. */
+function doublesEnd(raw: Uint8Array): number {
+  const from = at;
+  const end = runEnd(raw);
+  if ((end - at) % 8 !== 0) throw new MalformedError('packed doubles are cut short', { offset: from });
+  return end;
+}
+
+/** Where the varint at the cursor ends. */
+function numberEnd(raw: Uint8Array): number {
+  const from = at;
+  varint(raw);
+  const end = at;
+  at = from;
+  return end;
 }
 
 function zigzag32(z: number): number {
   return (z >>> 1) ^ -(z & 1);
 }
 
-function word32(raw: Uint8Array): number {
-  at += 4;
-  return raw[at - 4]! | (raw[at - 3]! << 8) | (raw[at - 2]! << 16) | (raw[at - 1]! << 24);
-}
-
+/** The double at the cursor; its halves are left in `word`. */
 function double(raw: Uint8Array): number {
-  word.setInt32(0, word32(raw), true);
-  word.setInt32(4, word32(raw), true);
+  const from = at;
+  skipBytes(8);
+  for (let i = 0; i < 8; i++) wordBytes[i] = raw[from + i]!;
   return word.getFloat64(0, true);
 }
 
-/** Where the field whose length is at the cursor ends. */
-function runEnd(raw: Uint8Array): number {
-  const length = varint(raw) >>> 0;
-  return at + length;
+function skipBytes(count: number): void {
+  if (count > limit - at) throw new MalformedError('a field is cut short', { offset: at });
+  at += count;
 }
 
 function skip(raw: Uint8Array, tag: number): void {
-  const type = tag & 7;
-  if (type === 0) varint(raw);
-  else if (type === 1) at += 8;
-  else if (type === 5) at += 4;
-  else at = runEnd(raw);
+  switch (tag & 7) {
+    case 0:
+      varint(raw);
+      return;
+    case 1:
+      skipBytes(8);
+      return;
+    case 2:
+      at = runEnd(raw);
+      return;
+    case 5:
+      skipBytes(4);
+      return;
+    default:
+      throw new MalformedError(`wire type ${tag & 7} is not used in proto3`, { offset: at });
+  }
 }

@@ -1,19 +1,12 @@
 import { Column } from '../serialization/columns.ts';
 import type { RowBatch } from '../serialization/rows.ts';
-import { histogramFault } from './histogram-check.ts';
+import { readHistogram } from './histogram-check.ts';
 import { type IngestReport, refuse } from './ingest-report.ts';
-import { MalformedError, ProtoReader } from './proto-reader.ts';
+import { ProtoReader } from './proto-reader.ts';
 
-/** The known fields of `Histogram` with their wire types; repeated numbers may come packed or not (WIRE-05). */
-const histogramTags: ReadonlySet<number> = new Set([
-  0x08, 0x11, 0x19, 0x20, 0x29, 0x30, 0x39, 0x42, 0x4a, 0x52, 0x5a, 0x62, 0x6a, 0x70, 0x82,
-]);
+/** Repeated numbers, which may come packed or not (WIRE-05). */
 const unpackedHistogramTags: ReadonlySet<number> = new Set([0x48, 0x51, 0x60, 0x69, 0x81]);
 const packedHistogramTags: ReadonlySet<number> = new Set([0x4a, 0x52, 0x62, 0x6a, 0x82]);
-const HISTOGRAM_TIME = 0x78;
-const HISTOGRAM_START = 0x88;
-/** Offsets of runs of known fields. Unknown fields end a run; a sender of a later version may have some. */
-const MAX_HISTOGRAM_PARTS = 2 * 1000;
 
 /** What the histograms of one `TimeSeries` have in common. */
 export interface HistogramSeries {
@@ -35,48 +28,26 @@ export interface HistogramSeries {
  */
 export function ingestHistogram(raw: Uint8Array, start: number, end: number, of: HistogramSeries): void {
   const { series, batch, report, created } = of;
-  let lo = 0;
-  let hi = 0;
-  let startLo = 0;
-  let startHi = 0;
-  const parts: number[] = [];
-  const reader = new ProtoReader(raw, start, end);
-  while (!reader.done) {
-    const from = reader.at;
-    const tag = reader.tag();
-    if (tag === HISTOGRAM_TIME) {
-      lo = reader.varint64();
-      hi = reader.high;
-      continue;
-    }
-    if (tag === HISTOGRAM_START && created !== undefined) {
-      startLo = reader.varint64();
-      startHi = reader.high;
-      continue;
-    }
-    const valueAt = reader.at;
-    reader.skip(tag);
-    if (unpackedHistogramTags.has(tag)) {
-      const packed = packHistogram(raw, start, end);
-      ingestHistogram(packed, 0, packed.length, of);
-      return;
-    }
-    if (!histogramTags.has(tag)) continue;
-    checkHistogramField(raw, tag, valueAt, reader.at);
-    if (parts[parts.length - 1] === from) parts[parts.length - 1] = reader.at;
-    else if (parts.length < MAX_HISTOGRAM_PARTS) parts.push(from, reader.at);
-    else throw new MalformedError('a histogram is scattered over too many fields', { offset: start });
+  const { fault, timeLo, timeHi, startLo, startHi, parts, unpacked } = readHistogram(
+    raw,
+    start,
+    end,
+    created !== undefined,
+  );
+  if (unpacked) {
+    const packed = packHistogram(raw, start, end);
+    ingestHistogram(packed, 0, packed.length, of);
+    return;
   }
-  const timeMs = hi * 4294967296 + (lo >>> 0);
-  const fault = histogramFault(raw, start, end);
+  const timeMs = timeHi * 4294967296 + (timeLo >>> 0);
   if (fault !== undefined) {
     refuse(report, 'invalid_histogram', 1, () => `${of.describe()}, the histogram at ${timeMs} ms: ${fault}`);
     return;
   }
-  batch.appendHistogram(series, lo, hi, raw, parts);
+  batch.appendHistogram(series, timeLo, timeHi, raw, parts);
   if (created !== undefined) {
-    if ((startLo | startHi) === 0) [startLo, startHi] = created;
     if ((startLo | startHi) !== 0) batch.setHistogramStart(startLo, startHi);
+    else if ((created[0] | created[1]) !== 0) batch.setHistogramStart(created[0], created[1]);
   }
   report.histograms++;
   report.newestMs = Math.max(report.newestMs, timeMs);
@@ -114,19 +85,4 @@ function packHistogram(raw: Uint8Array, start: number, end: number): Uint8Array 
     out.putBytes(run.bytes, 0, run.length);
   }
   return out.used;
-}
-
-/** The inside of a span or of packed numbers must be well-formed too: it is passed on as it is. */
-function checkHistogramField(raw: Uint8Array, tag: number, valueAt: number, end: number): void {
-  if ((tag & 7) !== 2) return;
-  const reader = new ProtoReader(raw, valueAt, end);
-  reader.length();
-  const field = tag >>> 3;
-  if (field === 8 || field === 11) {
-    while (!reader.done) reader.skip(reader.tag());
-  } else if (field === 9 || field === 12) {
-    while (!reader.done) reader.varint64();
-  } else if ((reader.end - reader.at) % 8 !== 0) {
-    throw new MalformedError('packed doubles are cut short', { offset: valueAt });
-  }
 }

@@ -263,10 +263,11 @@ export function ingestSeries(
 ): number {
   const { raw, view, dictionary, batch, report, limits } = request;
   request.sawSeries = true;
-  const labels: number[] = [];
+  const labels = known >= 0 ? [start, labelsTo] : [];
+  const behind = known >= 0 ? labelsTo : start;
   let rows = 0;
   let scattered = false;
-  const scan = new ProtoReader(raw, start, end);
+  const scan = new ProtoReader(raw, behind, end);
   while (!scan.done) {
     const from = scan.at;
     const tag = scan.tag();
@@ -306,7 +307,7 @@ export function ingestSeries(
   }
   const describe = () => describeLabels(raw, start, end);
   const histograms = { series, batch: target, report: counts, created: undefined, describe };
-  const reader = new ProtoReader(raw, start, end);
+  const reader = new ProtoReader(raw, behind, end);
   while (!reader.done) {
     const tag = reader.tag();
     if (tag !== 0x12 && tag !== 0x1a && tag !== 0x22) {

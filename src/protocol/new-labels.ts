@@ -4,6 +4,9 @@ import { type BodyWriter, NEAR } from './body-writer.ts';
 const TABLE_BITS = 11;
 /** Shorter copies take the room of their bytes. */
 const MATCH = 4;
+/** After 2^n words that were not found one more is passed over each time: of payloads, whose ends are often random. */
+const PAYLOAD_PATIENCE = 1;
+const LABEL_PATIENCE = 31;
 
 /**
  * Writes labels that are new in a body by what they share with labels that were new before them: their names, the
@@ -79,19 +82,28 @@ export class NewLabels {
         if (ends < shared) ends = 0;
       }
     }
-    this.#putRest(start, end - ends, end, start === from ? from + 1 : start);
+    this.#putRest(start, end - ends, end, start === from ? from + 1 : start, LABEL_PATIENCE);
     if (ends > 0) out.copy(aboveAt + aboveEnd - above - ends, ends);
   }
 
+  /** Writes the payload of a row in `arena[from, end)`, by what it shares with others of a `NewLabels` of their own. */
+  putPayload(from: number, end: number): void {
+    const match = this.#match(from, end, this.#out.at);
+    if (match > 0) this.#out.copy(this.#matchAt, match);
+    this.#putRest(from + match, end, end, match > 0 ? from + match : from + 1, PAYLOAD_PATIENCE);
+  }
+
   /** Writes `arena[from, to)` of a label that goes on to `end`; the words before `first` have been looked at. */
-  #putRest(from: number, to: number, end: number, first: number): void {
+  #putRest(from: number, to: number, end: number, first: number, patience: number): void {
     const out = this.#out;
     let literal = from;
     let at = first;
+    let misses = 0;
     while (at + MATCH <= to) {
       const match = Math.min(this.#match(at, end, out.at + at - literal), to - at);
-      if (match === 0) at++;
+      if (match === 0) at += 1 + (misses++ >>> patience);
       else {
+        misses = 0;
         out.putBytes(this.#arena, literal, at - literal);
         out.copy(this.#matchAt, match);
         at += match;

@@ -6,10 +6,11 @@ import { align, type Block, MEMORY_LIMIT, MemoryBlocks, SMALLEST_BLOCK } from '.
 import type { SymbolColumns } from './symbol-columns.ts';
 import { emitV2Within, type RequestV2 } from './wasm-emit-v2.ts';
 import { instantiateWasm } from './wasm-module.ts';
+import { copyPayloads, PAYLOAD_ROW, payloadSpan, SLACK } from './wasm-payloads.ts';
 import { WasmSymbolColumns } from './wasm-symbols.ts';
 
 const TABLE = 65536;
-/** Bytes of a row in the memory: time, value, series, length of its `TimeSeries`, skip, kind. */
+/** Bytes of a row in the memory but for its payload: time, value, series, length of its `TimeSeries`, skip, kind. */
 const ROW = 8 + 8 + 4 + 4 + 1 + 1;
 /** Bodies are no longer, so that a position has 32 bits. */
 const LAST_POSITION = 0xffff0000;
@@ -21,7 +22,7 @@ const LAST_POSITION = 0xffff0000;
  * for each dictionary, and not one for all: its memory is the garbage collector's when the segment is done with, as
  * that of arrays is, while a memory for all could only grow.
  *
- *     static data | blocks of the columns ... | rows and body of the emission under way
+ *     static data | blocks of the columns ... | rows, payloads and body of the emission under way
  *
  * A column that is full moves to a block of twice the size, and its old block is for another column. Rows and body are
  * nowhere between emissions, so they need no block.
@@ -100,7 +101,7 @@ export class WasmColumns implements LabelColumns {
 
   /**
    * The body of these rows, as `EmitterV1.emit`: a view that the next call, and more of the dictionary, make invalid.
-   * Undefined when they are not for this module: some are no samples, or the message is of gigabytes. Throws what
+   * Undefined when they are not for this module: some are metadata, or the message is of gigabytes. Throws what
    * WebAssembly throws when the module stops itself, which is a bug, and `RangeError` when there is no memory.
    */
   emit(
@@ -112,9 +113,13 @@ export class WasmColumns implements LabelColumns {
     compression: 'fast' | 'small' = 'fast',
   ): EmittedBody | undefined {
     const rows = align(this.#memory.top);
-    const out = align(rows + ROW * count);
+    const span = payloadSpan(from, first, count);
+    const payloads = align(rows + (span === undefined ? ROW : ROW + PAYLOAD_ROW) * count);
+    const out = span === undefined ? payloads : align(payloads + span.to - span.from + SLACK);
+    if (out > MEMORY_LIMIT) return undefined;
     this.#memory.ensure(out);
-    this.#copyRows(from, first, count, rows);
+    this.#copyRows(from, first, count, rows, span !== undefined);
+    copyPayloads(this.#exports, this.#memory, from, span, payloads);
     const rawBytes = this.#exports.measure(rows, count, series);
     if (rawBytes < 0) return undefined;
     // At worst all of it is literals of up to 60 bytes, each with a tag; and writes overshoot by up to 16 bytes.
@@ -154,7 +159,7 @@ export class WasmColumns implements LabelColumns {
   }
 
   /** Puts the rows behind one another, from wherever they stand in their ring. */
-  #copyRows(from: OutgoingRows, first: number, count: number, rows: number): void {
+  #copyRows(from: OutgoingRows, first: number, count: number, rows: number, payloads: boolean): void {
     const start = first & from.mask;
     const head = Math.min(count, from.mask + 1 - start);
     const words = this.#memory.words;
@@ -162,15 +167,23 @@ export class WasmColumns implements LabelColumns {
     const times = rows >>> 2;
     const values = times + 2 * count;
     const ids = values + 2 * count;
-    const skips = rows + 24 * count;
+    const skips = rows + (payloads ? 24 + PAYLOAD_ROW : 24) * count;
     const kinds = skips + count;
     words.set(from.time.subarray(2 * start, 2 * (start + head)), times);
     words.set(from.value.subarray(2 * start, 2 * (start + head)), values);
     words.set(from.series.subarray(start, start + head), ids);
     bytes.set(from.skip.subarray(start, start + head), skips);
     bytes.set(from.kind.subarray(start, start + head), kinds);
-    if (head === count) return;
     const rest = count - head;
+    if (payloads) {
+      const { at, size } = from.payload!;
+      const places = ids + 2 * count;
+      for (const [column, to] of [[at, places] as const, [size, places + count] as const]) {
+        words.set(column.subarray(start, start + head), to);
+        words.set(column.subarray(0, rest), to + head);
+      }
+    }
+    if (rest === 0) return;
     words.set(from.time.subarray(0, 2 * rest), times + 2 * head);
     words.set(from.value.subarray(0, 2 * rest), values + 2 * head);
     words.set(from.series.subarray(0, rest), ids + head);

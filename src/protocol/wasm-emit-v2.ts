@@ -1,6 +1,7 @@
 import type { EmitExports } from './emit-module.ts';
 import type { EmittedBody, OutgoingRows } from './emit-v1.ts';
 import { align, MEMORY_LIMIT, type MemoryBlocks } from './memory-blocks.ts';
+import { copyPayloads, PAYLOAD_ROW, SLACK as PAYLOAD_SLACK, payloadSpan } from './wasm-payloads.ts';
 
 /** What a 2.0 body is made of within the module, beside the columns in its memory. */
 export interface RequestV2 {
@@ -19,7 +20,7 @@ export interface RequestV2 {
   readonly compression: 'fast' | 'small';
 }
 
-/** Bytes of a row in the memory but for its start time: see assembly/emit-v2.ts. */
+/** Bytes of a row in the memory but for its start time and its payload: see assembly/emit-v2.ts. */
 const ROW = 8 + 8 + 4 + 4 + 1 + 1;
 /** Bytes before the rows that are left to the symbols. Where they do not do, which takes thousands of strings, the rows move. */
 const GAP = 1 << 18;
@@ -33,9 +34,9 @@ const ROOM = { fast: 65536, small: 65536 + 12 * 8192 + 8 * 64 } as const;
 /**
  * The body of a 2.0 request, made behind the last block of the memory:
  *
- *     rows | strings of its symbols | gap, symbols | all TimeSeries, slack | room of the compressor | body
+ *     rows, payloads | strings of its symbols | gap, symbols | all TimeSeries, slack | room of the compressor | body
  *
- * Undefined when it is not for the module: a row is no sample, or the message is of gigabytes. Throws what WebAssembly
+ * Undefined when it is not for the module: a row is neither sample nor histogram, or the message is of gigabytes. Throws what WebAssembly
  * throws when the module stops itself, which is a bug, and `RangeError` when there is no memory.
  */
 export function emitV2Within(
@@ -46,11 +47,14 @@ export function emitV2Within(
   const { rows: from, count, series, slots, strings, families, number } = request;
   const started = hasStarts(from, request.first, count);
   const rows = align(memory.top);
-  const order = align(rows + (started ? ROW + 8 : ROW) * count);
+  const span = payloadSpan(from, request.first, count);
+  const payloads = align(rows + (ROW + (started ? 8 : 0) + (span === undefined ? 0 : PAYLOAD_ROW)) * count);
+  const order = span === undefined ? payloads : align(payloads + span.to - span.from + PAYLOAD_SLACK);
   const gap = align(order + 4 * strings);
   if (gap > MEMORY_LIMIT) return undefined;
   memory.ensure(gap);
-  copyRows(memory, request, rows, started);
+  copyRows(memory, request, rows, started, span !== undefined);
+  copyPayloads(module, memory, from, span, payloads);
   const area = gap + GAP;
   const areaEnd = area + module.roomV2(rows, count, started, series);
   if (areaEnd > MEMORY_LIMIT) return undefined;
@@ -89,7 +93,13 @@ function hasStarts({ start, mask }: OutgoingRows, first: number, count: number):
 }
 
 /** Puts the rows behind one another, from wherever they stand in their ring. */
-function copyRows({ words, bytes }: MemoryBlocks, request: RequestV2, rows: number, started: boolean): void {
+function copyRows(
+  { words, bytes }: MemoryBlocks,
+  request: RequestV2,
+  rows: number,
+  started: boolean,
+  payloads: boolean,
+): void {
   const { rows: from, first, count } = request;
   const start = first & from.mask;
   const head = Math.min(count, from.mask + 1 - start);
@@ -105,7 +115,12 @@ function copyRows({ words, bytes }: MemoryBlocks, request: RequestV2, rows: numb
   if (started) put(from.start!, 2);
   put(from.series, 1);
   words.set(request.familyOf.subarray(0, count), at);
-  const skips = 4 * (at + count);
+  at += count;
+  if (payloads) {
+    put(from.payload!.at, 1);
+    put(from.payload!.size, 1);
+  }
+  const skips = 4 * at;
   const kinds = skips + count;
   bytes.set(from.skip.subarray(start, start + head), skips);
   bytes.set(from.kind.subarray(start, start + head), kinds);

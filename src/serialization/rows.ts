@@ -274,18 +274,3 @@ export class RowBatch {
     }
   }
 }
-
-/**
- * What a row has beyond series, time and value.
- *
- * - histogram: the encoded `Histogram` message less its times
- * - exemplar: its encoded `Label` fields
- * - metadata: its whole encoded 1.0 `MetricMetadata` message
- */
-export interface Payload {
-  readonly bytes: Uint8Array;
-  /** Of metadata: the tenant that it leaves under, a number of its dictionary's `tenants`. */
-  readonly tenant?: number;
-  /** A histogram with custom buckets, which 1.0 cannot carry (HIST-10). */
-  readonly customBuckets?: boolean;
-}

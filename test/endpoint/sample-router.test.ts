@@ -161,7 +161,7 @@ test('a run goes to its loops as it would row by row, and ends where there is so
         const value = [sampleValue.getInt32(8 * i, true), sampleValue.getInt32(8 * i + 4, true)] as const;
         const time = [sampleTime[2 * i]!, sampleTime[2 * i + 1]!] as const;
         slow.table.queued(s, SEGMENT, row);
-        queue.push(segment, row, s, FRESH, LIVE, SAMPLE, series, ...time, ...value, undefined);
+        queue.push(segment, row, s, FRESH, LIVE, SAMPLE, series, ...time, ...value);
         if (sampleStart !== undefined) queue.startLast(sampleStart[2 * i]!, sampleStart[2 * i + 1]!);
       }
 

@@ -51,7 +51,7 @@ describe('rows in another order', () => {
           const each = column.length / (queue.mask + 1);
           return [name, ...column.subarray(each * at, each * (at + 1))];
         });
-        return [queue.contextAt(i).segment, words, queue.payload[at]];
+        return [queue.contextAt(i).segment, words, [...(queue.payload?.of(at) ?? [])]];
       });
     const before = rows();
     const order = Uint32Array.from({ length: 30 - 4 }, (_, i) => 4 + ((i * 7) % 26));

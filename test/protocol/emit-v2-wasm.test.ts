@@ -85,11 +85,14 @@ class Pair {
 
 /** Rows of `series` series, with start times for some of them, and payloads that may be read. */
 function ringOf(choices: Choices, rows: number, series: number): Ring {
-  const ring = choices.ring(rows, series);
+  const ring = choices.ring(rows, series, choices.of([[HISTOGRAM], [HISTOGRAM, EXEMPLAR]]));
   for (let i = 0; i < rows; i++) {
     const at = ring.at(i);
-    if (ring.kind[at] === EXEMPLAR) ring.payload[at] = { bytes: exemplarLabels };
-    if (ring.kind[at] === HISTOGRAM) ring.payload[at] = { bytes: Uint8Array.of(0x20, i & 0x7f) };
+    if (ring.kind[at] === EXEMPLAR) ring.setPayload(at, exemplarLabels);
+    if (ring.kind[at] === HISTOGRAM) {
+      const fields = choices.of([0, 1, 9, 100]);
+      ring.setPayload(at, Buffer.concat(new Array(fields).fill(Uint8Array.of(0x20, i & 0x7f))));
+    }
   }
   if (choices.chance(0.5)) return ring;
   for (let i = 0; i < rows; i++) {
@@ -181,7 +184,7 @@ describe('the module of 2.0', () => {
     return { reader, ring, expected: road.emitV2(ring, metadataOf).body };
   }
 
-  it('makes bodies of samples in its own memory, and leaves others to TypeScript', () => {
+  it('makes bodies of samples and histograms in its own memory, and leaves others to TypeScript', () => {
     const { reader, ring } = segment();
     const emitter = createEmitterV2('wasm', assert.ifError);
     const isOwn = () => {
@@ -189,8 +192,11 @@ describe('the module of 2.0', () => {
       return bytes.buffer === reader.columns.labels.bytes.buffer;
     };
     assert.ok(isOwn());
+    ring.kind[ring.at(1)] = HISTOGRAM;
+    ring.setPayload(ring.at(1), Uint8Array.of(0x20, 2));
+    assert.ok(isOwn());
     ring.kind[ring.at(1)] = EXEMPLAR;
-    ring.payload[ring.at(1)] = { bytes: exemplarLabels };
+    ring.setPayload(ring.at(1), exemplarLabels);
     assert.ok(!isOwn());
     ring.skip[ring.at(1)] = 1;
     assert.ok(!(createEmitterV2('typescript', assert.ifError) instanceof WasmEmitterV2));

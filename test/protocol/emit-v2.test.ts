@@ -151,7 +151,7 @@ class Case {
       const at = this.ring.at(from);
       const words = (column: Int32Array) => [column[2 * at]!, column[2 * at + 1]!] as const;
       const { kind, series, time, value, payload } = this.ring;
-      ring.push(kind[at]!, series[at]!, words(time), words(value), payload[at]?.bytes);
+      ring.push(kind[at]!, series[at]!, words(time), words(value), payload.of(at));
       const start = this.rows[from]!.kind === 'exemplar' ? 0n : (starts?.[i % starts.length] ?? 0n);
       if (starts !== undefined) ring.setStart(i, Number(start & 0xffffffffn), Number(start >> 32n));
       return { ...this.rows[from]!, start };

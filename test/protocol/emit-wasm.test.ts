@@ -13,7 +13,7 @@ import {
 } from '../../src/protocol/schema.ts';
 import { Scratch } from '../../src/protocol/snappy.ts';
 import { WasmColumns } from '../../src/protocol/wasm-columns.ts';
-import { SAMPLE } from '../../src/serialization/rows.ts';
+import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
 import { SegmentDictionary } from '../../src/serialization/segment-dictionary.ts';
 import { Choices } from '../reference/choices.ts';
 import { Ring, Road } from '../reference/road.ts';
@@ -189,6 +189,23 @@ describe('the module', () => {
     for (const id of [1, 2, 1000, 0xffffffff]) {
       ring.series[ring.at(0)] = id;
       assert.equal(columns.emit(ring, ring.head, 1, slots, 1), undefined);
+    }
+  });
+
+  it('takes histograms and exemplars, and leaves metadata to TypeScript', () => {
+    const pair = new Pair();
+    const choices = new Choices(5);
+    pair.typescript.take(message);
+    const record = pair.typescript.commit();
+    pair.typescript.read(record);
+    pair.wasm.read(record);
+    assert.ok(pair.wasm.reader.columns instanceof WasmColumns);
+    const { columns, slots, series } = pair.wasm.reader;
+    for (const kind of [SAMPLE, HISTOGRAM, EXEMPLAR, METADATA]) {
+      const ring = new Ring(1);
+      ring.push(kind, 0, [1, 0], [2, 0], kind === SAMPLE ? undefined : choices.payload());
+      assert.equal(columns.emit(ring, ring.head, 1, slots, series) !== undefined, kind !== METADATA);
+      if (kind !== METADATA) pair.emit(ring, 0, 1);
     }
   });
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
-import { histogramFault } from '../../src/protocol/histogram-check.ts';
+import { readHistogram } from '../../src/protocol/histogram-check.ts';
 import {
   encodeHistogramV1,
   encodeWriteRequestV1,
@@ -21,7 +21,7 @@ type Shape = Sparse<HistogramV1>;
 
 const faultOf = (shape: Shape): string | undefined => {
   const raw = encodeHistogramV1(shape);
-  return histogramFault(raw, 0, raw.length);
+  return readHistogram(raw, 0, raw.length, false).fault;
 };
 
 const nan = 0x7ff8000000000001n;
@@ -230,7 +230,7 @@ test('HIST-01 to HIST-07: the same verdict as the plain rules, however it is enc
         encodeHistogramV1(shape),
         new OddWriter(new Random(seed)).message(shape as unknown as Record<string, unknown>, histogramSpec),
       ]) {
-        const fault = histogramFault(raw, 0, raw.length);
+        const fault = readHistogram(raw, 0, raw.length, false).fault;
         assert.equal(fault === undefined, broken === undefined, `${fault} against ${broken}`);
       }
     }),

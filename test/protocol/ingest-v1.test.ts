@@ -440,7 +440,7 @@ describe('histograms', () => {
     const fields = `7d01020304 ${known} 7805 88010a`;
     road.take(seriesOf(`${up} 22${len(fields)}${fields}`));
     const ring = road.read(road.commit());
-    assert.deepEqual(Buffer.from(ring.payload[ring.at(0)]!.bytes), hex(known));
+    assert.deepEqual(Buffer.from(ring.payload.of(ring.at(0))), hex(known));
   });
 
   function pick({ countInt, countFloatBits, zeroCountInt, zeroCountFloatBits }: HistogramV1) {

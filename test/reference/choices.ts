@@ -51,11 +51,17 @@ export class Choices extends Random {
     return this.chance(0.5) ? value : value ^ (BigInt(this.int(1, 256)) << BigInt(8 * this.int(0, 8)));
   }
 
+  /** The payload of a histogram or of an exemplar; parts of it stand in others too. */
+  payload(): Uint8Array {
+    const size = this.of([0, 1, 30, 200]);
+    return Uint8Array.from({ length: this.int(0, size + 1) }, () => (this.chance(0.9) ? 10 : this.int(0, 3)));
+  }
+
   /** Rows of these series: in their order, or of few of them again and again, or in no order. */
   ring(rows: number, series: number, kinds: readonly number[] = [HISTOGRAM, EXEMPLAR]): Ring {
     const ring = new Ring(rows, this.int(0, rows + 9));
     const order = this.of(['next', 'few', 'any']);
-    const plain = this.chance(0.7);
+    const plain = this.chance(0.5);
     let time = int64(this.of([1_700_000_000_000n, ...int64Edges]));
     let next = this.int(0, series);
     for (let i = 0; i < rows; i++) {
@@ -66,7 +72,7 @@ export class Choices extends Random {
         time = int64(this.of([1n, 1_700_000_000_000n, 1_700_000_000_015n, ...int64Edges]));
       const value = int64(this.value());
       const kind = plain || this.chance(0.9) ? SAMPLE : this.of(kinds);
-      ring.push(kind, id, time, value, kind === SAMPLE ? undefined : Buffer.alloc(this.int(0, 200), 10));
+      ring.push(kind, id, time, value, kind === SAMPLE ? undefined : this.payload());
       ring.skip[ring.at(i)] = this.chance(0.1) ? this.int(1, 256) : 0;
     }
     return ring;

@@ -16,16 +16,9 @@ import {
   type Written,
 } from '../../src/serialization/frame.ts';
 import type { TenantChoice } from '../../src/serialization/leaving-tenants.ts';
+import { Payloads } from '../../src/serialization/payloads.ts';
 import { FRAME, RECORD_HEAD, recordAt, sealRecord } from '../../src/serialization/record.ts';
-import {
-  EXEMPLAR,
-  HISTOGRAM,
-  KINDS,
-  METADATA,
-  type Payload,
-  type RowBatch,
-  SAMPLE,
-} from '../../src/serialization/rows.ts';
+import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, type RowBatch, SAMPLE } from '../../src/serialization/rows.ts';
 import { SegmentDictionary, type SeriesRewrite } from '../../src/serialization/segment-dictionary.ts';
 import { mark } from '../filequeue/records.ts';
 import { BothKernels } from './both-kernels.ts';
@@ -153,7 +146,7 @@ export class Ring implements OutgoingRows {
   readonly value: Int32Array;
   readonly kind: Uint8Array;
   readonly skip: Uint8Array;
-  readonly payload: (Payload | undefined)[];
+  readonly payload: Payloads;
   readonly head: number;
   length = 0;
 
@@ -168,7 +161,7 @@ export class Ring implements OutgoingRows {
     this.value = new Int32Array(2 * size);
     this.kind = new Uint8Array(size);
     this.skip = new Uint8Array(size);
-    this.payload = new Array<Payload | undefined>(size).fill(undefined);
+    this.payload = new Payloads(size);
   }
 
   /** Where row `i` stands. */
@@ -188,7 +181,13 @@ export class Ring implements OutgoingRows {
     this.series[at] = series;
     this.time.set(time, 2 * at);
     this.value.set(value, 2 * at);
-    this.payload[at] = payload === undefined ? undefined : { bytes: payload };
+    if (payload !== undefined) this.setPayload(at, payload);
+  }
+
+  /** Gives the row at index `at` these bytes, in place of those that it has. */
+  setPayload(at: number, bytes: Uint8Array): void {
+    this.payload.forget(at);
+    this.payload.put(at, bytes, 0, bytes.length, 0);
   }
 
   /** Gives row `i` a start time. */
@@ -203,13 +202,7 @@ export class Ring implements OutgoingRows {
     for (let i = 0; i < this.length; i++) {
       const at = this.at(i);
       const words = (column: Int32Array) => [column[2 * at]!, column[2 * at + 1]!] as const;
-      ring.push(
-        this.kind[at]!,
-        this.series[at]!,
-        words(this.time),
-        words(this.value),
-        this.payload[at]?.bytes,
-      );
+      ring.push(this.kind[at]!, this.series[at]!, words(this.time), words(this.value), this.payload.of(at));
       ring.skip[ring.at(i)] = this.skip[at]!;
       if (this.start !== undefined) ring.setStart(i, ...words(this.start));
     }

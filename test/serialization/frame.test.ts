@@ -307,7 +307,7 @@ function rowsOf(road: Road, ring: Ring): object[] {
       labels: seriesLabels(road, ring.series[at]!),
       time: word(ring.time),
       ...(kind !== 'histogram' && { value: BigInt.asUintN(64, word(ring.value)) }),
-      ...(kind !== 'sample' && { bytes: ring.payload[at]!.bytes }),
+      ...(kind !== 'sample' && { bytes: ring.payload.of(at) }),
     };
   });
 }

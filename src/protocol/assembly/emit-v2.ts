@@ -1,5 +1,5 @@
 /*
- * Emission of remote write 2.0 bodies of samples, as `PlainEmitterV2` in ../emit-v2.ts does it and tells why; byte for
+ * Emission of remote write 2.0 bodies of samples and histograms, as `PlainEmitterV2` in ../emit-v2.ts does it and tells why; byte for
  * byte the same bodies (test/protocol/emit-v2-wasm.test.ts holds them against each other).
  *
  * An instance serves one dictionary, as in emit.ts. The records of ../symbol-columns.ts stand in its memory beside the
@@ -7,8 +7,8 @@
  * request.
  *
  *     rows of a request, `count` each:
- *     time u64 | value u64 | start time u64 | series u32 | family + 1 u32 | skip u8 | kind u8
- *                                                             (start times are there only when one of them is not 0)
+ *     time u64 | value u64 | start time u64 | series u32 | family + 1 u32 | payload u32, its length u32 | skip u8 | kind u8
+ *                       (start times are there only when one of them is not 0, payloads where not all rows are samples)
  *
  * Where TypeScript measures first and then writes, all of it is done at once here: a length is written in the one byte
  * that it takes nearly always, and what is behind it moves when it takes more; and the symbols, of which nobody knows
@@ -19,6 +19,7 @@
  */
 
 import { compressBlock } from './compress';
+import { HISTOGRAM, hasPayloads, payloadOf, payloadSize, takePayloads } from './payloads';
 import { putVarint, varintSize } from './writer';
 
 const SLOT: usize = 20;
@@ -45,7 +46,7 @@ let symbols: u32 = 0;
 let order: usize = 0;
 let symbolBytes: u64 = 0;
 
-/** Two refs, or a field of metadata, on their way into a record. */
+/** Two refs, or a field of metadata, on their way into a record; the times of a histogram on their way out. */
 const code: usize = memory.data(32, 16);
 /** The field of the time of the row before. */
 const stamp: usize = memory.data(16, 16);
@@ -72,18 +73,20 @@ export function placeV2(
 /** At least the bytes of all `TimeSeries` of these rows, and of what is scribbled over behind them. */
 export function roomV2(rows: usize, count: u32, started: bool, seriesCount: u32): f64 {
   const ids = rows + ((<usize>count) << 4) + (started ? (<usize>count) << 3 : 0);
+  takePayloads(ids + ((<usize>count) << 3), count);
   // Two refs take at most eight bytes, and the label that they stand for at least seven.
   let total: u64 = FIELD;
   for (let i: u32 = 0; i < count; i++) {
     const id = load<u32>(ids + ((<usize>i) << 2));
     if (id < seriesCount) total += (<u64>load<u32>(seriesBytes + ((<usize>id) << 2)) * 8) / 7 + 3 * FIELD;
+    if (hasPayloads(HISTOGRAM)) total += payloadSize(i);
   }
   return <f64>total;
 }
 
 /**
- * Writes all `TimeSeries` of these rows at `area` and before `areaEnd`, and returns their end; 0 when one is no
- * sample, or of no series. The strings of the symbols are left at `orderAt`, which has room for `strings` words.
+ * Writes all `TimeSeries` of these rows at `area` and before `areaEnd`, and returns their end; 0 when one is neither
+ * sample nor histogram, or of no series. The strings of the symbols are left at `orderAt`, which has room for `strings` words.
  */
 export function writeV2(
   rows: usize,
@@ -109,7 +112,7 @@ export function writeV2(
   const starts = values + ((<usize>count) << 3);
   const ids = starts + (started ? (<usize>count) << 3 : 0);
   const familyOf = ids + ((<usize>count) << 2);
-  const skips = familyOf + ((<usize>count) << 2);
+  const skips = takePayloads(familyOf + ((<usize>count) << 2), count);
   const kinds = skips + count;
   let to = area;
   let stampTime: u64 = 0;
@@ -121,7 +124,9 @@ export function writeV2(
     if (load<u8>(skips + start) != 0) continue;
     const id = load<u32>(ids + ((<usize>start) << 2));
     const family = load<u32>(familyOf + ((<usize>start) << 2));
-    if (id >= seriesCount || load<u8>(kinds + start) != 0 || family > familyCount) return 0;
+    const kind: u32 = load<u8>(kinds + start);
+    const isHistogram = kind == HISTOGRAM && hasPayloads(HISTOGRAM);
+    if (id >= seriesCount || (kind != 0 && !isHistogram) || family > familyCount) return 0;
     let k = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2))) << 2);
     const last = seriesSlots + ((<usize>load<u32>(seriesAt + ((<usize>id) << 2), 4)) << 2);
     if (to + ((last - k) << 1) + FIELD > areaEnd) unreachable();
@@ -146,6 +151,16 @@ export function writeV2(
     for (;;) {
       if (to + FIELD > areaEnd) unreachable();
       const time = load<u64>(times + ((<usize>row) << 3));
+      const since: u64 = started ? load<u64>(starts + ((<usize>row) << 3)) : 0;
+      if (isHistogram) {
+        if (<u64>payloadSize(row) + to + FIELD > areaEnd) unreachable();
+        to = putHistogram(to, row, time, since);
+        while (i < count && load<u8>(skips + i) != 0) i++;
+        if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id || load<u8>(kinds + i) != kind) break;
+        row = i;
+        i++;
+        continue;
+      }
       if (time != stampTime || stampLength == 0) {
         stampTime = time;
         stampLength = <u32>(putVarint64(stamp, 0x10, time) - stamp);
@@ -159,14 +174,10 @@ export function writeV2(
       to += value == 0 ? 0 : 9;
       v128.store(to, v128.load(stamp));
       to += stampLength;
-      if (started) {
-        const since = load<u64>(starts + ((<usize>row) << 3));
-        if (since != 0) to = putVarint64(to, 0x18, since);
-      }
+      if (since != 0) to = putVarint64(to, 0x18, since);
       store<u8>(field, <u8>(to - field - 2), 1);
       while (i < count && load<u8>(skips + i) != 0) i++;
-      if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id) break;
-      if (load<u8>(kinds + i) != 0) return 0;
+      if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id || load<u8>(kinds + i) != kind) break;
       row = i;
       i++;
     }
@@ -220,6 +231,23 @@ export function writeSymbolsV2(start: usize, end: usize): void {
  */
 export function compressV2(plain: usize, rawBytes: u32, table: usize, out: usize, outEnd: usize): usize {
   return compressBlock(plain, rawBytes, table, putVarint(out, rawBytes), outEnd);
+}
+
+/** Writes the field of a histogram, which there is room for; returns its end. */
+function putHistogram(start: usize, row: u32, time: u64, since: u64): usize {
+  const from = payloadOf(row);
+  const size = payloadSize(row);
+  let end = putVarint64(code, 0x78, time);
+  if (since != 0) {
+    store<u8>(end, 0x88);
+    end = putVarint64(end + 1, 0x01, since);
+  }
+  const behind = <u32>(end - code);
+  store<u8>(start, 0x1a);
+  const to = putVarint(start + 1, size + behind);
+  memory.copy(to, from, size);
+  memory.copy(to + size, code, behind);
+  return to + size + behind;
 }
 
 /** Writes the length of what ends at `end`, in the byte at `at` or, with what is behind it moved, in more; returns its end. */

@@ -1,20 +1,22 @@
 /*
- * Emission of remote write 1.0 bodies of samples, as `EmitterV1` in ../emit-v1.ts does it and tells why; byte for byte
+ * Emission of remote write 1.0 bodies, as `EmitterV1` in ../emit-v1.ts does it and tells why; byte for byte
  * the same bodies (test/protocol/emit-wasm.test.ts holds them against each other).
  *
  * An instance serves one dictionary, whose columns it has in its memory (../emit-wasm.ts lays it out):
  *
- *     static data | columns of the dictionary, as blocks | rows | body          (the last two anew for each body)
+ *     static data | columns of the dictionary, as blocks | rows | payloads | body   (the last three anew for each body)
  *
  *     rows of a request, `count` each:
- *     time u64 | value u64 | series u32 | length of its TimeSeries u32 | skip u8 | kind u8
+ *     time u64 | value u64 | series u32 | length of its TimeSeries u32 | payload u32, its length u32 | skip u8 | kind u8
+ *                                                         (payloads only where not all rows are samples: ./payloads.ts)
  *
  * No write goes outside of the body, the lengths, the positions of known slots and the static data: each is held
  * against its end, and a failure ends in a trap.
  */
 
 import { compressBlock } from './compress';
-import { forgetWords, putNew } from './new-labels';
+import { forgetWords, putNew, putPayload } from './new-labels';
+import { EXEMPLAR, HISTOGRAM, hasPayloads, payloadOf, payloadSize, takePayloads } from './payloads';
 import { uncompressBlock } from './snappy';
 import {
   at,
@@ -31,15 +33,18 @@ import {
   NEAR,
   nowhere,
   op,
+  putBytes,
   putCopy,
   putVarint,
   repeat,
   resume,
+  room,
   SAMPLE,
   varintSize,
 } from './writer';
 
 export { compressDense } from './dense';
+export { placePayloads } from './payloads';
 export { compressV2, placeV2, roomV2, symbolsV2, writeSymbolsV2, writeV2 } from './emit-v2';
 
 /** Series with more labels are not compared with the one before as a whole. */
@@ -51,6 +56,8 @@ const valueBits: usize = memory.data(VALUES << 3, 16);
 const valueAt: usize = memory.data(VALUES << 2, 16);
 /** The time field of the row before: tag and varint. */
 const stamp: usize = memory.data(32, 16);
+/** The same of a histogram or an exemplar, on its way out. */
+const tail: usize = memory.data(32, 16);
 /** Where each label of the series before began, and where the last one ended, counted from the first. */
 const placeOf: usize = memory.data((COMPARED + 8) << 2, 16);
 
@@ -98,14 +105,14 @@ export function forget(slotCount: u32): void {
 
 /**
  * The length of the message of these rows; the length of each `TimeSeries` is left at its first row. `NOT_HERE` when
- * one is no sample, or of no series, or when the message is too long.
+ * one is metadata, or of no series, or when the message is too long.
  */
 export function measure(rows: usize, count: u32, seriesCount: u32): f64 {
   const times = rows;
   const values = times + ((<usize>count) << 3);
   const ids = values + ((<usize>count) << 3);
   const groups = ids + ((<usize>count) << 2);
-  const skips = groups + ((<usize>count) << 2);
+  const skips = takePayloads(groups + ((<usize>count) << 2), count);
   const kinds = skips + count;
   let total: u64 = 0;
   let i: u32 = 0;
@@ -114,10 +121,15 @@ export function measure(rows: usize, count: u32, seriesCount: u32): f64 {
     i++;
     if (load<u8>(skips + start) != 0) continue;
     const id = load<u32>(ids + ((<usize>start) << 2));
-    if (id >= seriesCount || load<u8>(kinds + start) != 0) return NOT_HERE;
+    const kind: u32 = load<u8>(kinds + start);
+    if (id >= seriesCount || (kind != 0 && !hasPayloads(kind))) return NOT_HERE;
     let size: u64 = load<u32>(seriesBytes + ((<usize>id) << 2));
-    size += sampleBytes(times, values, start);
-    while (i < count) {
+    if (kind != 0) {
+      const inner = rowBytes(times, start, kind);
+      if (inner >= LONGEST) return NOT_HERE;
+      size += 1 + varintSize(<u32>inner) + inner;
+    } else size += sampleBytes(times, values, start);
+    while (kind == 0 && i < count) {
       if (load<u8>(skips + i) == 0) {
         if (load<u32>(ids + ((<usize>i) << 2)) != id || load<u8>(kinds + i) != 0) break;
         size += sampleBytes(times, values, i);
@@ -148,7 +160,7 @@ export function emit(
   slots = slotCount;
   series = seriesCount;
   memory.fill(valueAt, 0, VALUES << 2);
-  forgetWords();
+  forgetWords(hasPayloads(HISTOGRAM));
   begin(out, outEnd, rawBytes, base);
   write(rows, count, base);
   return finish();
@@ -182,7 +194,8 @@ function write(rows: usize, count: u32, base: u32): void {
   const values = times + ((<usize>count) << 3);
   const ids = values + ((<usize>count) << 3);
   const groups = ids + ((<usize>count) << 2);
-  const skips = groups + ((<usize>count) << 2);
+  const skips = takePayloads(groups + ((<usize>count) << 2), count);
+  const kinds = skips + count;
   let to = op;
   let tag = literal;
   let tagEnd = literalEnd;
@@ -340,12 +353,24 @@ function write(rows: usize, count: u32, base: u32): void {
     aboveCount = labelCount;
     aboveAt = labelsAt;
 
+    const kind: u32 = load<u8>(kinds + start);
+    if (kind != 0) {
+      resume(to, tag, tagEnd, offset, length, here);
+      putRow(times, values, start, kind);
+      to = op;
+      tag = literal;
+      tagEnd = literalEnd;
+      offset = copyOffset;
+      length = copyLength;
+      here = at;
+      continue;
+    }
     let row = start;
     for (;;) {
       const time = load<u64>(times + ((<usize>row) << 3));
       let same = time == stampTime && stampLength > 0;
       if (!same) {
-        stampLength = putStamp(time);
+        stampLength = putTime(stamp, 0x10, time);
         stampTime = time;
         stampSince = here;
       }
@@ -494,7 +519,7 @@ function write(rows: usize, count: u32, base: u32): void {
       }
       // The next row of the same series goes into the same TimeSeries; `measure` counted it.
       while (i < count && load<u8>(skips + i) != 0) i++;
-      if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id) break;
+      if (i >= count || load<u32>(ids + ((<usize>i) << 2)) != id || load<u8>(kinds + i) != 0) break;
       row = i;
       i++;
     }
@@ -567,14 +592,37 @@ function putLabel(
   putNew(labels + from, labels + to, labels + like, labels + likeEnd, near ? beforeAt : 0, goesOn ? 1 : 4);
 }
 
-/** Makes the field of a time in `stamp`; returns its length. */
-function putStamp(time: u64): u32 {
-  let to = stamp;
-  store<u8>(to++, 0x10);
+/** Writes the field of a histogram or an exemplar. */
+function putRow(times: usize, values: usize, row: u32, kind: u32): void {
+  const time = load<u64>(times + ((<usize>row) << 3));
+  const inner = <u32>rowBytes(times, row, kind);
+  const head = room(1 + varintSize(inner));
+  store<u8>(head, kind == HISTOGRAM ? 0x22 : 0x1a);
+  putVarint(head + 1, inner);
+  const from = payloadOf(row);
+  putPayload(from, from + payloadSize(row));
+  if (kind == EXEMPLAR) {
+    store<u8>(room(1), 0x11);
+    store<u64>(room(8), load<u64>(values + ((<usize>row) << 3)));
+  }
+  putBytes(tail, putTime(tail, kind == HISTOGRAM ? 0x78 : 0x18, time));
+}
+
+/** Bytes inside of it. */
+function rowBytes(times: usize, row: u32, kind: u32): u64 {
+  const time = load<u64>(times + ((<usize>row) << 3));
+  const size: u64 = payloadSize(row);
+  return size + (kind == HISTOGRAM ? 0 : 9) + 1 + (70 - <u64>clz(time | 1)) / 7;
+}
+
+/** Writes the field of a time at `start`; returns its length. */
+function putTime(start: usize, tag: u8, time: u64): u32 {
+  let to = start;
+  store<u8>(to++, tag);
   let rest = time;
   for (; rest >= 0x80; rest >>>= 7) store<u8>(to++, (<u32>rest & 0x7f) | 0x80);
   store<u8>(to++, <u32>rest);
-  return <u32>(to - stamp);
+  return <u32>(to - start);
 }
 
 /** Bytes of the field of a sample. */

@@ -1,21 +1,37 @@
 /*
- * Writes labels that are new in a body by what they share with labels that were new before them, as `NewLabels` in
- * ../new-labels.ts does it and tells why.
+ * Writes labels that are new in a body by what they share with labels that were new before them, and payloads of rows by
+ * what they share with those before them, as `NewLabels` in ../new-labels.ts does it and tells why.
  */
 
 import { at, extendsCopy, NEAR, putBytes, repeat } from './writer';
 
 const TABLE_BITS: u32 = 11;
 const MATCH: u32 = 4;
+/** After 2^n words that were not found one more is passed over each time: of payloads, whose ends are often random. */
+const PAYLOAD_PATIENCE: u32 = 1;
+const LABEL_PATIENCE: u32 = 31;
 
 /** For each hash: where the word stands in the message (0: nowhere) u32 | 0 u32 | its address | end of its label. */
-const table: usize = memory.data(16 << TABLE_BITS, 16);
+const labelWords: usize = memory.data(16 << TABLE_BITS, 16);
+const payloadWords: usize = memory.data(16 << TABLE_BITS, 16);
+/** The one at work. */
+let table: usize = labelWords;
 /** Where in the message the last match stands. */
 let matchAt: u32 = 0;
 
-/** Begins a body. */
-export function forgetWords(): void {
-  memory.fill(table, 0, 16 << TABLE_BITS);
+/** Begins a body; `payloads` says that there are some. */
+export function forgetWords(payloads: bool): void {
+  memory.fill(labelWords, 0, 16 << TABLE_BITS);
+  if (payloads) memory.fill(payloadWords, 0, 16 << TABLE_BITS);
+}
+
+/** Writes the payload of a row, which stands in `[from, end)`. */
+export function putPayload(from: usize, end: usize): void {
+  table = payloadWords;
+  const match = matchOf(from, end, at);
+  if (match > 0) repeat(matchAt, match);
+  putRest(from + match, end, end, match > 0 ? from + match : from + 1, PAYLOAD_PATIENCE);
+  table = labelWords;
 }
 
 /**
@@ -58,18 +74,20 @@ export function putNew(from: usize, end: usize, above: usize, aboveEnd: usize, a
       if (ends < shared) ends = 0;
     }
   }
-  putRest(start, end - ends, end, start == from ? from + 1 : start);
+  putRest(start, end - ends, end, start == from ? from + 1 : start, LABEL_PATIENCE);
   if (ends > 0) repeat(aboveAt + <u32>(aboveEnd - above) - ends, ends);
 }
 
 /** Writes `[from, to)` of a label that goes on to `end`; the words before `first` have been looked at. */
-function putRest(from: usize, to: usize, end: usize, first: usize): void {
+function putRest(from: usize, to: usize, end: usize, first: usize, patience: u32): void {
   let literal = from;
   let next = first;
+  let misses: u32 = 0;
   while (next + MATCH <= to) {
     const match = min(matchOf(next, end, at + <u32>(next - literal)), <u32>(to - next));
-    if (match == 0) next++;
+    if (match == 0) next += 1 + (misses++ >>> patience);
     else {
+      misses = 0;
       putBytes(literal, <u32>(next - literal));
       repeat(matchAt, match);
       next += match;

@@ -141,7 +141,7 @@ function closeLiteral(): void {
 }
 
 /** Makes room in a literal for `length` bytes (at most 60): where they go. */
-function room(length: u32): usize {
+export function room(length: u32): usize {
   flushCopy();
   bound(op + 1 + length + SLACK);
   if (op + length > literalEnd) {

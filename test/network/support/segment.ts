@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { FRESH, LIVE, type RowContext, type RowQueue, UNKNOWN } from '../../../src/network/row-queue.ts';
 import { encodeWriteRequestV1 } from '../../../src/protocol/schema.ts';
-import { METADATA, type Payload, SAMPLE } from '../../../src/serialization/rows.ts';
+import { METADATA, SAMPLE } from '../../../src/serialization/rows.ts';
 import type { SegmentDictionary } from '../../../src/serialization/segment-dictionary.ts';
 import { Road } from '../../reference/road.ts';
 import { bitsOf, request, series } from '../../support/messages.ts';
@@ -42,6 +42,12 @@ export class TestSegment implements RowContext {
   }
 }
 
+/** The bytes of a row, and its note. */
+export interface TestPayload {
+  readonly bytes: Uint8Array;
+  readonly note?: number;
+}
+
 /** A row to queue; what is left out is 0. */
 export interface TestRow {
   readonly row: number;
@@ -51,7 +57,7 @@ export interface TestRow {
   readonly kind?: number;
   /** Its time, ms since the epoch; by default its ordinal. */
   readonly at?: number;
-  readonly payload?: Payload;
+  readonly payload?: TestPayload;
 }
 
 /** Queues a row; its value is its ordinal, so that each row is told from all others. */
@@ -71,12 +77,12 @@ export function push(queue: RowQueue, context: RowContext, row: TestRow): void {
     kind === METADATA ? 0 : Math.floor(at / 2 ** 32),
     Number(value & 0xffff_ffffn) | 0,
     Number(value >> 32n) | 0,
-    payload,
   );
+  if (payload !== undefined) queue.payloadLast(payload.bytes, 0, payload.bytes.length, payload.note ?? 0);
 }
 
 /** A 1.0 `MetricMetadata` of a family, without help and unit. */
-export function metadataPayload(family: string): Payload {
+export function metadataPayload(family: string): TestPayload {
   const bytes = new TextEncoder().encode(family);
   return { bytes: Uint8Array.of(0x08, 1, 0x12, bytes.length, ...bytes) };
 }
