@@ -17,9 +17,13 @@ const laxOracle: readonly (Problem | undefined)[] = ['group', 'number of more th
  * Asserts that `ingestV2` says of these bytes what it must: malformed exactly when the plain check finds a problem,
  * with nothing kept; and else, when protobufjs can read them, that the rows are those of the reference. The
  * differences to protobufjs are those of `assertSameVerdict`.
+ *
+ * `before` is a request that comes first, so that there are series that are known; it may be a broken one as well.
  */
-export function assertSameVerdictV2(raw: Uint8Array): void {
+export function assertSameVerdictV2(raw: Uint8Array, before?: Uint8Array): void {
   const road = new RoadV2();
+  const reference = new ReferenceV2();
+  if (before !== undefined) takeFirst(before, road, reference);
   const problem = problemIn(raw, writeRequestV2Spec);
   const oracle = decoded(raw);
   const mark = road.batch.mark();
@@ -42,7 +46,20 @@ export function assertSameVerdictV2(raw: Uint8Array): void {
   const rows = road.rows();
   if (oracle === 'not UTF-8') return;
   assert.ok(typeof oracle === 'object', `taken, but for protobufjs it is ${oracle}`);
-  assertStored(rows, new ReferenceV2().take(oracle).kept);
+  assertStored(rows, reference.take(oracle).kept);
+}
+
+/** By both; a request that the reference cannot read starts a segment of its own. */
+function takeFirst(raw: Uint8Array, road: RoadV2, reference: ReferenceV2): void {
+  const oracle = decoded(raw);
+  try {
+    road.take(raw);
+    if (typeof oracle === 'object') reference.take(oracle);
+    else road.reset();
+  } catch (error) {
+    assert.ok(error instanceof MalformedError, `${(error as Error).stack}`);
+  }
+  road.rows();
 }
 
 function decoded(raw: Uint8Array): WriteRequestV2 | 'not UTF-8' | 'malformed' {
