@@ -59,6 +59,8 @@ export class IngestMemory {
   /** The uncompressed body and the slack behind it, as two views. */
   raw!: Uint8Array;
   rawView!: DataView;
+  /** Refs of the labels of the 2.0 series at hand. */
+  refs!: Uint32Array;
 
   /** Throws `WasmError`, and a `RangeError` when there is not as much memory. */
   constructor(rooms: Rooms, keys: Uint8Array) {
@@ -92,11 +94,6 @@ export class IngestMemory {
     const column = (address: number) =>
       new Uint32Array(this.bytes.buffer, address, count).map((of) => of - this.target);
     return [column(this.get(at.SYMBOLS)), column(this.get(at.SYMBOL_ENDS))];
-  }
-
-  /** Refs of the labels of the series at hand: a view. */
-  get refs(): Uint32Array {
-    return this.#words.subarray(at.LABEL_REFS >>> 2, (at.LABEL_REFS >>> 2) + at.REFS);
   }
 
   /** Says what is stored for each series, as `SeriesMetadata.words`; those beyond the room are not known of. */
@@ -152,6 +149,7 @@ export class IngestMemory {
     this.#words = new Uint32Array(memory.buffer);
     this.raw = new Uint8Array(memory.buffer, this.target, this.rooms.target + at.SLACK);
     this.rawView = new DataView(memory.buffer, this.target, this.rooms.target + at.SLACK);
+    this.refs = new Uint32Array(memory.buffer, at.LABEL_REFS, at.REFS);
     this.set(at.ENTRIES, this.#entries);
     this.set(at.SLOTS, slots);
     this.set(at.SLOT_MASK, 2 * capacity - 1);

@@ -102,7 +102,8 @@ export class WasmIngestV2 {
     const [type, help, unit] = [memory.get(at.TYPE), memory.get(at.HELP), memory.get(at.UNIT)];
     if ((type | help | unit) !== 0 || metadata.hasSome(series)) {
       this.#load(request);
-      this.#handOver(request);
+      // The samples before it keep their place, and stay in the columns: new series come one behind the other.
+      this.#workspace.count(request.batch);
       request.storeMetadata(series, type, help, unit, memory.refs, memory.get(at.REF_COUNT));
     }
     memory.module.takeV2(series);

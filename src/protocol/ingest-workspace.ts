@@ -33,6 +33,8 @@ export class IngestWorkspace {
   /** Of the dictionary that the table is of, and the generation of that. */
   #metadata: SeriesMetadata | undefined;
   #generation = 0;
+  /** Rows in the columns that have their place in the batch. */
+  #counted = 0;
   /** The most that was asked for since the dictionary was emptied. */
   #largest: Rooms = LEAST;
   readonly #onMetadata = (series: number, type: number, help: number, unit: number): void =>
@@ -90,7 +92,7 @@ export class IngestWorkspace {
     memory.set(at.LAST_TIME, sampleTime.lastLo);
     memory.set(at.LAST_TIME + 4, sampleTime.lastHi);
     this.setRowsLeft(rowsLeft);
-    emptyColumns(memory);
+    this.#emptyColumns();
   }
 
   /** Less than 2^31 rows fit into a memory of 4 GiB. */
@@ -98,12 +100,20 @@ export class IngestWorkspace {
     this.memory.set(at.ROWS_LEFT, Math.min(rows, 0x7fffffff));
   }
 
+  /** Gives the rows in the columns their place in the batch: others may be appended behind them. */
+  count(batch: RowBatch): void {
+    const rows = this.memory.get(at.OUT_ROWS);
+    batch.countSamples(rows - this.#counted);
+    this.#counted = rows;
+  }
+
   /** Moves the rows in the columns to the batch. */
   handOver(batch: RowBatch): void {
     const { memory } = this;
     const rows = memory.get(at.OUT_ROWS);
     if (rows === 0) return;
-    batch.appendSamples(rows, memory.bytes, {
+    this.count(batch);
+    batch.appendSampleColumns(memory.bytes, {
       series: [at.SERIES_COLUMN, memory.get(at.SERIES_END)],
       time: [at.TIME_COLUMN, memory.get(at.TIME_END)],
       value: [at.VALUE_COLUMN, at.VALUE_COLUMN + 8 * rows],
@@ -111,7 +121,7 @@ export class IngestWorkspace {
       lastTimeLo: memory.get(at.LAST_TIME) | 0,
       lastTimeHi: memory.get(at.LAST_TIME + 4) | 0,
     });
-    emptyColumns(memory);
+    this.#emptyColumns();
   }
 
   /** Makes room for so many more entries, at most a quarter of `MOST_ENTRIES`; the views of the memory may be new. */
@@ -142,6 +152,14 @@ export class IngestWorkspace {
     this.#generation = generation;
   }
 
+  #emptyColumns(): void {
+    const { memory } = this;
+    memory.set(at.OUT_ROWS, 0);
+    memory.set(at.SERIES_END, at.SERIES_COLUMN);
+    memory.set(at.TIME_END, at.TIME_COLUMN);
+    this.#counted = 0;
+  }
+
   #makeRoom(dictionary: Dictionary): void {
     const { rooms, capacity } = this.memory;
     const { source, target, symbols, metadata } = this.#largest;
@@ -157,12 +175,6 @@ export class IngestWorkspace {
     this.memory.takeOver(old);
     this.memory.loadMetadata(dictionary.metadata.words);
   }
-}
-
-function emptyColumns(memory: IngestMemory): void {
-  memory.set(at.OUT_ROWS, 0);
-  memory.set(at.SERIES_END, at.SERIES_COLUMN);
-  memory.set(at.TIME_END, at.TIME_COLUMN);
 }
 
 function roomsFor(

@@ -3,10 +3,10 @@ import {
   AT, CAPACITY, DONE, END, ENTRY_COUNT, ENTRY_LENGTH, ENTRY_NEXT, ENTRY_SERIES, ENTRY_TENANT, FIELD_END, FOUND, FULL,
   HELP, LABEL_REFS, LABEL_TEXTS, LABELS_END, LABELS_START, LAST_ENTRY, METADATA, METADATA_BYTES, METADATA_ROOM,
   MOST_REFS, MOST_TEXT, ODD, OF_REFS, OUT_ROWS, REF_COUNT, REFS, ROOM, ROWS, ROWS_LEFT, SAID, SAMPLES, SAMPLES_END,
-  SYMBOL_COUNT, TENANT, TYPE, UNIT, UNKNOWN,
+  SYMBOL_COUNT, SYMBOL_TEXTS, TENANT, TYPE, UNIT, UNKNOWN,
 } from './layout';
 import { MOST_ROWS, plainSample, putRow, putRows } from './samples';
-import { enterText, field, fieldStart, sizeOf, stringOf, textOf } from './symbols';
+import { enterText, field, fieldStart, findText, sizeOf, stringOf } from './symbols';
 import { addEntry, entryAt, expectNext, findEntry, hasHash } from './table';
 
 /**
@@ -148,6 +148,7 @@ let allKnown: bool = false;
 function readRefs(at: u32, end: u32): u32 {
   const symbols = load<u32>(SYMBOL_COUNT);
   const most = load<u32>(MOST_REFS);
+  const texts = load<u32>(SYMBOL_TEXTS);
   let count: u32 = 0;
   allKnown = true;
   while (at < end) {
@@ -162,8 +163,11 @@ function readRefs(at: u32, end: u32): u32 {
       }
     }
     if (ref >= symbols || count == most) return 0;
-    const text = textOf(ref);
-    if (text == 0) allKnown = false;
+    let text = load<u32>(texts + (ref << 2));
+    if (text == 0) {
+      text = findText(ref);
+      if (text == 0) allKnown = false;
+    }
     store<u32>(LABEL_TEXTS + (count << 2), text);
     count++;
   }

@@ -75,7 +75,6 @@ export function forgetTexts(): void {
 }
 
 /** The entry of the text of this symbol, or 0 when it has none. */
-@inline
 export function textOf(ref: u32): u32 {
   const text = load<u32>(load<u32>(SYMBOL_TEXTS) + (ref << 2));
   return text != 0 ? text : findText(ref);
@@ -83,10 +82,10 @@ export function textOf(ref: u32): u32 {
 
 /** The same; a text without an entry gets one. There must be room. */
 export function enterText(ref: u32): u32 {
-  const known = textOf(ref);
-  if (known != 0) return known;
-  hashBlock(load<u32>(load<u32>(SYMBOLS) + (ref << 2)), sizeOf(ref));
-  const text = addEntry(sizeOf(ref), OF_TEXT, 0);
+  let text = textOf(ref);
+  if (text != 0) return text;
+  // `textOf` has hashed it.
+  text = addEntry(sizeOf(ref), OF_TEXT, 0);
   store<u32>(load<u32>(SYMBOL_TEXTS) + (ref << 2), text);
   return text;
 }
@@ -105,7 +104,8 @@ export function sizeOf(ref: u32): u32 {
   return load<u32>(load<u32>(SYMBOL_ENDS) + (ref << 2)) - load<u32>(load<u32>(SYMBOLS) + (ref << 2));
 }
 
-function findText(ref: u32): u32 {
+/** The same, for who has looked whether it is known in this request. */
+export function findText(ref: u32): u32 {
   hashBlock(load<u32>(load<u32>(SYMBOLS) + (ref << 2)), sizeOf(ref));
   const text = findEntry(sizeOf(ref), OF_TEXT);
   store<u32>(load<u32>(SYMBOL_TEXTS) + (ref << 2), text);
