@@ -9,10 +9,16 @@ import type { IngestLimits } from './limits.ts';
 
 /** Drives the loop in WebAssembly, and does what it hands back. Its memory is that of an `IngestWorkspace`. */
 export class WasmIngest {
-  readonly #workspace: IngestWorkspace = new IngestWorkspace();
-  readonly #v2: WasmIngestV2 = new WasmIngestV2(this.#workspace);
+  readonly #workspace: IngestWorkspace;
+  readonly #v2: WasmIngestV2;
   /** The series of the labels at hand, when they were unknown to the table. */
   #interned = -1;
+
+  /** `mostEntries` as for `IngestWorkspace`. */
+  constructor(mostEntries?: number) {
+    this.#workspace = new IngestWorkspace(mostEntries);
+    this.#v2 = new WasmIngestV2(this.#workspace);
+  }
 
   /** Bytes of memory that the module holds. */
   get memoryBytes(): number {

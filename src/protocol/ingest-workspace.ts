@@ -37,8 +37,14 @@ export class IngestWorkspace {
   #counted = 0;
   /** The most that was asked for since the dictionary was emptied. */
   #largest: Rooms = LEAST;
+  readonly #mostEntries: number;
   readonly #onMetadata = (series: number, type: number, help: number, unit: number): void =>
     this.memory.setMetadata(series, type, help, unit);
+
+  /** `mostEntries` is a power of two, from 2048 on. */
+  constructor(mostEntries: number = MOST_ENTRIES) {
+    this.#mostEntries = mostEntries;
+  }
 
   /**
    * Uncompresses `body`, which declares `length` bytes, for a request into this dictionary. Returns a view of them,
@@ -124,11 +130,11 @@ export class IngestWorkspace {
     this.#emptyColumns();
   }
 
-  /** Makes room for so many more entries, at most a quarter of `MOST_ENTRIES`; the views of the memory may be new. */
+  /** Makes room for so many more entries, at most 2047; the views of the memory may be new ones then. */
   makeRoomInTable(entries: number): void {
     const { memory } = this;
     while (memory.get(at.ENTRY_COUNT) + entries > memory.capacity) {
-      if (memory.capacity >= MOST_ENTRIES) memory.emptyTable();
+      if (memory.capacity >= this.#mostEntries) memory.emptyTable();
       else memory.growTable();
     }
   }

@@ -63,9 +63,9 @@ export class BothKernels {
   readonly #wasm: WasmIngest;
   readonly #symbols: Symbols = new Symbols();
 
-  /** Each has a gate of its own, when there is one. */
-  constructor(gate?: () => SeriesGate) {
-    this.#wasm = gate === undefined ? wasm : gatedWasm;
+  /** Each has a gate of its own, when there is one. `own` is in place of the instance that all share. */
+  constructor(gate?: () => SeriesGate, own: WasmIngest = gate === undefined ? wasm : gatedWasm) {
+    this.#wasm = own;
     this.dictionary = new Dictionary(0x5eed, gate?.());
     this.#dictionary = new Dictionary(0xfeed, gate?.());
   }
