@@ -275,10 +275,10 @@ describe('the memory', () => {
 
   it('has a table that starts anew when it is full, also within a request', () => {
     const kernels = new BothKernels(undefined, new WasmIngest(1 << 11));
-    const raw = encode(...range(1500).map((i) => named(i)));
+    const raw = encode(...[...range(1500), ...range(1500)].map((i) => named(i)));
     const of1 = range(1500).map((i) => series({ __name__: `metric_${i}` }, [1, 1]));
     for (let i = 0; i < 3; i++) {
-      assert.equal(kernels.takeV2(raw).samples, 1500);
+      assert.equal(kernels.takeV2(raw).samples, 3000);
       assert.equal(kernels.take(encodeWriteRequestV1(request(...of1))).samples, 1500);
     }
     kernels.compareAll();
