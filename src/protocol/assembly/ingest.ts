@@ -16,8 +16,9 @@ export { hash0, hash1, hashBlock };
 
 /**
  * The inner loop on the way in, as `ingestV1` of ../ingest-v1.ts: from the bytes of a `WriteRequest` to columns of
- * samples. It takes known series with plain samples; whatever else there is, errors among it, is handed back to the
- * TypeScript, one field at a time, so the order of rows and the words of errors have one source.
+ * samples; ingest-v2.ts has that of 2.0. It takes known series with plain samples; whatever else there is, errors
+ * among it, is handed back to the TypeScript, one field at a time, so the order of rows and the words of errors have
+ * one source.
  *
  * ../ingest-wasm.ts drives it, and layout.ts says where things stand. Nothing here trusts a length: each is held
  * against the end of what it is part of, which is within the memory.

@@ -12,7 +12,7 @@ import { addEntry, entryAt, findEntry } from './table';
 /** Of `field`: where the field begins behind its length, and where it ends. */
 export let fieldStart: u32 = 0;
 
-/** Where the field at `at` ends that has a tag of one byte and a length of up to four; 0 unless that is within `end`. */
+/** Where the field at `at` ends, with a tag of one byte and a length of up to four; 0 unless that is within `end`. */
 @inline
 export function field(at: u32, end: u32): u32 {
   let start = at + 1;
