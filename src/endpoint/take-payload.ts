@@ -32,12 +32,7 @@ export class PayloadTaker {
   }
 
   /** Takes that of row `i` of its kind in a reader's frame; returns the reason for which nothing is sent, if there is one. */
-  take(
-    { rows, context }: WalReader,
-    kind: number,
-    i: number,
-    time: MetadataTime,
-  ): EndpointReason | undefined {
+  take({ rows, context, head }: WalReader, kind: number, i: number): EndpointReason | undefined {
     if (kind === HISTOGRAM) {
       if (!this.#sends.histograms) return 'histograms_off';
       this.#set(rows.histogramBytes, rows.histogramAt[i]!, rows.histogramAt[i + 1]!, 0);

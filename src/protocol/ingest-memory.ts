@@ -6,38 +6,51 @@ export interface IngestModule {
   readonly memory: WasmMemory;
   uncompress(source: number, end: number, target: number, total: number): number;
   run(): number;
+  scan(at: number, end: number, mostSymbols: number, mostSeries: number): number;
+  runV2(): number;
+  takeV2(series: number): void;
+  rememberRefs(series: number): void;
+  learnText(ref: number, string: number): void;
+  forgetTexts(): void;
   take(series: number): void;
   pass(): void;
   remember(series: number): void;
   fillSlots(): void;
 }
 
-/** How much fits: bytes of a body as it came and uncompressed, and entries of the table (a power of two). */
+/**
+ * How much fits: bytes of a body as it came and uncompressed, symbols of a 2.0 request, series with metadata, and
+ * entries of the table (a power of two).
+ */
 export interface Rooms {
   readonly source: number;
   readonly target: number;
+  readonly symbols: number;
+  readonly metadata: number;
   readonly entries: number;
 }
 
 const PAGE = 65536;
 
 /** Bytes of memory that these rooms take. */
-export function memoryOf({ source, target, entries }: Rooms): number {
-  return at.FREE + source + target + entries * (at.ENTRY_BYTES + 2 * 4) + 3 * at.SLACK;
+export function memoryOf({ source, target, symbols, metadata, entries }: Rooms): number {
+  const columns = symbols * 3 * 4 + metadata * at.METADATA_BYTES;
+  return at.FREE + source + target + columns + entries * (at.ENTRY_BYTES + 2 * 4) + 3 * at.SLACK;
 }
 
 /**
  * An instance of the ingest module with its memory, laid out as `assembly/layout.ts` says; the table is empty.
  *
- * The bodies have the room that they are made with. The table is at the end, where it can grow.
+ * All but the table have the room that they are made with. The table is at the end, where it can grow.
  */
 export class IngestMemory {
   readonly module: IngestModule = instantiateWasm<IngestModule>('ingest');
-  readonly sourceRoom: number;
-  readonly targetRoom: number;
+  readonly rooms: Rooms;
   /** Addresses. */
   readonly source: number = at.FREE;
   readonly target: number;
+  readonly #symbols: number;
+  readonly #metadata: number;
   readonly #entries: number;
   /** Entries that the table has room for. */
   capacity = 0;
@@ -46,29 +59,58 @@ export class IngestMemory {
   /** The uncompressed body and the slack behind it, as two views. */
   raw!: Uint8Array;
   rawView!: DataView;
+  /** Refs of the labels of the 2.0 series at hand. */
+  refs!: Uint32Array;
 
   /** Throws `WasmError`, and a `RangeError` when there is not as much memory. */
   constructor(rooms: Rooms, keys: Uint8Array) {
-    this.sourceRoom = rooms.source;
-    this.targetRoom = rooms.target;
+    this.rooms = rooms;
     this.target = align(this.source + rooms.source + at.SLACK);
-    this.#entries = align(this.target + rooms.target + at.SLACK);
+    this.#symbols = align(this.target + rooms.target + at.SLACK);
+    this.#metadata = align(this.#symbols + rooms.symbols * 3 * 4);
+    this.#entries = align(this.#metadata + rooms.metadata * at.METADATA_BYTES);
     this.#grow(rooms.entries);
     this.bytes.set(keys, at.KEYS);
+    this.set(at.SYMBOLS, this.#symbols);
+    this.set(at.SYMBOL_ENDS, this.#symbols + rooms.symbols * 4);
+    this.set(at.SYMBOL_TEXTS, this.#symbols + rooms.symbols * 8);
+    this.set(at.SYMBOL_ROOM, rooms.symbols);
+    this.set(at.METADATA, this.#metadata);
+    this.set(at.METADATA_ROOM, rooms.metadata);
     this.emptyTable();
   }
 
-  /** The entries in use; the first stands for the start of a request, and is none that can be found. */
-  get entries(): Uint8Array {
-    const end = this.#entries + this.get(at.ENTRY_COUNT) * at.ENTRY_BYTES;
-    return this.bytes.subarray(this.#entries, end);
+  /** Takes over the table of another memory, for which there must be room, into an empty one. */
+  takeOver(other: IngestMemory): void {
+    const count = other.get(at.ENTRY_COUNT);
+    const end = other.#entries + count * at.ENTRY_BYTES;
+    this.bytes.set(other.bytes.subarray(other.#entries, end), this.#entries);
+    this.set(at.ENTRY_COUNT, count);
+    this.module.fillSlots();
   }
 
-  /** Takes over the entries of another table, for which there must be room, into an empty one. */
-  takeOver(entries: Uint8Array): void {
-    this.bytes.set(entries, this.#entries);
-    this.set(at.ENTRY_COUNT, entries.length / at.ENTRY_BYTES);
-    this.module.fillSlots();
+  /** Begins and ends of the symbols, relative to the uncompressed body. */
+  symbols(count: number): readonly [begins: Uint32Array, ends: Uint32Array] {
+    const column = (address: number) =>
+      new Uint32Array(this.bytes.buffer, address, count).map((of) => of - this.target);
+    return [column(this.get(at.SYMBOLS)), column(this.get(at.SYMBOL_ENDS))];
+  }
+
+  /** Says what is stored for each series, as `SeriesMetadata.words`; those beyond the room are not known of. */
+  loadMetadata(words: Uint32Array): void {
+    const start = this.#metadata >>> 2;
+    const count = (this.rooms.metadata * at.METADATA_BYTES) >>> 2;
+    this.#words.fill(0, start, start + count);
+    this.#words.set(words.subarray(0, count), start);
+  }
+
+  /** The same of one series. */
+  setMetadata(series: number, type: number, help: number, unit: number): void {
+    if (series >= this.rooms.metadata) return;
+    const address = this.#metadata + series * at.METADATA_BYTES;
+    this.set(address, type);
+    this.set(address + 4, help);
+    this.set(address + 8, unit);
   }
 
   /** Doubles the room of the table. All views are new ones then. Throws a `RangeError`, and nothing is changed. */
@@ -77,12 +119,14 @@ export class IngestMemory {
     this.module.fillSlots();
   }
 
+  /** No entry, and nothing is known of texts. */
   emptyTable(): void {
     const slots = this.get(at.SLOTS);
     this.bytes.fill(0, slots, slots + 8 * this.capacity);
     this.set(this.#entries + at.ENTRY_NEXT, 0);
     this.set(at.ENTRY_COUNT, 1);
     this.set(at.LAST_ENTRY, 0);
+    this.module.forgetTexts();
   }
 
   /** A word of the state, unsigned. */
@@ -103,11 +147,13 @@ export class IngestMemory {
     this.capacity = capacity;
     this.bytes = new Uint8Array(memory.buffer);
     this.#words = new Uint32Array(memory.buffer);
-    this.raw = new Uint8Array(memory.buffer, this.target, this.targetRoom + at.SLACK);
-    this.rawView = new DataView(memory.buffer, this.target, this.targetRoom + at.SLACK);
+    this.raw = new Uint8Array(memory.buffer, this.target, this.rooms.target + at.SLACK);
+    this.rawView = new DataView(memory.buffer, this.target, this.rooms.target + at.SLACK);
+    this.refs = new Uint32Array(memory.buffer, at.LABEL_REFS, at.REFS);
     this.set(at.ENTRIES, this.#entries);
     this.set(at.SLOTS, slots);
     this.set(at.SLOT_MASK, 2 * capacity - 1);
+    this.set(at.CAPACITY, capacity);
   }
 }
 

@@ -42,24 +42,46 @@ export function ingestV2(
   limits: IngestLimits = noLimits,
   symbols: Symbols = shared,
 ): IngestReport {
+  return inRequest(dictionary, limits, () => {
+    readSymbols(raw, length, symbols, limits);
+    const request = new RequestV2(raw, view, length, symbols, dictionary, batch, limits);
+    readSeries(request);
+    return request.report;
+  });
+}
+
+/** Reads a request, and takes back what it said of series when it is refused. */
+export function inRequest(
+  dictionary: Dictionary,
+  limits: IngestLimits,
+  read: () => IngestReport,
+): IngestReport {
   dictionary.startRequest(limits);
   const { metadata } = dictionary;
   metadata.mark();
   try {
-    readSymbols(raw, length, symbols, limits);
-    const request = new RequestV2(raw, view, length, symbols, dictionary, batch, limits);
-    readSeries(request);
+    const report = read();
     metadata.mark();
-    return request.report;
+    return report;
   } catch (error) {
     metadata.rollback();
     throw error;
   }
 }
 
+/** The most symbols that a request may have. */
+export function mostSymbols(limits: IngestLimits): number {
+  return Math.max(SYMBOLS, SYMBOLS_PER_SERIES * limits.series);
+}
+
+/** Takes the series in `raw[start, end)` of the request. Throws `MalformedError` and `LimitError`. */
+export function takeSeries(request: RequestV2, start: number, end: number): void {
+  if (!usualSeries(request, start, end)) plainSeries(request, start, end);
+}
+
 /** Finds the symbols of the request. All of its outermost fields are whole then. */
 function readSymbols(raw: Uint8Array, length: number, symbols: Symbols, limits: IngestLimits): void {
-  const most = Math.max(SYMBOLS, SYMBOLS_PER_SERIES * limits.series);
+  const most = mostSymbols(limits);
   symbols.clear();
   let saw1 = false;
   let sawSeries = false;
@@ -142,7 +164,7 @@ function readSeries(request: RequestV2): void {
       const series = isSeries ? describeAt(request, p, end) : undefined;
       throw new LimitError('has too many series', limits.series, 'max_series_per_request', series);
     }
-    if (isSeries && !usualSeries(request, p, end)) plainSeries(request, p, end);
+    if (isSeries) takeSeries(request, p, end);
     at = end;
   }
 }

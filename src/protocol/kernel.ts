@@ -58,13 +58,11 @@ export function createTypeScriptKernel(): IngestKernel {
 
 /**
  * The kernel with its loop in WebAssembly; what that does not read, and all that is wrong, is left to the TypeScript.
- * So is remote write 2.0, once it is uncompressed.
  * Keeps the memory of the module: room for the largest bodies of the segment and for the table of its series.
  * Throws `WasmError` where the module cannot be loaded.
  */
 export function createWasmKernel(): IngestKernel {
   const wasm = new WasmIngest();
-  const symbols = new Symbols();
   const uncompressed = (body: Uint8Array, limits: IngestLimits, dictionary: Dictionary): number => {
     const length = decodedLength(body, limits);
     if (length > longestOf(body) || wasm.uncompress(body, length, dictionary) === undefined) {
@@ -78,8 +76,7 @@ export function createWasmKernel(): IngestKernel {
       return wasm.ingest(uncompressed(body, limits, dictionary), limits, dictionary, batch);
     },
     ingestV2(body, limits, dictionary, batch) {
-      const length = uncompressed(body, limits, dictionary);
-      return ingestV2(wasm.raw, wasm.rawView, length, dictionary, batch, limits, symbols);
+      return wasm.ingestV2(uncompressed(body, limits, dictionary), limits, dictionary, batch);
     },
   };
 }

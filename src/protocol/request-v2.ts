@@ -24,14 +24,19 @@ const suffixes: Readonly<Record<number, readonly string[]>> = {
 const METRIC_NAME_ID = 1;
 /** How much longer the labels of a request may be than the longest body. Those of real senders are about five times as long. */
 const EXPANSION = 8;
+/** The most bytes of labels that may be looked up for a request. */
+export function mostLabelBytes({ decodedBytes }: IngestLimits): number {
+  return EXPANSION * decodedBytes;
+}
+
 /** No pair, and none of `ABSENT` and `INVALID`. */
 const NONE = -3;
 
 /** A remote write 2.0 request that is being read. Its symbols are all known. */
 export class RequestV2 {
-  /** The decoded body, with 16 readable bytes behind `length`; `view` spans it. */
-  readonly raw: Uint8Array;
-  readonly view: DataView;
+  /** The decoded body, with 16 readable bytes behind `length`; `view` spans it. A kernel may move it. */
+  raw: Uint8Array;
+  view: DataView;
   readonly length: number;
   readonly symbols: Symbols;
   readonly dictionary: Dictionary;
@@ -118,7 +123,7 @@ export class RequestV2 {
   #charge(name: number, value: number): void {
     const { at, end } = this.symbols;
     this.#labelBytes += end[name]! - at[name]! + (end[value]! - at[value]!);
-    const most = EXPANSION * this.limits.decodedBytes;
+    const most = mostLabelBytes(this.limits);
     if (this.#labelBytes > most) {
       throw new LimitError(
         'has too many bytes of labels, each symbol counted as often as it is used',
@@ -155,10 +160,9 @@ export class RequestV2 {
     refs: Uint32Array,
     count: number,
   ): void {
-    const { symbols, raw, view, dictionary, report } = this;
-    const most = this.limits.valueBytes;
-    const help = symbols.string(helpRef, raw, view, dictionary, most);
-    const unit = symbols.string(unitRef, raw, view, dictionary, most);
+    const { dictionary, report } = this;
+    const help = this.string(helpRef);
+    const unit = this.string(unitRef);
     if (help < 0 || unit < 0) {
       refuse(report, 'invalid_metadata', 1, () => `metadata of ${this.describe(refs, count)}`);
       return;
@@ -168,6 +172,11 @@ export class RequestV2 {
     metadata.set(series, type, help, unit);
     this.batch.appendMetadata(series + 1, type, this.#family(series, type), help, unit);
     report.metadata++;
+  }
+
+  /** As `Symbols.string`, within the limit of this request. */
+  string(ref: number): number {
+    return this.symbols.string(ref, this.raw, this.view, this.dictionary, this.limits.valueBytes);
   }
 
   /** The string with the name of the metric family: what 1.0 calls the metadata by (RLY-06). */

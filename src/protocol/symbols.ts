@@ -47,6 +47,18 @@ export class Symbols {
     this.end[id] = end;
   }
 
+  /** Begins with a request whose symbols stand here; nothing is known of any. */
+  load(at: Uint32Array, end: Uint32Array): void {
+    this.clear();
+    const count = at.length;
+    this.at = room(this.at, count);
+    this.end = room(this.end, count);
+    this.at.set(at);
+    this.end.set(end);
+    this.count = count;
+    this.finish();
+  }
+
   /** All are added: nothing is known of any. */
   finish(): void {
     const { count } = this;

@@ -252,15 +252,15 @@ export class Dictionary {
 
   /**
    * As `intern`, but always label by label: for a kernel that knows the blocks it has seen by itself. The memory of
-   * each counts as content here, so the kernel has to say what it keeps: `countBlock`.
+   * each counts as content here, so the kernel has to say what it keeps: `countBlocks`.
    */
   internLabels(raw: Uint8Array, view: DataView, start: number, end: number): number {
     return this.#internLabels(raw, view, start, end);
   }
 
-  /** A kernel keeps one more block. */
-  countBlock(): void {
-    this.#blocksElsewhere++;
+  /** A kernel keeps so many more blocks. */
+  countBlocks(count: number): void {
+    this.#blocksElsewhere += count;
   }
 
   /** True when series have to pass a gate: then they can be interned as label blocks only. */

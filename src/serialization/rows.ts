@@ -144,9 +144,13 @@ export class RowBatch {
     this.#histogramStarts = rows;
   }
 
-  /** Appends `count` samples whose columns stand encoded in `src`, as the continuation of those here. */
-  appendSamples(count: number, src: Uint8Array, columns: EncodedSamples): void {
-    this.#count(SAMPLE, count);
+  /** Gives `count` samples their place behind the rows so far; their columns follow by `appendSampleColumns`. */
+  countSamples(count: number): void {
+    if (count > 0) this.#count(SAMPLE, count);
+  }
+
+  /** Appends the columns of samples that were counted, which stand encoded in `src` as the continuation of those here. */
+  appendSampleColumns(src: Uint8Array, columns: EncodedSamples): void {
     const { series, time, value } = columns;
     this.sampleSeries.putBytes(src, series[0], series[1]);
     this.sampleSeries.last = columns.lastSeries;

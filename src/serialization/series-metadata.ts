@@ -15,6 +15,8 @@ export class SeriesMetadata {
   #series = 0;
   /** What the request at hand has replaced: series, type, help and unit, so often. */
   #replaced: number[] = [];
+  /** Is told of each change but `clear`: for who keeps a copy. */
+  watcher: ((series: number, type: number, help: number, unit: number) => void) | undefined;
 
   get contentBytes(): number {
     return 4 * WORDS * this.#series;
@@ -33,6 +35,11 @@ export class SeriesMetadata {
     return stored[at] === type && stored[at + 1] === help && stored[at + 2] === unit;
   }
 
+  /** All that is stored: type, help and unit of series 0, of series 1, ...; a view. */
+  get words(): Uint32Array {
+    return this.#stored.subarray(0, WORDS * this.#series);
+  }
+
   set(series: number, type: number, help: number, unit: number): void {
     const at = WORDS * series;
     this.#stored = room(this.#stored, at + WORDS);
@@ -42,6 +49,7 @@ export class SeriesMetadata {
     stored[at] = type;
     stored[at + 1] = help;
     stored[at + 2] = unit;
+    this.watcher?.(series, type, help, unit);
   }
 
   /** A request begins. */
@@ -52,7 +60,14 @@ export class SeriesMetadata {
   /** Takes back what was set since `mark`. */
   rollback(): void {
     for (let i = this.#replaced.length - 4; i >= 0; i -= 4) {
-      this.#stored.set(this.#replaced.slice(i + 1, i + 4), WORDS * this.#replaced[i]!);
+      const [series, type, help, unit] = this.#replaced.slice(i, i + WORDS + 1) as [
+        number,
+        number,
+        number,
+        number,
+      ];
+      this.#stored.set([type, help, unit], WORDS * series);
+      this.watcher?.(series, type, help, unit);
     }
     this.#replaced = [];
   }

@@ -107,6 +107,7 @@ describe('start times', () => {
     const road = new RoadV2();
     const frame = () => {
       const written = { strings: 0, pairs: 0, series: 0 };
+      road.finishOrder();
       const record = new FrameEncoder().encode(road.batch, road.dictionary, written, 0, 1, 'snappy').slice();
       sealRecord(record, 0, FRAME, record.length - RECORD_HEAD, mark, 0);
       assert.equal(typeof recordAt(record, 0, mark, 0), 'object');

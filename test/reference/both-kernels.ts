@@ -1,9 +1,12 @@
 import assert from 'node:assert/strict';
 import type { IngestReport } from '../../src/protocol/ingest-report.ts';
 import { ingestV1 } from '../../src/protocol/ingest-v1.ts';
+import { ingestV2 } from '../../src/protocol/ingest-v2.ts';
 import { WasmIngest } from '../../src/protocol/ingest-wasm.ts';
+import type { WriteVersion } from '../../src/protocol/kernel.ts';
 import { type IngestLimits, noLimits } from '../../src/protocol/limits.ts';
 import { longestOf, SnappyError, uncompress } from '../../src/protocol/snappy.ts';
+import { Symbols } from '../../src/protocol/symbols.ts';
 import { SpillwayError } from '../../src/runtime/errors.ts';
 import { Dictionary, type SeriesGate } from '../../src/serialization/dictionary.ts';
 import { RowBatch } from '../../src/serialization/rows.ts';
@@ -15,8 +18,9 @@ import { block, literal } from './snappy-elements.ts';
  * of the one are tests of the other.
  */
 
-/** One for all tests of a process, as for all requests of an agent. */
+/** One for all tests of a process, as for all requests of an agent; and one for dictionaries with a gate. */
 const wasm = new WasmIngest();
+const gatedWasm = new WasmIngest();
 const nobody = new Dictionary(0);
 
 /** The bytes of a snappy block, as both say. Throws `SnappyError`, when both refuse it. */
@@ -56,25 +60,41 @@ export class BothKernels {
   readonly batch: RowBatch = new RowBatch();
   readonly #dictionary: Dictionary;
   readonly #batch: RowBatch = new RowBatch();
+  readonly #wasm: WasmIngest;
+  readonly #symbols: Symbols = new Symbols();
 
-  /** Each has a gate of its own, when there is one. */
-  constructor(gate?: () => SeriesGate) {
+  /** Each has a gate of its own, when there is one. `own` is in place of the instance that all share. */
+  constructor(gate?: () => SeriesGate, own: WasmIngest = gate === undefined ? wasm : gatedWasm) {
+    this.#wasm = own;
     this.dictionary = new Dictionary(0x5eed, gate?.());
     this.#dictionary = new Dictionary(0xfeed, gate?.());
   }
 
   /** `raw` is a request without snappy, of this tenant. Throws what both throw; then nothing of it is kept. */
   take(raw: Uint8Array, limits: IngestLimits = noLimits, tenant = ''): IngestReport {
+    return this.#take('1.0', raw, limits, tenant);
+  }
+
+  /** The same for remote write 2.0. */
+  takeV2(raw: Uint8Array, limits: IngestLimits = noLimits, tenant = ''): IngestReport {
+    return this.#take('2.0', raw, limits, tenant);
+  }
+
+  #take(version: WriteVersion, raw: Uint8Array, limits: IngestLimits, tenant: string): IngestReport {
     const { bytes, view } = padded(raw);
     this.batch.tenant = this.dictionary.useTenant(Buffer.from(tenant));
     this.#batch.tenant = this.#dictionary.useTenant(Buffer.from(tenant));
     const first = outcome(this.batch, () =>
-      ingestV1(bytes, view, raw.length, this.dictionary, this.batch, limits),
+      version === '1.0'
+        ? ingestV1(bytes, view, raw.length, this.dictionary, this.batch, limits)
+        : ingestV2(bytes, view, raw.length, this.dictionary, this.batch, limits, this.#symbols),
     );
     const body = block(raw.length, ...(raw.length === 0 ? [] : [literal(raw, 4)]));
     const second = outcome(this.#batch, () => {
-      assert.ok(wasm.uncompress(body, raw.length, this.#dictionary));
-      return wasm.ingest(raw.length, limits, this.#dictionary, this.#batch);
+      assert.ok(this.#wasm.uncompress(body, raw.length, this.#dictionary));
+      return version === '1.0'
+        ? this.#wasm.ingest(raw.length, limits, this.#dictionary, this.#batch)
+        : this.#wasm.ingestV2(raw.length, limits, this.#dictionary, this.#batch);
     });
     this.#compare();
     if ('report' in first) {
@@ -94,6 +114,12 @@ export class BothKernels {
     throw first.error;
   }
 
+  /** Ends the columns of both batches, as their encoder does. */
+  finishOrder(): void {
+    this.batch.finishOrder();
+    this.#batch.finishOrder();
+  }
+
   /** Empties both batches. */
   clear(): void {
     this.#batch.clear();
@@ -104,6 +130,7 @@ export class BothKernels {
     assert.deepEqual(this.#batch.mark(), this.batch.mark(), 'the rows differ');
     for (const count of ['stringCount', 'pairCount', 'seriesCount'] as const)
       assert.equal(this.#dictionary[count], this.dictionary[count], count);
+    assert.deepEqual(this.#dictionary.metadata.words, this.dictionary.metadata.words, 'metadata');
   }
 
   /** Starts anew with empty dictionaries, as for another segment. */
@@ -115,8 +142,7 @@ export class BothKernels {
 
   /** Asserts that rows and dictionaries are the same to the last byte. */
   compareAll(): void {
-    this.batch.finishOrder();
-    this.#batch.finishOrder();
+    this.finishOrder();
     for (const [name, column] of Object.entries(this.batch)) {
       if (!(column instanceof Object && 'used' in column)) continue;
       const other = (this.#batch as unknown as Record<string, { used: Uint8Array }>)[name]!;

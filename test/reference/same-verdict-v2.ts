@@ -16,12 +16,24 @@ const oracle: Oracle<WriteRequestV2> = {
 
 /**
  * Asserts that `ingestV2` says of these bytes what it must (`takeVerdict`), and else, when protobufjs can read them, that
- * the rows are those of the reference.
+ * the rows are those of the reference. `before` is a request that comes first, so that there are series that are known;
+ * it may be a broken one as well.
  */
-export function assertSameVerdictV2(raw: Uint8Array): void {
+export function assertSameVerdictV2(raw: Uint8Array, before?: Uint8Array): void {
   const road = new RoadV2();
+  const reference = new ReferenceV2();
+  if (before !== undefined) takeFirst(before, road, reference);
   const taken = takeVerdict(raw, road, oracle);
   if (taken === undefined) return;
   const rows = road.rows();
-  if (taken !== 'not UTF-8') assertStored(rows, new ReferenceV2().take(taken).kept);
+  if (taken !== 'not UTF-8') assertStored(rows, reference.take(taken).kept);
+}
+
+/** By both; a request that the reference cannot read starts a segment of its own. */
+function takeFirst(raw: Uint8Array, road: RoadV2, reference: ReferenceV2): void {
+  const taken = takeVerdict(raw, road, oracle);
+  if (taken === undefined) return;
+  if (taken === 'not UTF-8') road.reset();
+  else reference.take(taken);
+  road.rows();
 }

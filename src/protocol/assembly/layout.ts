@@ -6,8 +6,10 @@
  *     256    keys of the hash, random
  *     4096   (static data of the module; there is none)
  *     65536  columns of rows on their way into the batch
+ *            of 2.0: the texts and the refs of the labels at hand
  *            the body as it came, slack
  *            the body uncompressed, slack
+ *            of 2.0: symbols of the request, then metadata of the series
  *            the table: entries, then slots
  */
 
@@ -17,7 +19,7 @@ export const END = 4;
 /** How many more top-level fields the request may have; how many samples, those that were taken included. */
 export const FIELDS_LEFT = 8;
 export const ROWS_LEFT = 12;
-/** Samples written so far, of this request. */
+/** Samples written so far, of this request; of 2.0, since the driver last counted them. */
 export const SAMPLES = 16;
 /** Newest time among them: low half, high half. */
 export const NEWEST = 24;
@@ -43,6 +45,30 @@ export const ENTRY_COUNT = 92;
 export const LAST_ENTRY = 96;
 /** The tenant whose request it is, by its string id in the dictionary; 0 is none. */
 export const TENANT = 100;
+/** Of a 2.0 request: how many symbols it has, the bytes of the longest, and where its first series is. */
+export const SYMBOL_COUNT = 104;
+export const LONGEST_SYMBOL = 168;
+export const SERIES_AT = 108;
+/** Columns of the symbols, as addresses: where each begins and ends, and the entry of its text or 0. Their room. */
+export const SYMBOLS = 112;
+export const SYMBOL_ENDS = 116;
+export const SYMBOL_TEXTS = 120;
+export const SYMBOL_ROOM = 124;
+/** Metadata that is stored for each series, and for how many there is room: type, help and unit as strings. */
+export const METADATA = 128;
+export const METADATA_ROOM = 132;
+export const METADATA_BYTES = 12;
+/** The most refs of a series, and the most bytes of a text of metadata. */
+export const MOST_REFS = 136;
+export const MOST_TEXT = 140;
+/** Entries that the table has room for. */
+export const CAPACITY = 144;
+/** The 2.0 series at hand: its refs, and where its samples end; metadata as it says. */
+export const REF_COUNT = 148;
+export const SAMPLES_END = 152;
+export const TYPE = 156;
+export const HELP = 160;
+export const UNIT = 164;
 
 export const KEYS = 256;
 /** Two keys for each of the 1024 bytes between scrambles, 16 bytes for the scramble of each accumulator. */
@@ -56,7 +82,12 @@ export const SERIES_COLUMN = 65536;
 export const TIME_COLUMN = 86032;
 /** Eight. */
 export const VALUE_COLUMN = 127008;
-export const FREE = 159792;
+/** Of the labels of a 2.0 series: an entry for each text; and, when the driver has to know, the refs. */
+export const LABEL_TEXTS = 159808;
+export const LABEL_REFS = 164032;
+/** How many of them there is room for. */
+export const REFS = 1024;
+export const FREE = 168128;
 
 /** Bytes behind each of the two bodies that may be read, and behind the uncompressed one also written. */
 export const SLACK = 128;
@@ -64,6 +95,10 @@ export const SLACK = 128;
 /**
  * An entry of the table: the 128 bits of the hash of a label block, its length, its series, what came behind it last
  * time, and the tenant of the series.
+ *
+ * Of 2.0 there are two more kinds, which add something to the tenant. One is of a text that a symbol had: in place of
+ * the series it has the string of the dictionary, plus one, if that is known; tenants share them. The other is of the
+ * labels of a series, and its block is the entries of their texts.
  */
 export const ENTRY_BYTES = 32;
 export const ENTRY_LENGTH = 16;
@@ -71,7 +106,10 @@ export const ENTRY_SERIES = 20;
 export const ENTRY_NEXT = 24;
 export const ENTRY_TENANT = 28;
 
-/** What `run` returns. */
+export const OF_TEXT = 0x40000000;
+export const OF_REFS = 0x20000000;
+
+/** What `run` and `runV2` return. */
 export const DONE = 0;
 /** The columns are full, or as good as: to be taken over, then on with the same series. */
 export const FULL = 1;
@@ -79,3 +117,7 @@ export const FULL = 1;
 export const UNKNOWN = 2;
 /** The field at `AT` is none that this module reads; for a series `LABELS_END` and `FOUND` are set. */
 export const ODD = 3;
+/** Of 2.0: there is no room for what the series at hand may bring; to be tried again. */
+export const ROOM = 4;
+/** Of 2.0: the metadata of the known series is not what is stored; to be stored, then `takeV2`. */
+export const SAID = 5;
