@@ -416,7 +416,7 @@ class Connection implements HttpHandler {
       kind: 'response',
       status: this.#status,
       retryAfter: this.#retryAfter,
-      words: there === undefined ? words : `redirects to ${there}, which is not followed: ${words}`,
+      words: there === undefined ? words : `redirects to ${there}, ${notFollowed}: ${words}`,
       ...(this.#written === undefined ? {} : { written: this.#written }),
     };
   }
@@ -425,6 +425,9 @@ class Connection implements HttpHandler {
     return { kind: 'network', code, words, maybeDelivered };
   }
 }
+
+/** Of a redirect (RLY-10). */
+const notFollowed = 'which is not followed, whatever `follow_redirects` says: give the right place as `url`';
 
 /** Where a `Location` points to, without what may be secret in it: credentials and query. */
 function placeOf(location: string, origin: string): string | undefined {
