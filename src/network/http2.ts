@@ -105,6 +105,7 @@ export class Http2Session {
   ): Promise<Http2Session> {
     // Loaded by whoever speaks it: nobody else pays for it.
     const { connect } = await import('node:http2');
+    if (socket.destroyed) throw new ClosedError('the other side closed the connection at once');
     return await new Promise((resolve, reject) => {
       const session = connect(origin, {
         createConnection: () => socket,

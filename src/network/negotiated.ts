@@ -15,6 +15,7 @@ class Opening {
   readonly #cut = new AbortController();
   readonly #opened: Promise<Socket | Http2Session>;
   #waiting = 0;
+  #doubtful = false;
   #socketTaken = false;
 
   constructor(
@@ -25,9 +26,9 @@ class Opening {
     this.#opened = open(this.#cut.signal);
   }
 
-  /** Whether all have left: it comes to nothing. */
-  get abandoned(): boolean {
-    return this.#cut.signal.aborted;
+  /** Whether one has left it: it may be dead, and whoever comes now is not to wait for it. */
+  get doubtful(): boolean {
+    return this.#doubtful;
   }
 
   /** What was opened: a session, for all, or a socket, for the first who asks. Rejects when `signal` aborts. */
@@ -36,6 +37,7 @@ class Opening {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         this.#waiting -= 1;
+        this.#doubtful = true;
         if (this.#waiting === 0) this.#cut.abort();
         reject(signal.reason);
       };
@@ -106,7 +108,7 @@ export class Http2Sessions {
 
   #underWay(tls: ClientTlsOptions | undefined): Opening | undefined {
     const opening = this.#opening;
-    if (this.#speaks === 'http/1.1' || opening?.tls !== tls || opening?.abandoned) return undefined;
+    if (this.#speaks === 'http/1.1' || opening?.tls !== tls || opening?.doubtful) return undefined;
     return opening;
   }
 
