@@ -12,6 +12,7 @@ import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import type { TLSSocket } from 'node:tls';
 import { atEnd } from './cleanup.ts';
+import { within } from './deadline.ts';
 import { tlsFile } from './https.ts';
 import { listenAnywhere } from './ports.ts';
 
@@ -112,7 +113,8 @@ export function bodyOf(stream: ServerHttp2Stream): Promise<Buffer> {
 /** Settles when `what` is closed. */
 export function closed(what: ServerHttp2Session | ServerHttp2Stream): Promise<void> {
   if (what.destroyed) return Promise.resolve();
-  return new Promise((resolve) => {
+  const done = new Promise<void>((resolve) => {
     what.once('close', () => resolve());
   });
+  return within(() => 'it is not closed', done);
 }
