@@ -100,8 +100,10 @@ export class Http2Sessions {
     let found: Http2Session | undefined;
     for (const session of this.#sessions) {
       if (session.tls !== tls) session.retire();
-      if (session.over) this.#sessions.delete(session);
-      else if (session.hasRoom) found ??= session;
+      if (session.over) {
+        session.close();
+        this.#sessions.delete(session);
+      } else if (session.hasRoom) found ??= session;
     }
     return found;
   }

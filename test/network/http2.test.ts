@@ -467,14 +467,14 @@ for (const status of [200, 500] as const) {
           if (request > 0) peer.head(stream, 204, true);
           else {
             peer.head(stream, status);
-            drips.push(setInterval(() => peer.data(stream, 'x'), shortMs / 10));
+            drips.push(setInterval(() => peer.data(stream, 'x'), shortMs / 10).unref());
           }
         },
       });
       const writer = destination(t, url, { remote_timeout });
       const outcome = await writer.post(body, 0, never);
-      for (const drip of drips) clearInterval(drip);
       const after = await writer.post(body, 0, never);
+      for (const drip of drips) clearInterval(drip);
       if (outcome.kind !== 'network' || outcome.code !== 'UND_ERR_BODY_TIMEOUT') return false;
       if (after.kind !== 'response') return false;
       assert.equal(outcome.maybeDelivered, true);
