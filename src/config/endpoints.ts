@@ -37,7 +37,6 @@ export type EndpointConfig = Omit<
   | 'bearerToken'
   | 'bearerTokenFile'
   | 'followRedirects'
-  | 'enableHttp2'
   | 'httpHeaders'
   | 'tenant'
   | 'tlsConfig'
@@ -95,7 +94,7 @@ function endpointOf(
   const { name, url, queueConfig, ttlMs, replies, protobufMessage, ...more } = settings;
   const { basicAuth, authorization, oauth2, bearerToken, bearerTokenFile, tlsConfig, ...others } = more;
   const { proxyUrl, noProxy, proxyFromEnvironment, proxyConnectHeader, ...direct } = others;
-  const { followRedirects, enableHttp2, sigv4, azuread, googleIam, ...headed } = direct;
+  const { followRedirects, sigv4, azuread, googleIam, ...headed } = direct;
   const { httpHeaders: named, tenant: _, ...rest } = headed;
   const { sampleAgeLimitMs } = queueConfig;
   const queue = queueOf(queueConfig);

@@ -292,14 +292,14 @@ export const httpOptions = {
     default: true,
     why: 'The default of Prometheus, so that its files can be moved over.',
     about:
-      'Taken, and without effect: a redirect is never followed, so that neither data nor credentials go where nobody sent them. It holds the endpoint, and the log says where it points to.',
+      'Taken, and without effect: a redirect is never followed, so that neither data nor credentials go where nobody sent them. It holds the endpoint, and the log says where it points to: give that as `url`.',
   },
   enable_http2: {
     type: 'boolean',
-    default: true,
-    why: 'The default of Prometheus, so that its files can be moved over.',
+    default: false,
+    why: 'The default of Prometheus 3 for remote write: loops of their own connections fill a link better than streams of one.',
     about:
-      'Taken, and without effect: requests are sent by HTTP/1.1, which every server speaks, one at a time on each connection. So one that is cut is known to be gone.',
+      'Whether to speak HTTP/2 to an `https:` URL, when the server agrees (ALPN), and HTTP/1.1 when it does not. All loops then share one connection, or as many as the server wants for their number; each request has a stream to itself, which ends alone when it times out. Without effect for an `http:` URL.',
   },
   round_robin_dns: {
     type: 'boolean',

@@ -6,12 +6,14 @@ export function warnOfConfig({ config, settings, problems }: ParsedConfig): void
   const written = (path: string, message: string): void => {
     if (problems.isWritten(path)) problems.warn(path, message);
   };
-  for (const [i, { followRedirects, enableHttp2 }] of settings.remoteWrite.entries()) {
+  for (const [i, { followRedirects, enableHttp2, url }] of settings.remoteWrite.entries()) {
     const key = (name: string): string => `remote_write[${i}].${name}`;
     if (followRedirects) {
       written(key('follow_redirects'), 'without effect: a redirect is never followed, it holds the endpoint');
     }
-    if (enableHttp2) written(key('enable_http2'), 'without effect: requests are sent by HTTP/1.1');
+    if (enableHttp2 && !(url?.kind === 'http' && url.href.startsWith('https:'))) {
+      written(key('enable_http2'), 'without effect: HTTP/2 is spoken to `https:` URLs only');
+    }
     for (const [old, now] of oldNames) {
       written(key(old), `the old name of \`${now}\` in \`authorization\`, which Prometheus is to give up`);
     }

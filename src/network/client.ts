@@ -1,11 +1,18 @@
 import { setMaxListeners } from 'node:events';
-import { type IncomingMessage, validateHeaderName, validateHeaderValue } from 'node:http';
-import type { Socket } from 'node:net';
+import { validateHeaderName, validateHeaderValue } from 'node:http';
 import { describeError } from '../runtime/errors.ts';
 import type { ClientTlsOptions } from './client-tls.ts';
 import type { Destination, Outcome, RequestTraits } from './destination.ts';
-import { type Dial, dialDirectly } from './dial.ts';
-import { Http1Connection, type Http1Handler, type Http1Request } from './http1.ts';
+import { type Dial, type DialTarget, dialDirectly } from './dial.ts';
+import {
+  type HttpAnswer,
+  type HttpConnection,
+  type HttpHandler,
+  type HttpRequest,
+  UnprocessedError,
+} from './http.ts';
+import { Http1Connection } from './http1.ts';
+import { Http2Sessions, NegotiatedConnection } from './negotiated.ts';
 import type { ForwardProxy } from './proxy.ts';
 import type { WireVersion } from './version.ts';
 import { type Written, writtenOf } from './written.ts';
@@ -40,6 +47,8 @@ export interface HttpDestinationOptions {
   readonly tls?: () => Promise<ClientTlsOptions>;
   /** How connections are opened. */
   readonly dial?: Dial;
+  /** Whether to speak HTTP/2 to an `https:` URL whose server agrees (ALPN). */
+  readonly http2?: boolean;
   /** The proxy that gets requests with a whole URL, for an `http:` URL: `dial` leads to it. */
   readonly forward?: ForwardProxy;
   /** Words for people in place of those of a network error, where there are better ones. */
@@ -90,8 +99,9 @@ const notSent: Outcome = { kind: 'aborted', maybeDelivered: false };
  * The destination that speaks HTTP: one POST a request, over connections that stay open.
  *
  * A call has a connection to itself: it takes the one that was used last, or opens one. So there are as many as
- * calls under way at once, and those that a falling load leaves over close when they have been idle. It is done
- * here, because pools (node's, undici's) cannot keep two promises:
+ * calls under way at once, and those that a falling load leaves over close when they have been idle. By HTTP/2 the
+ * calls share one, each with a stream of it to itself. It is done here, because pools (node's, undici's) and undici's
+ * HTTP/2 cannot keep two promises:
  * - A call that is cut ends there and then, also while it still connects: nothing is sent behind its back.
  * - After its answer nothing reads the body. A receiver may refuse a request before it has read all of it; the
  *   rest is still queued in the socket then, and the caller fills the buffer anew. Such a connection is closed.
@@ -103,6 +113,8 @@ export class HttpDestination implements Destination {
   readonly #options: HttpDestinationOptions;
   readonly #origin: string;
   readonly #path: string;
+  readonly #connect: (tls: ClientTlsOptions | undefined) => HttpConnection;
+  readonly #sessions: Http2Sessions | undefined;
   /** By version, names and values in turn: what the user wants, then RW1-S-02 or RW2-S-03. */
   readonly #headers: Readonly<Record<WireVersion, readonly string[]>>;
   /** Open or not; the one used last is at the end. */
@@ -119,6 +131,18 @@ export class HttpDestination implements Destination {
     url.hash = '';
     this.#path = options.forward === undefined ? url.pathname + url.search : url.href;
     this.#headers = { '1.0': headersOf(options, '1.0'), '2.0': headersOf(options, '2.0') };
+    const { hostname, host, protocol, port } = url;
+    const target: DialTarget = { hostname: hostname.replace(/^\[|\]$/g, ''), protocol, port };
+    const dial = options.dial ?? dialDirectly();
+    if (options.http2 && protocol === 'https:') {
+      const sessions = new Http2Sessions(url.origin, keepAliveMs, (tls, signal) =>
+        dial({ ...target, http2: true }, tls, signal),
+      );
+      this.#sessions = sessions;
+      this.#connect = (tls) => new NegotiatedConnection(sessions, tls, host, keepAliveMs);
+    } else {
+      this.#connect = (tls) => new Http1Connection(host, keepAliveMs, (signal) => dial(target, tls, signal));
+    }
   }
 
   async post(
@@ -149,6 +173,7 @@ export class HttpDestination implements Destination {
       });
     }
     for (const connection of this.#idle) connection.close();
+    this.#sessions?.close();
   }
 
   /** Sends the request; again, once, when it was refused for a token that may just have been withdrawn. */
@@ -199,12 +224,25 @@ export class HttpDestination implements Destination {
     }
     if (signal.aborted) return { outcome: notSent };
 
+    const request: HttpRequest = { method: 'POST', path: this.#path, headers, body };
+    let outcome = await this.#exchange(tls, request, signal, version);
+    // A server that turns a connection over says which requests it has not looked at: they are for the next connection.
+    const turnedOver = outcome.kind === 'network' && outcome.code === 'HTTP2_GOAWAY';
+    if (turnedOver && !signal.aborted) outcome = await this.#exchange(tls, request, signal, version);
+    return { outcome, authorization };
+  }
+
+  async #exchange(
+    tls: ClientTlsOptions | undefined,
+    request: HttpRequest,
+    signal: AbortSignal,
+    version: WireVersion,
+  ): Promise<Outcome> {
     const connection = this.#take(tls);
-    const request: Http1Request = { method: 'POST', path: this.#path, headers, body };
     const outcome = await connection.exchange(request, signal, version);
     if (connection.reusable) this.#idle.push(connection);
     else connection.close();
-    return { outcome, authorization };
+    return outcome;
   }
 
   /** The connection that was used last, unless it was opened with other certificates than `tls` has. */
@@ -213,7 +251,7 @@ export class HttpDestination implements Destination {
       if (idle.tls === tls) return idle;
       idle.close();
     }
-    return new Connection(this.#origin, tls, this.#options);
+    return new Connection(this.#origin, tls, this.#connect(tls), this.#options);
   }
 }
 
@@ -239,16 +277,12 @@ const timeoutCodes = {
   body: 'UND_ERR_BODY_TIMEOUT',
 } as const;
 
-/** One connection, and the handler of the one request that is on it. It opens when it is needed. */
-class Connection implements Http1Handler {
+/** One connection, and the handler of the one request that is on it. */
+class Connection implements HttpHandler {
   readonly tls: ClientTlsOptions | undefined;
   readonly #origin: string;
-  readonly #http: Http1Connection;
-  /** Destroys the socket, also one that still connects. One for each socket: a socket holds on to its signal for good. */
-  #cut = new AbortController();
-  #socket: Socket | null = null;
+  readonly #http: HttpConnection;
   #waitsFor: keyof typeof timeoutCodes = 'connection';
-  #complete = false;
   #status = 0;
   #retryAfter: string | undefined;
   #redirect: string | undefined;
@@ -265,24 +299,23 @@ class Connection implements Http1Handler {
   #deadline: NodeJS.Timeout | undefined;
   #signal: AbortSignal | undefined;
 
-  constructor(origin: string, tls: ClientTlsOptions | undefined, options: HttpDestinationOptions) {
-    this.#options = options;
+  constructor(
+    origin: string,
+    tls: ClientTlsOptions | undefined,
+    http: HttpConnection,
+    options: HttpDestinationOptions,
+  ) {
     this.tls = tls;
     this.#origin = origin;
-    const dial = options.dial ?? dialDirectly();
-    this.#http = new Http1Connection(origin, keepAliveMs, async (target) => {
-      if (!this.#cut.signal.aborted) this.#cut = new AbortController();
-      this.#socket = await dial(target, tls, this.#cut.signal);
-      return this.#socket;
-    });
+    this.#http = http;
+    this.#options = options;
   }
 
   /** Sends `request` and answers once, at the latest after `remoteTimeoutMs` or when `signal` aborts. */
-  exchange(request: Http1Request, signal: AbortSignal, version: WireVersion): Promise<Outcome> {
+  exchange(request: HttpRequest, signal: AbortSignal, version: WireVersion): Promise<Outcome> {
     this.#version = version;
     this.#written = undefined;
     this.#waitsFor = 'connection';
-    this.#complete = false;
     this.#retryAfter = undefined;
     this.#redirect = undefined;
     this.#words = noBytes;
@@ -321,22 +354,21 @@ class Connection implements Http1Handler {
 
   /** Whether the last exchange has left nothing behind: no answer to come, no bytes of its body to send. */
   get reusable(): boolean {
-    return this.#complete && this.#socket?.writableLength === 0;
+    return this.#http.reusable;
   }
 
-  /** Closes the socket at once and for good, whatever is under way on it. */
+  /** Closes it at once and for good, whatever is under way on it. */
   close(): void {
     clearTimeout(this.#deadline);
     this.#listenTo(undefined);
-    this.#http.forget();
-    this.#cut.abort();
+    this.#http.close();
   }
 
   onConnect(): void {
     this.#waitsFor = 'headers';
   }
 
-  onHeaders(answer: IncomingMessage): void {
+  onHeaders(answer: HttpAnswer): void {
     this.#waitsFor = 'body';
     this.#status = answer.statusCode!;
     // Of a 1.0 request nothing is to be read into the counts (RW2-S-11).
@@ -356,7 +388,6 @@ class Connection implements Http1Handler {
   }
 
   onComplete(): void {
-    this.#complete = true;
     this.#end(this.#response());
   }
 
@@ -364,7 +395,8 @@ class Connection implements Http1Handler {
     const code = error.code ?? error.name;
     // An `AggregateError` (no address of several answered) has a code and no message.
     const said = describeError(error).trim() || code;
-    this.#end(this.#failure(code, this.#options.explain?.(code, said) ?? said));
+    const words = this.#options.explain?.(code, said) ?? said;
+    this.#end(this.#failure(code, words, this.#maybeDelivered && !(error instanceof UnprocessedError)));
   }
 
   get #refused(): boolean {
@@ -384,15 +416,18 @@ class Connection implements Http1Handler {
       kind: 'response',
       status: this.#status,
       retryAfter: this.#retryAfter,
-      words: there === undefined ? words : `redirects to ${there}, which is not followed: ${words}`,
+      words: there === undefined ? words : `redirects to ${there}, ${notFollowed}: ${words}`,
       ...(this.#written === undefined ? {} : { written: this.#written }),
     };
   }
 
-  #failure(code: string, words: string): Outcome {
-    return { kind: 'network', code, words, maybeDelivered: this.#maybeDelivered };
+  #failure(code: string, words: string, maybeDelivered = this.#maybeDelivered): Outcome {
+    return { kind: 'network', code, words, maybeDelivered };
   }
 }
+
+/** Of a redirect (RLY-10). */
+const notFollowed = 'which is not followed, whatever `follow_redirects` says: give the right place as `url`';
 
 /** Where a `Location` points to, without what may be secret in it: credentials and query. */
 function placeOf(location: string, origin: string): string | undefined {

@@ -32,6 +32,7 @@ export function createDestination(endpoint: EndpointConfig, userAgent: string): 
     ...(tls === undefined ? {} : { tls: () => tls.options() }),
     ...(endpoint.httpHeaders.length === 0 ? {} : { moreHeaders: () => linesOf(endpoint.httpHeaders) }),
     tenantHeader: endpoint.tenant?.header,
+    http2: endpoint.enableHttp2,
     dial: proxy === undefined ? direct : dialThrough(proxy, direct),
     ...(forward === undefined ? {} : { forward }),
     remoteTimeoutMs: endpoint.remoteTimeoutMs,

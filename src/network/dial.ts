@@ -8,6 +8,8 @@ export interface DialTarget {
   readonly protocol: string;
   /** Empty for the one of the protocol. */
   readonly port: string;
+  /** Whether TLS is to offer HTTP/2 too (ALPN); the socket says what was agreed on. */
+  readonly http2?: boolean;
 }
 
 /** Opens a connection to `target`, with TLS where its protocol says so. Aborting destroys it, also when it is open. */
@@ -43,7 +45,7 @@ export function dialDirectly({ socket, lookup }: DialOptions = {}): Dial {
             ...tls?.connect,
             // An address cannot be asked for (RFC 6066, 3).
             servername: tls?.servername ?? (isIP(target.hostname) === 0 ? target.hostname : ''),
-            ALPNProtocols: ['http/1.1'],
+            ALPNProtocols: target.http2 ? ['h2', 'http/1.1'] : ['http/1.1'],
             ...(socket === undefined ? {} : { socket }),
           })
         : connectTcp(place);

@@ -1,38 +1,12 @@
-import { Agent, ClientRequest, type IncomingMessage } from 'node:http';
+import { Agent, ClientRequest } from 'node:http';
 import type { Socket } from 'node:net';
-import type { DialTarget } from './dial.ts';
+import { ClosedError, type HttpConnection, type HttpHandler, type HttpRequest } from './http.ts';
 
-/** Beside `connection` and `content-length`, all that is sent is in `headers`. */
-export interface Http1Request {
-  readonly method: string;
-  /** A path with its query, or for a proxy a whole URL. */
-  readonly path: string;
-  /** Names and values in turn. */
-  readonly headers: readonly string[];
-  readonly body: Uint8Array;
-}
-
-/** Who hears what becomes of a request: at last of its end or of an error, and of nothing after that. */
-export interface Http1Handler {
-  /** Up to this moment not a byte of the request has left. */
-  onConnect(): void;
-  /** Of the final answer, without those that come before it (103). */
-  onHeaders(answer: IncomingMessage): void;
-  onData(chunk: Buffer): void;
-  onComplete(): void;
-  onError(error: NodeJS.ErrnoException): void;
-}
-
-/** Opens a connection to `target`. Whoever opens it may destroy it at any moment. */
-export type Connect = (target: DialTarget) => Promise<Socket>;
+/** Opens a connection. Aborting destroys it, also when it is open. */
+export type Open = (signal: AbortSignal) => Promise<Socket>;
 
 /** How much sooner than its receiver says a connection is given up: a request must not meet the end on its way. */
 const HINT_MARGIN_MS = 2000;
-
-/** The peer ended the connection, or what it is for, before its answer was complete. The code is the one that logs have always had. */
-class ClosedError extends Error {
-  readonly code = 'UND_ERR_SOCKET';
-}
 
 /**
  * One connection of HTTP/1.1 to an origin, opened when it is needed and again when it is gone; one request at a time.
@@ -41,34 +15,35 @@ class ClosedError extends Error {
  * answers, which takes a quarter of a second of CPU and 30 MB (`npm run bench:steady`). Node's pool is passed by: this
  * is the pool of one request, the one that it is given.
  */
-export class Http1Connection {
-  readonly #target: DialTarget;
+export class Http1Connection implements HttpConnection {
   readonly #host: string;
-  readonly #connect: Connect;
+  readonly #open: Open;
   readonly #keepAliveMs: number;
   readonly #agent: OneSocket = new OneSocket();
+  /** Destroys the socket, also one that still connects. One for each socket: a socket holds on to its signal for good. */
+  #cut = new AbortController();
   #socket: Socket | undefined;
+  #complete = false;
   /** Closes a connection that has been idle for too long. */
   #idle: NodeJS.Timeout | undefined;
 
-  /** An idle connection is kept for `keepAliveMs`, for less where the receiver says so. */
-  constructor(origin: string, keepAliveMs: number, connect: Connect) {
-    const { hostname, host, protocol, port } = new URL(origin);
-    this.#target = { hostname: hostname.replace(/^\[|\]$/g, ''), protocol, port };
+  /** `host` as in a URL. An idle connection is kept for `keepAliveMs`, for less where the receiver says so. */
+  constructor(host: string, keepAliveMs: number, open: Open) {
     this.#host = host;
     this.#keepAliveMs = keepAliveMs;
-    this.#connect = connect;
+    this.#open = open;
   }
 
-  /** Sends `request`; `handler` hears of everything else. To be called when it has heard of the end of the last one. */
-  send(request: Http1Request, handler: Http1Handler): void {
+  send(request: HttpRequest, handler: HttpHandler): void {
     clearTimeout(this.#idle);
-    const socket = this.#socket?.off('data', destroy);
-    if (socket !== undefined && !socket.destroyed && socket.writable) {
-      this.#exchange(socket, request, handler);
+    this.#complete = false;
+    this.#socket?.off('data', destroy);
+    if (this.connected) {
+      this.#exchange(this.#socket!, request, handler);
       return;
     }
-    this.#connect(this.#target).then(
+    if (!this.#cut.signal.aborted) this.#cut = new AbortController();
+    this.#open(this.#cut.signal).then(
       (opened) => {
         this.#socket = opened;
         this.#exchange(opened, request, handler);
@@ -77,7 +52,22 @@ export class Http1Connection {
     );
   }
 
-  #exchange(socket: Socket, { method, path, headers, body }: Http1Request, handler: Http1Handler): void {
+  /** Whether the next request needs no new connection, as far as is known. */
+  get connected(): boolean {
+    const socket = this.#socket;
+    return socket !== undefined && !socket.destroyed && socket.writable;
+  }
+
+  get reusable(): boolean {
+    return this.#complete && this.#socket?.writableLength === 0;
+  }
+
+  close(): void {
+    clearTimeout(this.#idle);
+    this.#cut.abort();
+  }
+
+  #exchange(socket: Socket, { method, path, headers, body }: HttpRequest, handler: HttpHandler): void {
     let over = false;
     const fail = (error: NodeJS.ErrnoException): void => {
       if (over) return;
@@ -116,6 +106,7 @@ export class Http1Connection {
       answer.on('end', () => {
         if (over) return;
         over = true;
+        this.#complete = true;
         this.#rest(socket, sent.shouldKeepAlive ? answer.headers['keep-alive'] : 'timeout=0');
         handler.onComplete();
       });
@@ -135,11 +126,6 @@ export class Http1Connection {
     // What comes without a request must not be taken for the answer to the next one.
     socket.on('data', destroy);
     this.#idle = setTimeout(() => socket.destroy(), idleMs).unref();
-  }
-
-  /** Nothing is kept. The socket, and a request that is on it, are the caller's to end. */
-  forget(): void {
-    clearTimeout(this.#idle);
   }
 }
 

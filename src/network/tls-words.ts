@@ -56,6 +56,9 @@ const noTls: Explain = ({ origin }) =>
 const noCommonVersion: Explain = ({ origin }) =>
   `${origin} and we have no version of TLS in common: see \`tls_config.min_version\` and \`max_version\``;
 
+const noCommonProtocol: Explain = ({ origin }) =>
+  `${origin} speaks no HTTP/1.1 on TLS: where it speaks HTTP/2, set \`enable_http2: true\``;
+
 const clientCertificate: Explain = ({ origin, certFile }) =>
   certFile === undefined
     ? `${origin} wants a certificate of ours: name it by \`tls_config.cert_file\` and \`key_file\``
@@ -75,6 +78,7 @@ const explanations: Readonly<Record<string, Explain>> = {
   ERR_SSL_PACKET_LENGTH_TOO_LONG: noTls,
   ERR_SSL_TLSV1_ALERT_PROTOCOL_VERSION: noCommonVersion,
   ERR_SSL_UNSUPPORTED_PROTOCOL: noCommonVersion,
+  ERR_SSL_TLSV1_ALERT_NO_APPLICATION_PROTOCOL: noCommonProtocol,
   ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: clientCertificate,
   ERR_SSL_TLSV1_ALERT_UNKNOWN_CA: clientCertificate,
   ERR_SSL_SSLV3_ALERT_BAD_CERTIFICATE: clientCertificate,

@@ -133,10 +133,10 @@ remote_write:
     follow_redirects: true
     enable_http2: true
     tls_config: {insecure_skip_verify: true, min_version: TLS10}
-  - url: http://127.0.0.1:9090/
+  - url: https://127.0.0.1:9090/
     bearer_token_file: token
     follow_redirects: false
-    enable_http2: false
+    enable_http2: true
 `;
 
 test('what has no effect, or one that nobody should want, is warned of, and fails with --strict only', async (t) => {

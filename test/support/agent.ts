@@ -65,6 +65,7 @@ export interface Remote {
     readonly token_url: string;
   };
   readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
+  readonly enable_http2?: boolean;
   readonly write_relabel_configs?: readonly object[];
   readonly tenant?: {
     readonly header?: string;

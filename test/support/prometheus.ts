@@ -5,6 +5,7 @@ import { stringify } from 'yaml';
 import type { Label } from '../../src/protocol/schema.ts';
 import type { Child } from './child.ts';
 import { poll } from './deadline.ts';
+import { ask, tlsClient, tlsFile } from './https.ts';
 import type { Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
 import type { Samples } from './samples.ts';
@@ -25,6 +26,8 @@ export interface PrometheusConfig {
   readonly externalLabels?: Record<string, string>;
   /** Of the command line, beside those that it always has. */
   readonly flags?: readonly string[];
+  /** Whether it listens with TLS, by the certificate `server` of the test authority. */
+  readonly tls?: boolean;
 }
 
 /** A real Prometheus with a database of its own: it can scrape, write, receive, and be asked. */
@@ -40,8 +43,10 @@ export class Prometheus extends ServedProgram {
   static async start(t: TestContext, config: PrometheusConfig = {}): Promise<Prometheus> {
     const folder = await tempDir(t, 'prometheus');
     await writeFile(join(folder, 'prometheus.yml'), stringify(configFile(config)));
+    await writeFile(join(folder, 'web.yml'), stringify(config.tls ? webConfig : {}));
     const { program = 'prometheus', flags = [] } = config;
-    const prometheus = new Prometheus({ t, url: await freeUrl(), folder, program }, flags);
+    const url = await freeUrl(config.tls ? 'https' : 'http');
+    const prometheus = new Prometheus({ t, url, folder, program }, flags);
     await prometheus.start();
     return prometheus;
   }
@@ -49,6 +54,7 @@ export class Prometheus extends ServedProgram {
   protected override args(): string[] {
     return [
       '--config.file=prometheus.yml',
+      '--web.config.file=web.yml',
       '--storage.tsdb.path=data',
       `--web.listen-address=${new URL(this.url).host}`,
       '--web.enable-remote-write-receiver',
@@ -92,15 +98,20 @@ export class Prometheus extends ServedProgram {
   }
 
   async #query<T>(query: string): Promise<T[]> {
-    const body = new URLSearchParams({ query });
-    const response = await fetch(`${this.url}/api/v1/query`, { method: 'POST', body });
-    const answer = (await response.json()) as Answer<T>;
+    const parameters = new URLSearchParams({ query });
+    const { body } = await ask(`${this.url}/api/v1/query?${parameters}`, tlsClient());
+    const answer = JSON.parse(body) as Answer<T>;
     if (answer.status !== 'success') throw new Error(`${query}: ${answer.error}`);
     return answer.data.result;
   }
 }
 
 type Answer<T> = { status: 'success'; data: { result: T[] } } | { status: 'error'; error: string };
+
+/** As Prometheus has it: HTTP/2 is agreed on where the client wants it. */
+const webConfig = {
+  tls_server_config: { cert_file: tlsFile('server.crt'), key_file: tlsFile('server.key') },
+};
 
 function labelsOf(metric: Record<string, string>): Label[] {
   return Object.entries(metric).map(([name, value]) => ({ name, value }));

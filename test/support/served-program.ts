@@ -45,8 +45,8 @@ export abstract class ServedProgram {
 }
 
 /** A URL on this machine that nobody else uses. */
-export async function freeUrl(): Promise<string> {
-  return `http://127.0.0.1:${await freePort()}`;
+export async function freeUrl(scheme: 'http' | 'https' = 'http'): Promise<string> {
+  return `${scheme}://127.0.0.1:${await freePort()}`;
 }
 
 /** The `scrape_configs` that scrape these pages five times a second: job name -> URL of the page. */
