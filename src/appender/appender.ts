@@ -42,8 +42,9 @@ export interface AppenderTarget {
  */
 export class Appender {
   readonly #target: AppenderTarget;
-  readonly #rows: Column = new Column();
-  readonly #encoder: RowEncoder = new RowEncoder(this.#rows);
+  /** What was appended row by row, once something was: most transactions are a request and nothing else. */
+  #rows: Column | undefined;
+  #encoder: RowEncoder | undefined;
   #body: Uint8Array | undefined;
   #tenant: Uint8Array = NO_TENANT;
   #version: WriteVersion = '1.0';
@@ -64,13 +65,13 @@ export class Appender {
   /** Appends a sample. Throws `InvalidSeriesError`. */
   append(labels: Labels, timestampMs: number | bigint, value: Value): void {
     this.#open();
-    this.#encoder.sample(labels, timestampMs, value);
+    this.#encode().sample(labels, timestampMs, value);
   }
 
   /** Appends a native histogram. Throws `InvalidSeriesError`. */
   appendHistogram(labels: Labels, timestampMs: number | bigint, histogram: Histogram): void {
     this.#open();
-    this.#encoder.histogram(labels, timestampMs, histogram);
+    this.#encode().histogram(labels, timestampMs, histogram);
   }
 
   /** Appends an exemplar of a series. Throws `InvalidSeriesError`. */
@@ -79,13 +80,13 @@ export class Appender {
     exemplar: { readonly labels: Labels; readonly timestampMs: number | bigint; readonly value: Value },
   ): void {
     this.#open();
-    this.#encoder.exemplar(labels, exemplar);
+    this.#encode().exemplar(labels, exemplar);
   }
 
   /** Sets the metadata of a metric family. Throws `InvalidSeriesError`. */
   updateMetadata(family: string, metadata: Metadata): void {
     this.#open();
-    this.#encoder.metadata(family, metadata);
+    this.#encode().metadata(family, metadata);
   }
 
   /**
@@ -117,9 +118,10 @@ export class Appender {
             this.#version === '2.0'
               ? kernel.ingestV2(bytes, limits, dictionary, batch)
               : kernel.ingestV1(bytes, limits, dictionary, batch);
-          if (body !== undefined && this.#rows.length === 0) return ingest(body);
-          this.#rows.reserve(16);
-          const { bytes, length } = this.#rows;
+          const rows = this.#rows;
+          if (body !== undefined && (rows === undefined || rows.length === 0)) return ingest(body);
+          rows?.reserve(16);
+          const { bytes, length } = rows ?? NO_ROWS;
           const view = new DataView(bytes.buffer);
           const report = ingestV1(bytes, view, length, dictionary, batch, withoutSize(limits));
           return body === undefined ? report : merge(report, ingest(body));
@@ -137,7 +139,8 @@ export class Appender {
   rollback(): void {
     this.#open();
     this.#ended = true;
-    this.#rows.clear();
+    this.#rows = undefined;
+    this.#encoder = undefined;
     this.#body = undefined;
   }
 
@@ -146,12 +149,20 @@ export class Appender {
     return this.#report;
   }
 
+  #encode(): RowEncoder {
+    this.#rows ??= new Column();
+    this.#encoder ??= new RowEncoder(this.#rows);
+    return this.#encoder;
+  }
+
   #open(): void {
     if (this.#ended) throw new TransactionEndedError('the transaction has ended; take a new appender');
   }
 }
 
 const NO_TENANT = new Uint8Array(0);
+/** With the slack that is read over. */
+const NO_ROWS = { bytes: new Uint8Array(16), length: 0 };
 
 /** What `ingest` takes is of this tenant: series and metadata, of whichever protocol. */
 function forTenant<T>(tenant: Uint8Array, dictionary: Dictionary, batch: RowBatch, ingest: () => T): T {

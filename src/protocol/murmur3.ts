@@ -28,17 +28,10 @@ export function murmur3(view: DataView, start: number, length: number, seed: num
   }
   const tail = length & 15;
   if (tail > 0) {
-    let k1 = 0;
-    let k2 = 0;
-    let k3 = 0;
-    let k4 = 0;
-    for (let i = tail - 1; i >= 0; i--) {
-      const byte = view.getUint8(p + i);
-      if (i < 4) k1 = (k1 << 8) | byte;
-      else if (i < 8) k2 = (k2 << 8) | byte;
-      else if (i < 12) k3 = (k3 << 8) | byte;
-      else k4 = (k4 << 8) | byte;
-    }
+    const k1 = tailWord(view, p, tail);
+    const k2 = tailWord(view, p + 4, tail - 4);
+    const k3 = tailWord(view, p + 8, tail - 8);
+    const k4 = tailWord(view, p + 12, tail - 12);
     if (tail > 12) h4 ^= Math.imul(rotl(Math.imul(k4, C4), 18), C1);
     if (tail > 8) h3 ^= Math.imul(rotl(Math.imul(k3, C3), 17), C4);
     if (tail > 4) h2 ^= Math.imul(rotl(Math.imul(k2, C2), 16), C3);
@@ -67,6 +60,14 @@ const C1 = 0x239b961b;
 const C2 = 0xab0e9789 | 0;
 const C3 = 0x38b34ae5;
 const C4 = 0xa1e38b93 | 0;
+
+/** The next word when `left` bytes are left: what is behind the last of them counts as zeros. */
+function tailWord(view: DataView, at: number, left: number): number {
+  if (left >= 4) return view.getInt32(at, true);
+  let word = 0;
+  for (let i = left - 1; i >= 0; i--) word = (word << 8) | view.getUint8(at + i);
+  return word;
+}
 
 function rotl(x: number, r: number): number {
   return (x << r) | (x >>> (32 - r));

@@ -49,7 +49,9 @@ function shown(text: string): string {
 export function parseMediaType(text: string): { type: string; parameters: Map<string, string> } {
   const parameters = new Map<string, string>();
   const semicolon = text.indexOf(';');
-  const type = (semicolon < 0 ? text : text.slice(0, semicolon)).trim().toLowerCase();
+  // As most requests of 1.0 say it, and each of them is asked.
+  if (semicolon < 0) return { type: text.trim().toLowerCase(), parameters };
+  const type = text.slice(0, semicolon).trim().toLowerCase();
   const pattern = /;\s*([^\s=;]+)\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]*))/g;
   for (const [, name, quoted, plain] of text.matchAll(pattern)) {
     parameters.set(name!.toLowerCase(), quoted === undefined ? plain! : quoted.replace(/\\(.)/g, '$1'));

@@ -75,6 +75,10 @@ export class Dictionary {
   #scratch: Uint8Array = new Uint8Array(1024);
   #scratchView: DataView = new DataView(this.#scratch.buffer);
   #blockPairs: Uint32Array = new Uint32Array(64);
+  #blockAt = 0;
+  /** The names, as string ids, of the series that was looked at last, by their order; none is there twice. */
+  #orderedNames: Uint32Array = new Uint32Array(64);
+  #namesInOrder = 0;
   /** Of the request at hand. They are looked at on a miss alone: what is in the tables was within them. */
   #limits: IngestLimits = noLimits;
   #tenant = 0;
@@ -131,6 +135,7 @@ export class Dictionary {
     this.#next.fill(0);
     this.#asItCame.fill(0);
     this.#last = 0;
+    this.#namesInOrder = 0;
     this.metadata.clear();
     this.internString(EMPTY, 0, 0);
     this.internString(METRIC_NAME, 0, METRIC_NAME.length);
@@ -188,16 +193,10 @@ export class Dictionary {
     let at = start;
     for (let i = this.seriesAt[series]!, to = this.seriesAt[series + 1]!; i < to; i++) {
       const pair = this.seriesPairs[i]!;
-      let p = this.pairAt[pair]!;
-      const stop = this.pairAt[pair + 1]!;
-      const last = at + (stop - p) - 4;
-      if (last + 4 > end) return -1;
-      // A pair has at least eight bytes, so its last word can be compared by overlapping the one before.
-      for (; at < last; at += 4, p += 4) {
-        if (view.getInt32(at, true) !== labels.getInt32(p, true)) return -1;
-      }
-      if (view.getInt32(last, true) !== labels.getInt32(stop - 4, true)) return -1;
-      at = last + 4;
+      const from = this.pairAt[pair]!;
+      const length = this.pairAt[pair + 1]! - from;
+      if (length > end - at || !sameWords(view, at, labels, from, length)) return -1;
+      at += length;
     }
     if (at < end && raw[at] === 0x0a) return -1;
     this.matchedTo = at;
@@ -381,19 +380,14 @@ export class Dictionary {
     const maxLabels = this.#limits.labels;
     let count = 0;
     let refused: DoorReason | DoorDrop | undefined;
-    while (!reader.done) {
+    for (;;) {
+      count = this.#matchBlock(view, reader.at, end, count);
+      reader.at = this.#blockAt;
+      if (reader.done) break;
       if (count > maxLabels) {
         refused ??= 'too_many_labels';
         checkLabels(reader);
         break;
-      }
-      // Neighbours share most labels: the pair that stood here in the block before is looked at first.
-      const guess = this.#blockPairs[count]!;
-      const to = guess < this.pairCount ? this.#matchPair(guess, raw, view, reader.at, end) : -1;
-      if (to >= 0) {
-        reader.at = to;
-        count++;
-        continue;
       }
       reader.tag();
       const length = reader.length();
@@ -413,55 +407,49 @@ export class Dictionary {
     return this.#internSeries(count, this.#tenant);
   }
 
-  /** Where the `Label` field at `start` ends when it is that of `pair`, as it is kept; else -1. */
-  #matchPair(pair: number, raw: Uint8Array, view: DataView, start: number, end: number): number {
-    let p = this.pairAt[pair]!;
-    const stop = this.pairAt[pair + 1]!;
-    const last = start + (stop - p) - 4;
-    if (last + 4 > end || raw[start + 1] !== this.labels.bytes[p + 1]) return -1;
+  /**
+   * Passes over labels from `start` on as long as they are, as they are kept, those that stood there in the block
+   * before, since neighbours share most of them. The first of them is number `count` of its block; returns that of
+   * the first that is another, and sets `#blockAt` to where that stands.
+   */
+  #matchBlock(view: DataView, start: number, end: number, count: number): number {
+    const { pairAt, pairCount } = this;
+    const pairs = this.#blockPairs;
     const labels = this.#labelsView;
-    if (view.getInt32(last, true) !== labels.getInt32(stop - 4, true)) return -1;
-    for (let at = start; at < last; at += 4, p += 4) {
-      if (view.getInt32(at, true) !== labels.getInt32(p, true)) return -1;
+    let at = start;
+    let n = count;
+    while (at < end) {
+      const pair = pairs[n]!;
+      if (pair >= pairCount) break;
+      const from = pairAt[pair]!;
+      const length = pairAt[pair + 1]! - from;
+      if (length > end - at || !sameWords(view, at, labels, from, length)) break;
+      at += length;
+      n++;
     }
-    return last + 4;
+    this.#blockAt = at;
+    return n;
   }
 
   /** The series with the first `count` pairs of `#blockPairs` (sorted here) and this tenant. */
   #internSeries(count: number, tenant: number): number {
     const pairs = this.#blockPairs;
-    let named = false;
-    let sorted = true;
-    for (let i = 0; i < count; i++) {
-      const name = this.pairName[pairs[i]!]!;
-      if (name === METRIC_NAME_ID) named = true;
-      if (i > 0 && this.#compareNames(this.pairName[pairs[i - 1]!]!, name) >= 0) sorted = false;
-    }
-    if (!sorted) {
-      // Not by insertion: a request may bring one series with a million labels, in the worst order.
-      pairs.subarray(0, count).sort((a, b) => this.#compareNames(this.pairName[a]!, this.pairName[b]!));
-      for (let i = 1; i < count; i++) {
-        if (this.pairName[pairs[i - 1]!] !== this.pairName[pairs[i]!]) continue;
-        this.invalid = 'duplicate_label';
-        return -1;
-      }
-    }
-    if (!named) {
-      this.invalid = 'no_metric_name';
-      return -1;
-    }
+    if (!this.#isInOrder(count) && !this.#putInOrder(count)) return -1;
     this.#needScratch(8 * count + 8);
+    const scratch = this.#scratchView;
+    const pairHash = this.#pairHash;
     let at = 0;
     if (tenant !== 0) {
-      this.#scratchView.setUint32(0, this.#tenantHash[0], true);
-      this.#scratchView.setUint32(4, this.#tenantHash[1], true);
+      scratch.setUint32(0, this.#tenantHash[0], true);
+      scratch.setUint32(4, this.#tenantHash[1], true);
       at = 8;
     }
     for (let i = 0; i < count; i++, at += 8) {
-      this.#scratchView.setUint32(at, this.#pairHash[2 * pairs[i]!]!, true);
-      this.#scratchView.setUint32(at + 4, this.#pairHash[2 * pairs[i]! + 1]!, true);
+      const pair = pairs[i]!;
+      scratch.setUint32(at, pairHash[2 * pair]!, true);
+      scratch.setUint32(at + 4, pairHash[2 * pair + 1]!, true);
     }
-    murmur3(this.#scratchView, 0, at, 0);
+    murmur3(scratch, 0, at, 0);
     const lo = digest[0]!;
     const hi = digest[1]!;
     const table = this.#series;
@@ -477,13 +465,53 @@ export class Dictionary {
     this.#next = room(this.#next, id + 2);
     this.seriesHash = room(this.seriesHash, 2 * id + 2);
     this.seriesTenant = room(this.seriesTenant, id + 1);
-    for (let i = 0; i < count; i++) this.seriesPairs[start + i] = pairs[i]!;
+    const seriesPairs = this.seriesPairs;
+    for (let i = 0; i < count; i++) seriesPairs[start + i] = pairs[i]!;
     this.seriesAt[id + 1] = start + count;
     this.seriesHash[2 * id] = lo;
     this.seriesHash[2 * id + 1] = hi;
     this.seriesTenant[id] = tenant;
     table.add(lo, id);
     return id;
+  }
+
+  /** True when the names of `#blockPairs` are, one by one, those that were found in order before. */
+  #isInOrder(count: number): boolean {
+    if (count === 0 || count !== this.#namesInOrder) return false;
+    for (let i = 0; i < count; i++) {
+      if (this.pairName[this.#blockPairs[i]!] !== this.#orderedNames[i]) return false;
+    }
+    return true;
+  }
+
+  /** Sorts `#blockPairs` by name. False, with `invalid` set, when a name is there twice or that of the metric is not. */
+  #putInOrder(count: number): boolean {
+    const pairs = this.#blockPairs;
+    let named = false;
+    let sorted = true;
+    for (let i = 0; i < count; i++) {
+      const name = this.pairName[pairs[i]!]!;
+      if (name === METRIC_NAME_ID) named = true;
+      if (i > 0 && this.#compareNames(this.pairName[pairs[i - 1]!]!, name) >= 0) sorted = false;
+    }
+    if (!sorted) {
+      // Not by insertion: a request may bring one series with a million labels, in the worst order.
+      pairs.subarray(0, count).sort((a, b) => this.#compareNames(this.pairName[a]!, this.pairName[b]!));
+      for (let i = 1; i < count; i++) {
+        if (this.pairName[pairs[i - 1]!] !== this.pairName[pairs[i]!]) continue;
+        this.invalid = 'duplicate_label';
+        return false;
+      }
+    }
+    if (!named) {
+      this.invalid = 'no_metric_name';
+      return false;
+    }
+    // A series of the same family has the same names, mostly: those need not be compared again.
+    this.#orderedNames = room(this.#orderedNames, count);
+    for (let i = 0; i < count; i++) this.#orderedNames[i] = this.pairName[pairs[i]!]!;
+    this.#namesInOrder = count;
+    return true;
   }
 
   #hasPairs(series: number, count: number): boolean {
@@ -495,7 +523,7 @@ export class Dictionary {
 
   /** The pair of the `Label` message in `raw[start, end)`, or INVALID, or ABSENT when its value is empty. */
   #internPair(raw: Uint8Array, view: DataView, start: number, end: number): number {
-    const known = this.#findPair(raw, view, start, end);
+    const known = this.#findPair(view, start, end);
     if (known >= 0) return known;
     let nameAt = 0;
     let nameEnd = 0;
@@ -558,7 +586,7 @@ export class Dictionary {
     scratch.set(raw.subarray(valueAt, valueEnd), at);
     at += valueLength;
     const innerLength = at - inner;
-    const canonical = this.#findPair(scratch, this.#scratchView, inner, at);
+    const canonical = this.#findPair(this.#scratchView, inner, at);
     if (canonical >= 0) return canonical;
     const hash = digest[0]!;
 
@@ -595,7 +623,7 @@ export class Dictionary {
   }
 
   /** The pair with these inner bytes, or -1; leaves their hash in `digest[0]`. */
-  #findPair(raw: Uint8Array, view: DataView, start: number, end: number): number {
+  #findPair(view: DataView, start: number, end: number): number {
     const length = end - start;
     murmur3(view, start, length, this.#seed);
     const hash = digest[0]!;
@@ -605,7 +633,7 @@ export class Dictionary {
       if (id < 0) return -1;
       if (table.hashes[id] !== hash) continue;
       const at = this.pairAt[id]! + this.#pairHead[id]!;
-      if (this.pairAt[id + 1]! - at === length && sameBytes(this.labels.bytes, at, raw, start, length))
+      if (this.pairAt[id + 1]! - at === length && sameWords(this.#labelsView, at, view, start, length))
         return id;
     }
   }
@@ -742,6 +770,19 @@ class IdTable {
     while (this.#slots[slot] !== 0) slot = this.next(slot);
     this.#slots[slot] = id + 1;
   }
+}
+
+/**
+ * Compares `length` bytes, at least four, word by word: the last one overlaps the one before. It comes first, since
+ * labels differ towards their end.
+ */
+function sameWords(a: DataView, aAt: number, b: DataView, bAt: number, length: number): boolean {
+  const last = length - 4;
+  if (a.getInt32(aAt + last, true) !== b.getInt32(bAt + last, true)) return false;
+  for (let i = 0; i < last; i += 4) {
+    if (a.getInt32(aAt + i, true) !== b.getInt32(bAt + i, true)) return false;
+  }
+  return true;
 }
 
 function sameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: number): boolean {

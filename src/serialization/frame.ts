@@ -119,8 +119,9 @@ export class FrameEncoder {
 
   #series(dictionary: Dictionary, first: number): Record<string, unknown> {
     const { seriesAt, seriesPairs, seriesHash, seriesTenant, seriesCount } = dictionary;
+    const pairs = this.#pairs;
     this.#counts.clear();
-    this.#pairs.clear();
+    pairs.clear();
     this.#hashes.clear();
     this.#tenants.clear();
     let tenants = false;
@@ -131,9 +132,12 @@ export class FrameEncoder {
       const count = seriesAt[s + 1]! - at;
       this.#counts.putVarint(count);
       // Neighbours share most labels, so a pair is stored as the difference to the one in the same place.
+      pairs.reserve(5 * count);
       for (let i = 0; i < count; i++) {
         const delta = (seriesPairs[at + i]! - (i < beforeCount ? seriesPairs[before + i]! : 0)) | 0;
-        this.#pairs.putVarint((delta << 1) ^ (delta >> 31));
+        // Mostly it is the same pair.
+        if (delta === 0) pairs.bytes[pairs.length++] = 0;
+        else pairs.putVarint((delta << 1) ^ (delta >> 31));
       }
       before = at;
       beforeCount = count;
@@ -144,7 +148,7 @@ export class FrameEncoder {
     return {
       first,
       counts: this.#counts.used,
-      pairs: this.#pairs.used,
+      pairs: pairs.used,
       hashes: this.#hashes.used,
       ...(tenants ? { tenants: this.#tenants.used } : {}),
     };

@@ -224,6 +224,7 @@ export class SegmentDictionary {
   /** Places the series from id `first` on: their sizes stand in `#numbers`, their pairs as differences in `#more`. */
   #placeAll(first: number, added: number, inAll: number, hashes: Uint8Array): void {
     const hashView = new DataView(hashes.buffer, hashes.byteOffset, hashes.byteLength);
+    const more = this.#more;
     let at = 0;
     let before = 0;
     let beforeCount = 0;
@@ -231,9 +232,9 @@ export class SegmentDictionary {
       const size = this.#numbers[i]!;
       if (size > inAll - at) throw new FrameError('a series has more pairs than there are');
       for (let k = 0; k < size; k++) {
-        const z = this.#more[at + k]!;
-        const base = k < beforeCount ? this.#more[before + k]! : 0;
-        this.#more[at + k] = (base + ((z >>> 1) ^ -(z & 1))) | 0;
+        const z = more[at + k]!;
+        const base = k < beforeCount ? more[before + k]! : 0;
+        more[at + k] = (base + ((z >>> 1) ^ -(z & 1))) | 0;
       }
       this.#placeSeries(
         first + i,
@@ -256,21 +257,25 @@ export class SegmentDictionary {
     const start = columns.seriesAt[id]!;
     columns.seriesAt[id + 1] = start;
     this.#work = room(this.#work, size + 256);
+    let work = this.#work;
+    const more = this.#more;
+    const pairSlot = this.#pairSlot;
+    const pairs = this.#pairs;
     for (let k = 0; k < size; k++) {
-      const pair = this.#more[at + k]!;
-      const slot = pair < this.#pairs ? this.#pairSlot[pair]! : 0;
+      const pair = more[at + k]!;
+      const slot = pair < pairs ? pairSlot[pair]! : 0;
       if (slot === 0) return;
-      this.#work[k] = slot - 1;
+      work[k] = slot - 1;
     }
     let length = size;
     let lo = hashLo;
     let hi = hashHi;
     if (this.#rewrite !== undefined) {
-      length = this.#rewrite(this.#work, size);
-      if (length > this.#work.length) {
-        this.#work = room(this.#work, length);
-        for (let k = 0; k < size; k++) this.#work[k] = this.#pairSlot[this.#more[at + k]!]! - 1;
-        length = this.#rewrite(this.#work, size);
+      length = this.#rewrite(work, size);
+      if (length > work.length) {
+        work = this.#work = room(work, length);
+        for (let k = 0; k < size; k++) work[k] = pairSlot[more[at + k]!]! - 1;
+        length = this.#rewrite(work, size);
       }
       if (length === 0) {
         this.#dropped = room(this.#dropped, (id >>> 5) + 1);
@@ -280,7 +285,7 @@ export class SegmentDictionary {
         return;
       }
     }
-    const tenant = this.#choose?.ofSeries(cameIn, this.#work, length) ?? 0;
+    const tenant = this.#choose?.ofSeries(cameIn, work, length) ?? 0;
     const left = tenant === 0 ? length : this.#choose!.left;
     // As it is stored, it is that of the pairs and of the tenant that it came in under.
     if (this.#rewrite !== undefined || tenant !== 0 || cameIn !== 0) {
@@ -294,7 +299,7 @@ export class SegmentDictionary {
     const { seriesSlots, slotAt } = columns;
     let bytes = 0;
     for (let k = 0; k < length; k++) {
-      const slot = this.#work[k]!;
+      const slot = work[k]!;
       seriesSlots[start + k] = slot;
       bytes += slotAt[slot + 1]! - slotAt[slot]!;
     }

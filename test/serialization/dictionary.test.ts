@@ -85,6 +85,62 @@ describe('a series', () => {
   });
 });
 
+describe('the order of names that the series before had', () => {
+  const named = (name: string, value = '1'): Label => ({ name, value });
+  const metric = named('__name__', 'x');
+
+  it('is that of the next series only when its names are the same', () => {
+    const dictionary = new Dictionary(1);
+    for (const of of [
+      [metric, named('a'), named('b')],
+      [metric, named('a', '2'), named('b', '2')],
+      [named('b', '3'), named('a', '3'), metric],
+      [metric, named('a', '4'), named('c', '4')],
+      [metric, named('b', '5')],
+      [metric, named('a', '6'), named('b', '6'), named('c', '6')],
+    ]) {
+      assert.deepEqual(labelsOf(dictionary, intern(dictionary, of)), canonical(of));
+    }
+  });
+
+  it('does not make a series valid that has other names, as many', () => {
+    const dictionary = new Dictionary(1);
+    for (const [of, reason] of [
+      [[metric, named('a'), named('a', '2')], 'duplicate_label'],
+      [[named('0'), named('a'), named('b')], 'no_metric_name'],
+      [[], 'no_metric_name'],
+    ] as const) {
+      assert.ok(intern(dictionary, [metric, named('a', reason), named('b', `${of.length}`)]) >= 0);
+      assert.equal(intern(dictionary, of), -1);
+      assert.equal(dictionary.invalid, reason);
+    }
+    dictionary.reset(1);
+    assert.equal(intern(dictionary, []), -1);
+    assert.equal(dictionary.invalid, 'no_metric_name');
+  });
+
+  it('is forgotten by a reset, which gives the numbers of names to others', () => {
+    const dictionary = new Dictionary(1);
+    intern(dictionary, [metric, named('a'), named('b')]);
+    dictionary.reset(1);
+    const of = [metric, named('b'), named('a')];
+    assert.deepEqual(labelsOf(dictionary, intern(dictionary, of)), canonical(of));
+  });
+});
+
+it('labels that differ in any one byte are different labels', () => {
+  const dictionary = new Dictionary(1);
+  const value = 'abcdefghijklmn';
+  const values = [value, ...[...value].map((_, i) => `${value.slice(0, i)}_${value.slice(i + 1)}`)];
+  for (const length of [1, 2, 3, 4, 5, 14]) {
+    const seen = new Set(values.map((each) => each.slice(0, length)));
+    const pairs = new Set([...seen].map((each) => intern(dictionary, labels({ __name__: 'x', v: each }))));
+    assert.equal(pairs.size, seen.size);
+    for (const id of pairs)
+      assert.ok(seen.has(labelsOf(dictionary, id).find(({ name }) => name === 'v')!.value));
+  }
+});
+
 describe('strings', () => {
   it('0 is empty, 1 is __name__, each other one is there once', () => {
     const dictionary = new Dictionary(1);
