@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import type { ConfigText } from '../agent.ts';
 import { parseConfig } from '../config/load.ts';
 import { Endpoint } from '../endpoint/endpoint.ts';
@@ -20,6 +20,7 @@ import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.t
 import { CommandError, UsageError } from './errors.ts';
 import { headersOf } from './headers.ts';
 import { ProgressBar } from './progress-bar.ts';
+import { segmentsIn } from './queue-segments.ts';
 
 export interface ReplayOptions {
   /** A directory of segments, or a data directory. */
@@ -176,14 +177,6 @@ function lostByReason(stats: EndpointStats): Partial<Record<EndpointReason, numb
     if (rows > 0) lost[reason] = rows;
   }
   return lost;
-}
-
-/** The folder with the segments: `dir`, or the queue of the data directory that it is. Throws `CommandError`. */
-export function segmentsIn(dir: string): string {
-  const wal = join(dir, 'wal');
-  if (existsSync(wal)) return wal;
-  if (existsSync(dir)) return dir;
-  throw new CommandError(`there is no directory ${dir}`);
 }
 
 /** The configuration with the target in it, and its name there. Throws `UsageError`. */
