@@ -206,8 +206,8 @@ test('recent goes by --config: to the agent that runs on it, and to its file whe
     () => found('--config', 'spillway.yaml'),
   );
   await child.kill('SIGTERM');
-  assert.match((await found('--config', 'spillway.yaml'))!, /"totalSeries": 1/);
-  assert.match((await found('--data-dir', 'queue'))!, /"totalSeries": 1/);
+  assert.match((await found('--config', 'spillway.yaml'))!, /^up\n {2}\S+ {2}42$/m);
+  assert.match((await found('--data-dir', 'queue'))!, /^up\n {2}\S+ {2}42$/m);
 });
 
 test('--listen and --data-dir win over the file', async (t) => {

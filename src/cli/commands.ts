@@ -117,7 +117,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
   run: {
     about: 'run the agent',
     args: [],
-    does: 'Run the agent, until SIGTERM or Ctrl-C. Without a configuration it listens on 127.0.0.1:9201, keeps its queue in ./data, and delivers to a small SQLite file that you can look into. SIGHUP reads the configuration again. Its log, on standard error, is for programs with `log.format: json`.',
+    does: 'Run the agent, until SIGTERM or Ctrl-C. Without a configuration it listens on 127.0.0.1:9201, keeps its queue in ./data, and delivers to a small SQLite file that you can look into. SIGHUP reads the configuration again. Its log, on standard error, is for programs with `log_format: json`.',
     options: [
       {
         flag: 'config',

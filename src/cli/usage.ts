@@ -3,6 +3,7 @@ import { packageVersion } from '../runtime/version.ts';
 import { type Argument, type Command, type CommandName, commands, groups, type Option } from './commands.ts';
 import { UsageError } from './errors.ts';
 import type { Flags } from './flags.ts';
+import { wrapped } from './text.ts';
 
 const WIDTH = 100;
 const table: Readonly<Record<string, Command>> = commands;
@@ -70,11 +71,11 @@ export function resolveCommand([first = 'run', ...rest]: readonly string[]): {
   }
   if (Object.hasOwn(table, first)) return { command: first as CommandName, args: rest };
   const actions = names.filter((name) => name.startsWith(`${first} `)).map((name) => name.split(' ')[1]!);
-  if (action === '')
-    throw new UsageError(`${first}: ${actions.slice(0, -1).join(', ')} or ${actions.at(-1)}?`);
+  const which = `${actions.slice(0, -1).join(', ')} or ${actions.at(-1)}?`;
+  if (action === '') throw new UsageError(`${first}: ${which}`);
   const near = suggest(action, actions);
   throw new UsageError(
-    `there is no command ${first} ${action}; ${near === undefined ? `there are ${actions.join(', ')}` : `did you mean ${near}?`}`,
+    `there is no command ${first} ${action}${near === undefined ? `: ${which}` : `; did you mean ${near}?`}`,
   );
 }
 
@@ -123,19 +124,19 @@ ${listOf(names)}${trailer}
   }
   const own = names.filter((name) => name === command || name.startsWith(`${command} `));
   if (!Object.hasOwn(table, command)) {
-    return `spillway ${command} ...\n\n${wrapped(groups[command] ?? '', 2)}\n\n${listOf(own)}
+    return `spillway ${command} ...\n\n${wrapped(groups[command] ?? '', 2, WIDTH)}\n\n${listOf(own)}
   spillway ${command} ACTION --help: what it does, its options, and examples
 `;
   }
   const { does, options, examples } = table[command]!;
   const width = Math.max(0, ...options.map((option) => spelt(option).length)) + 4;
   const lines = options.map((option) => {
-    const [first = '', ...more] = wrapped(option.says, width).split('\n');
+    const [first = '', ...more] = wrapped(option.says, width, WIDTH).split('\n');
     return [`  ${spelt(option).padEnd(width - 2)}${first.trim()}`, ...more].join('\n');
   });
   const parts = [
     callText(command as CommandName),
-    wrapped(does, 2),
+    wrapped(does, 2, WIDTH),
     ...(lines.length === 0 ? [] : [lines.join('\n')]),
     `Example${examples.length > 1 ? 's' : ''}:\n${examples.map((line) => `  ${line}`).join('\n')}`,
     ...(own.length === 1 ? [] : [`See also:\n${listOf(own.filter((name) => name !== command)).trimEnd()}`]),
@@ -180,19 +181,6 @@ function callText(name: CommandName): string {
 
 function spelt({ flag, value }: Option): string {
   return `--${flag}${value === undefined ? '' : ` ${value}`}`;
-}
-
-/** Lines of at most `WIDTH` columns. */
-function wrapped(text: string, indent: number): string {
-  const lines: string[] = [];
-  let line = '';
-  for (const word of text.split(' ')) {
-    if (line !== '' && indent + line.length + 1 + word.length > WIDTH) {
-      lines.push(line);
-      line = word;
-    } else line = line === '' ? word : `${line} ${word}`;
-  }
-  return [...lines, line].map((one) => ' '.repeat(indent) + one).join('\n');
 }
 
 /** What a wrong command line is answered with, behind what is wrong with it. */
