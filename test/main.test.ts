@@ -233,7 +233,7 @@ test('a port in use, or a directory in use, ends with 1 and is named', async (t)
   assert.equal(taken.code, 1);
   assert.match(
     taken.output,
-    new RegExp(`^spillway: cannot listen on 127\\.0\\.0\\.1:${port}: .*EADDRINUSE`, 'm'),
+    new RegExp(`^spillway: cannot listen on 127\\.0\\.0\\.1:${port}; .*EADDRINUSE`, 'm'),
   );
   assert.doesNotMatch(taken.output, /^ +at /m);
   await usingQueue(t, walDirectory(join(cwd, 'data')));

@@ -156,15 +156,18 @@ function report(
   } else {
     write(`delivered ${stats.deliveredRows} rows\n`);
     for (const [reason, rows] of Object.entries(lost)) write(`not delivered: ${rows} rows, ${reason}\n`);
-    if ((lost.rejected ?? 0) + (lost.not_written ?? 0) > 0) {
-      write(`those that were refused are kept: spillway dead-letters list --data-dir ${state}\n`);
+    const kept = (lost.rejected ?? 0) + (lost.not_written ?? 0) > 0;
+    if (kept) {
+      write(
+        `those that were refused are kept, with the words of the receiver: spillway dead-letters list --data-dir ${state}\n`,
+      );
     }
     if (waiting > 0) {
       write(
         `${waiting} rows are left${signal.aborted ? ': the same command goes on where this one stopped' : ''}\n`,
       );
     }
-    if (waiting === 0) write(`all is accounted for; ${state} is not needed any more\n`);
+    if (waiting === 0) write(`all is accounted for${kept ? '' : `; ${state} is not needed any more`}\n`);
   }
   return waiting === 0 && missed.length === 0 ? 0 : 1;
 }
