@@ -38,7 +38,7 @@ export interface LoadReport {
   readonly refused: number;
   /** Of 2.0: rows in requests that were answered 2xx, of which the answer counts fewer, by kind (RW2-S-11). */
   readonly notWritten: Written;
-  /** The first requests of that kind: what was not written of them. */
+  /** The first requests whose answer counts fewer rows: what was not written of them. */
   readonly notWrittenOf: readonly ShortAnswer[];
   /** 2xx answers to 2.0 without any count: of a receiver that may know 1.0 alone. Their rows are not written. */
   readonly uncounted: number;
@@ -189,7 +189,7 @@ export class TrafficLoad {
     }
     if (isOver) this.#overcounted++;
     const missing = writtenRows(short);
-    if (missing > 0 && this.#shortAnswers.length < MOST_SHORT_ANSWERS) {
+    if (written !== undefined && missing > 0 && this.#shortAnswers.length < MOST_SHORT_ANSWERS) {
       this.#shortAnswers.push({ firstSeries: first, lastSeries: last - 1, timestampMs, ...short });
     }
     return missing;
