@@ -87,6 +87,6 @@ export class ProgressBar {
 
   #write(line: string): void {
     this.#isShown = true;
-    this.#output.write(`\r${line.slice(0, (this.#output.columns ?? 80) - 1)}\u001b[K`);
+    this.#output.write(`\r${line.slice(0, (this.#output.columns || 80) - 1)}\u001b[K`);
   }
 }

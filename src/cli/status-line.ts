@@ -12,7 +12,7 @@ export class StatusLine {
   show(text: string): void {
     if (this.#output.isTTY !== true) return;
     this.#isShown = true;
-    this.#output.write(`\r${text.slice(0, (this.#output.columns ?? 80) - 1)}\u001b[K`);
+    this.#output.write(`\r${text.slice(0, (this.#output.columns || 80) - 1)}\u001b[K`);
   }
 
   /** Takes the line from the terminal, for something else to be written. */

@@ -33,7 +33,8 @@ const EVERY_MS = 1000;
 export async function statusCommand(options: StatusCommandOptions, screen: Screen): Promise<number> {
   const client = new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig);
   const paint = paintFor(screen);
-  const view = (answers: Answers): string[] => statusView(answers, paint, screen.columns ?? 100);
+  // A terminal that does not know how wide it is says 0.
+  const view = (answers: Answers): string[] => statusView(answers, paint, screen.columns || 100);
   if (options.json || options.once || screen.isTTY !== true) {
     const answers = await ask(client);
     if (options.json)
@@ -69,7 +70,7 @@ async function live(
     }
     lines.push(`${new Date().toLocaleTimeString('en-GB')}  Ctrl-C ends this view, not the agent\n`);
     // What does not fit would scroll, and the next view would not stand over it.
-    const shown = lines.slice(0, (screen.rows ?? 24) - 1);
+    const shown = lines.slice(0, (screen.rows || 24) - 1);
     screen.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('')}`);
     drawn = shown.length;
     await wait(EVERY_MS, signal);

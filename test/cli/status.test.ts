@@ -119,7 +119,8 @@ test('on a terminal the view is drawn over itself until it is ended', async (t) 
   const sink = await Sink.start(t);
   const agent = await Agent.start(t, { remote_write: [remote(sink.url, { name: 'a' })] });
   const written: string[] = [];
-  const screen = { isTTY: true, columns: 80, rows: 24, write: (text: string) => written.push(text) };
+  // As a terminal that does not know its size has it.
+  const screen = { isTTY: true, columns: 0, rows: 0, write: (text: string) => written.push(text) };
   const ended = new AbortController();
   const config = parseConfig('{"remote_write":[{"url":"http://localhost:1/"}]}', {
     file: 'test',
