@@ -1,9 +1,20 @@
 #!/usr/bin/env node
 import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
+import type { CommandName } from './cli/commands.ts';
 import { readConfig } from './cli/config-text.ts';
 import { UsageError } from './cli/errors.ts';
-import { asksForHelp, commandOf, commandWords, helpHint, helpText } from './cli/usage.ts';
+import { type Flags, parseFlags } from './cli/flags.ts';
+import { segmentsIn } from './cli/queue-segments.ts';
+import {
+  asksForHelp,
+  checkUsage,
+  commandOf,
+  commandWords,
+  helpHint,
+  helpText,
+  resolveCommand,
+  unknownFlag,
+} from './cli/usage.ts';
 import { type Config, parseConfig } from './config/load.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { packageVersion } from './runtime/version.ts';
@@ -14,275 +25,139 @@ import { packageVersion } from './runtime/version.ts';
  * Exit codes: 0 done, 1 it could not be done, 2 the command line or the configuration is wrong. Of `check-config` and
  * `config convert` a wrong configuration is the finding, and not what keeps them from working: 1.
  */
-async function main(args: string[]): Promise<number> {
-  if (asksForHelp(args)) {
-    process.stdout.write(helpText(commandOf(args)));
+async function main(line: string[]): Promise<number> {
+  if (asksForHelp(line)) {
+    process.stdout.write(helpText(commandOf(line)));
     return 0;
   }
-  if (commandOf(args) === 'dead-letters') {
-    const { deadLetters } = await import('./cli/dead-letters.ts');
-    return deadLetters(args.toSpliced(args.indexOf('dead-letters'), 1));
-  }
-  const { values, positionals } = parse(args);
-  if (values.version) {
+  const { values: flags, positionals } = parseFlags(line, (flag) => unknownFlag(flag, commandOf(line)));
+  const { version, ...others } = flags;
+  if (version) {
     process.stdout.write(`${packageVersion()}\n`);
     return 0;
   }
-  const [command = 'run', ...rest] = positionals;
-  checkFlags(command, rest[0], values);
+  const { command, args } = resolveCommand(positionals);
+  checkUsage(command, args, others);
+  return runCommand(command, args, others);
+}
+
+async function runCommand(command: CommandName, args: readonly string[], flags: Flags): Promise<number> {
+  const out = (text: string): boolean => process.stdout.write(text);
+  const err = (text: string): boolean => process.stderr.write(text);
+  const [first = ''] = args;
+  const { json = false, url, 'http-config-file': httpConfig } = flags;
   switch (command) {
     case 'run': {
-      none(rest);
       const { run } = await import('./cli/run.ts');
-      return run({ config: values.config, listen: values.listen, dataDir: values['data-dir'] });
+      return run({ config: flags.config, listen: flags.listen, dataDir: flags['data-dir'] });
     }
     case 'check-config': {
       const { checkConfig } = await import('./cli/check-config.ts');
-      return checkConfig(
-        one(rest, 'a configuration file'),
-        {
-          json: values.json === true,
-          strict: values.strict === true,
-          syntaxOnly: values['syntax-only'] === true,
-        },
-        (text) => process.stdout.write(text),
-        (text) => process.stderr.write(text),
-      );
+      const { strict = false, 'syntax-only': syntaxOnly = false } = flags;
+      return checkConfig(first, { json, strict, syntaxOnly }, out, err);
     }
     case 'config': {
-      const [action, ...args] = rest;
-      if (action === 'convert') {
-        const { convert } = await import('./cli/convert.ts');
-        const { vmagent = false, output, exact = false } = values;
-        return convert(
-          args,
-          { vmagent, output, exact },
-          (text) => process.stdout.write(text),
-          (text) => process.stderr.write(text),
-        );
-      }
-      for (const flag of ['vmagent', 'output', 'exact'] as const) {
-        if (values[flag] !== undefined) throw new UsageError(`--${flag} is for spillway config convert`);
-      }
-      none(rest);
       const { printDefaults, writeDocs } = await import('./cli/config.ts');
-      if (values['write-docs']) writeDocs();
-      else if (values.defaults) printDefaults();
+      if (flags['write-docs']) writeDocs();
+      else if (flags.defaults) printDefaults(json, out);
       else throw new UsageError('spillway config needs --defaults, or convert');
       return 0;
     }
+    case 'config convert': {
+      const { convert } = await import('./cli/convert.ts');
+      const { vmagent = false, output, exact = false } = flags;
+      return convert(args, { vmagent, output, exact, json }, out, err);
+    }
     case 'recent': {
       const { recentCommand } = await import('./cli/recent.ts');
-      return recentCommand(
-        one(rest, 'a selector'),
-        {
-          config: configOf(values),
-          named: values.config !== undefined || values['data-dir'] !== undefined,
-          url: values.url,
-          httpConfig: values['http-config-file'],
-        },
-        (text) => process.stdout.write(text),
-      );
+      const named = flags.config !== undefined || flags['data-dir'] !== undefined;
+      return recentCommand(first, { config: configOf(flags), named, url, httpConfig, json }, out);
     }
     case 'inspect': {
       const { inspect } = await import('./cli/inspect.ts');
-      await inspect(one(rest, 'a file'), values.v2 === true);
-      return 0;
+      return inspect(first, flags.v2 === true);
     }
     case 'hash-password': {
-      none(rest);
       const { hashPassword } = await import('./cli/hash-password.ts');
-      process.stdout.write(`${await hashPassword(process.stdin, process.stderr)}\n`);
+      const hash = await hashPassword(process.stdin, process.stderr);
+      out(json ? `${JSON.stringify({ hash })}\n` : `${hash}\n`);
       return 0;
     }
     case 'completion': {
       const { completionScript } = await import('./cli/completion.ts');
-      process.stdout.write(completionScript(one(rest, 'a shell'), commandWords()));
+      out(completionScript(first, commandWords()));
       return 0;
     }
-    case 'queue': {
-      const [action, ...args] = rest;
-      if (action === 'ls' || action === 'cat' || action === 'export') {
-        const { segmentsIn } = await import('./cli/queue-replay.ts');
-        const file = action === 'export' ? args.shift() : undefined;
-        if (action === 'export' && file === undefined) throw new UsageError('queue export: which FILE?');
-        if (args.length > 1) throw new UsageError(`unexpected argument: ${args[1]}`);
-        const dir = segmentsIn(args[0] ?? dataDirOf(values));
-        const { listQueue, printQueue } = await import('./cli/queue-data.ts');
-        if (action === 'ls')
-          return listQueue(dir, values.json === true, (text) => process.stdout.write(text));
-        const { from, to, match, format } = values;
-        return printQueue(dir, file, { from, to, match, format, json: values.json === true });
-      }
-      if (action === 'replay') {
-        const dir = one(args, 'a directory of segments');
-        const { replayQueue } = await import('./cli/queue-replay.ts');
-        const { url, header = [], rate, endpoint, state } = values;
-        return replayQueue(
-          {
-            dir,
-            url,
-            headers: header,
-            rate,
-            endpoint,
-            state,
-            config: readConfig(values.config),
-            json: values.json === true,
-            signal: interrupted(),
-          },
-          (text) => process.stdout.write(text),
-        );
-      }
+    case 'queue ls': {
+      const { listQueue } = await import('./cli/queue-data.ts');
+      return listQueue(segmentsOf(args[0], flags), json, out);
+    }
+    case 'queue cat': {
+      const { printQueue } = await import('./cli/queue-data.ts');
+      return printQueue(segmentsOf(args[0], flags), undefined, { ...flags, json });
+    }
+    case 'queue export': {
+      const { printQueue } = await import('./cli/queue-data.ts');
+      return printQueue(segmentsOf(args[1], flags), first, { ...flags, json });
+    }
+    case 'queue replay': {
+      const { replayQueue } = await import('./cli/queue-replay.ts');
+      const { header: headers = [], rate, endpoint, state } = flags;
+      const config = readConfig(flags.config);
+      const signal = interrupted();
+      return replayQueue({ dir: first, url, headers, rate, endpoint, state, config, json, signal }, out);
+    }
+    case 'queue verify':
+    case 'queue repair': {
       const { queueCommand } = await import('./cli/queue.ts');
-      return queueCommand(
-        rest,
-        { dataDir: dataDirOf(values), json: values.json === true, dryRun: values['dry-run'] === true },
-        (text) => process.stdout.write(text),
-      );
+      const dataDir = namedOr(args[0], flags);
+      const what = command === 'queue verify' ? 'verify' : 'repair';
+      return queueCommand(what, { dataDir, json, dryRun: flags['dry-run'] === true }, out);
     }
     case 'explain': {
       const { explainCommand } = await import('./cli/explain.ts');
-      const { tenant, url, 'http-config-file': httpConfig, offline = false, json = false } = values;
-      const selector = one(rest, 'a series');
-      const config = readConfig(values.config);
-      return explainCommand({ selector, tenant, config, url, httpConfig, offline, json }, process.stdout);
+      const { tenant, offline = false } = flags;
+      const config = readConfig(flags.config);
+      return explainCommand(
+        { selector: first, tenant, config, url, httpConfig, offline, json },
+        process.stdout,
+      );
     }
     case 'status': {
-      none(rest);
       const { statusCommand } = await import('./cli/status.ts');
-      const { url, 'http-config-file': httpConfig, json = false, once = false } = values;
-      const options = { config: configOf(values), url, httpConfig, json, once, signal: interrupted() };
+      const { once = false } = flags;
+      const options = { config: configOf(flags), url, httpConfig, json, once, signal: interrupted() };
       return statusCommand(options, process.stdout);
     }
     case 'sink': {
-      none(rest);
       const { sinkCommand } = await import('./cli/sink.ts');
-      const { listen, answer, delay, print = false, verify = false, json = false } = values;
-      return sinkCommand({ listen, answer, delay, print, verify, json, signal: interrupted() }, (text) =>
-        process.stdout.write(text),
-      );
+      const { listen, answer, delay, print = false, verify = false } = flags;
+      return sinkCommand({ listen, answer, delay, print, verify, json, signal: interrupted() }, out);
     }
     case 'load': {
-      const url = one(rest, 'a URL');
       const { loadCommand } = await import('./cli/load.ts');
-      const { series, rate, duration, header: headers = [], json = false } = values;
-      return loadCommand({ url, series, rate, duration, headers, json, signal: interrupted() }, (text) =>
-        process.stdout.write(text),
-      );
+      return loadCommand({ ...flags, url: first, json, signal: interrupted() }, out);
     }
-    case 'endpoint': {
+    case 'endpoint ls':
+    case 'endpoint pause':
+    case 'endpoint resume':
+    case 'endpoint seek':
+    case 'endpoint forget': {
       const { endpointCommand } = await import('./cli/endpoint.ts');
-      return endpointCommand(
-        rest,
-        {
-          config: configOf(values),
-          url: values.url,
-          httpConfig: values['http-config-file'],
-          json: values.json === true,
-          oldest: values.oldest === true,
-          now: values.now === true,
-          segment: values.segment,
-          dryRun: values['dry-run'] === true,
-          yes: values.yes === true,
-        },
-        (text) => process.stdout.write(text),
-      );
+      const { oldest = false, now = false, segment, yes = false, 'dry-run': dryRun = false } = flags;
+      const options = { config: configOf(flags), url, httpConfig, json, oldest, now, segment, dryRun, yes };
+      return endpointCommand(command, first, options, out);
+    }
+    case 'dead-letters list':
+    case 'dead-letters export':
+    case 'dead-letters resend':
+    case 'dead-letters purge': {
+      const { deadLetters } = await import('./cli/dead-letters.ts');
+      return deadLetters(command, flags, () => configOf(flags));
     }
     default:
-      throw new UsageError(`there is no command ${command}`);
+      return command satisfies never;
   }
-}
-
-function parse(args: string[]) {
-  try {
-    return parseArgs({
-      args,
-      allowPositionals: true,
-      options: {
-        config: { type: 'string', short: 'c' },
-        listen: { type: 'string' },
-        'data-dir': { type: 'string' },
-        defaults: { type: 'boolean' },
-        'write-docs': { type: 'boolean' },
-        url: { type: 'string' },
-        'http-config-file': { type: 'string' },
-        v2: { type: 'boolean' },
-        json: { type: 'boolean' },
-        'dry-run': { type: 'boolean' },
-        tenant: { type: 'string' },
-        offline: { type: 'boolean' },
-        once: { type: 'boolean' },
-        answer: { type: 'string' },
-        delay: { type: 'string' },
-        print: { type: 'boolean' },
-        verify: { type: 'boolean' },
-        series: { type: 'string' },
-        duration: { type: 'string' },
-        from: { type: 'string' },
-        to: { type: 'string' },
-        match: { type: 'string' },
-        format: { type: 'string' },
-        header: { type: 'string', multiple: true },
-        rate: { type: 'string' },
-        endpoint: { type: 'string' },
-        state: { type: 'string' },
-        oldest: { type: 'boolean' },
-        now: { type: 'boolean' },
-        segment: { type: 'string' },
-        yes: { type: 'boolean' },
-        strict: { type: 'boolean' },
-        vmagent: { type: 'boolean' },
-        output: { type: 'string', short: 'o' },
-        exact: { type: 'boolean' },
-        'syntax-only': { type: 'boolean' },
-        version: { type: 'boolean' },
-      },
-    });
-  } catch (cause) {
-    throw new UsageError((cause as Error).message, {}, cause);
-  }
-}
-
-type Flags = ReturnType<typeof parse>['values'];
-
-/** The options that each command takes: one that it would not look at is a mistake. */
-const flagsOf: Readonly<Record<string, readonly (keyof Flags)[]>> = {
-  run: ['config', 'listen', 'data-dir'],
-  'check-config': ['json', 'strict', 'syntax-only'],
-  config: ['defaults', 'write-docs', 'vmagent', 'output', 'exact'],
-  recent: ['config', 'data-dir', 'url', 'http-config-file'],
-  inspect: ['v2'],
-  'hash-password': [],
-  completion: [],
-  queue: ['config', 'data-dir', 'json', 'dry-run'],
-  'queue ls': ['config', 'data-dir', 'json'],
-  'queue cat': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
-  'queue export': ['config', 'data-dir', 'json', 'from', 'to', 'match', 'format'],
-  'queue replay': ['config', 'json', 'url', 'header', 'rate', 'endpoint', 'state'],
-  explain: ['config', 'url', 'http-config-file', 'tenant', 'offline', 'json'],
-  status: ['config', 'url', 'http-config-file', 'json', 'once'],
-  sink: ['listen', 'answer', 'delay', 'print', 'verify', 'json'],
-  load: ['series', 'rate', 'duration', 'header', 'json'],
-  endpoint: ['config', 'url', 'http-config-file', 'json', 'oldest', 'now', 'segment', 'dry-run', 'yes'],
-};
-
-function checkFlags(name: string, action: string | undefined, flags: Flags): void {
-  const both = `${name} ${action}`;
-  const command = Object.hasOwn(flagsOf, both) ? both : name;
-  const known = Object.hasOwn(flagsOf, command) ? flagsOf[command] : undefined;
-  if (known === undefined) throw new UsageError(`there is no command ${command}`);
-  for (const flag of Object.keys(flags) as (keyof Flags)[]) {
-    if (!known.includes(flag)) throw new UsageError(`spillway ${command} has no option --${flag}`);
-  }
-}
-
-function one(rest: readonly string[], what: string): string {
-  if (rest.length !== 1) throw new UsageError(`this command takes one argument: ${what}`);
-  return rest[0]!;
-}
-
-function none(rest: readonly string[]): void {
-  if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
 }
 
 /** Aborted by the first signal that asks to stop; the second one ends the process. */
@@ -295,6 +170,17 @@ function interrupted(): AbortSignal {
     });
   }
   return controller.signal;
+}
+
+/** The folder with the segments: of the directory that is named, else of the data directory. */
+function segmentsOf(dir: string | undefined, flags: Flags): string {
+  return segmentsIn(namedOr(dir, flags));
+}
+
+function namedOr(dir: string | undefined, flags: Flags): string {
+  if (dir === undefined) return dataDirOf(flags);
+  if (flags['data-dir'] !== undefined) throw new UsageError(`${dir}, or --data-dir ${flags['data-dir']}?`);
+  return resolve(dir);
 }
 
 /** The data directory by the command line, else by the configuration. */

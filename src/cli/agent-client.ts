@@ -75,7 +75,7 @@ export class AgentClient {
         throw new CommandError(`${refused}; \`tls_config\` goes into a file that --http-config-file names`);
       }
       throw new CommandError(
-        `${this.#because}no agent answers at ${this.base}: name its address by --url, and for TLS its certificates by --http-config-file`,
+        `${this.#because}no agent answers at ${this.base}: is it running? Else name its address by --url, and for TLS its certificates by --http-config-file`,
         {},
         cause,
       );

@@ -14,6 +14,8 @@ export interface ConvertFlags {
   readonly output: string | undefined;
   /** Give up data where Prometheus does. */
   readonly exact: boolean;
+  /** All that is said as one JSON object. */
+  readonly json: boolean;
 }
 
 /**
@@ -23,7 +25,7 @@ export interface ConvertFlags {
  */
 export async function convert(
   args: readonly string[],
-  { vmagent, output, exact }: ConvertFlags,
+  { vmagent, output, exact, json }: ConvertFlags,
   out: (text: string) => void,
   err: (text: string) => void,
 ): Promise<number> {
@@ -45,11 +47,17 @@ export async function convert(
     conversion = fromPrometheus(source, target);
   }
   const { text, notes } = conversion;
-  if (output === undefined) out(text);
+  if (output === undefined) {
+    if (!json) out(text);
+  }
   // It may hold what was secret on the command line: for the owner alone, unless the file is there already.
   else writeFileSync(output, text, { mode: 0o600 });
-  for (const note of notes) err(`note: ${note}\n`);
   const { errors, warnings } = await checked(text, output ?? 'converted', target.folder ?? process.cwd());
+  if (json) {
+    out(`${JSON.stringify({ text, notes, usable: errors.length === 0, errors, warnings })}\n`);
+    return errors.length > 0 ? 1 : 0;
+  }
+  for (const note of notes) err(`note: ${note}\n`);
   for (const problem of errors) err(`${describeProblem(problem)}\n`);
   for (const problem of warnings) err(`warning: ${describeProblem(problem)}\n`);
   if (errors.length > 0) err('the result cannot be used as it is: mend what is named above\n');

@@ -1,42 +1,38 @@
-import { resolve } from 'node:path';
-import { parseArgs } from 'node:util';
 import { parseDuration } from '../config/durations.ts';
-import { type Config, parseConfig } from '../config/load.ts';
+import type { Config } from '../config/load.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { integersAsJson } from '../status/inspect.ts';
 import { isForAll, isReason, type LetterQuery } from '../status/letter-query.ts';
 import { letterObject, letterText } from '../status/letter-text.ts';
 import { parseSelector } from '../status/selector.ts';
 import { endpointReasonNames } from '../telemetry/reasons.ts';
-import { readConfig } from './config-text.ts';
+import type { CommandName } from './commands.ts';
 import { confirm } from './confirm.ts';
 import { type DeadLetterSource, lettersOf, openSource } from './dead-letter-source.ts';
 import { UsageError } from './errors.ts';
+import type { Flags } from './flags.ts';
 import { Output } from './output.ts';
-import { resendLetters } from './resend-letters.ts';
+import { type Resent, resendLetters } from './resend-letters.ts';
 
 const LIST_LETTERS = 20;
 
 /** `spillway dead-letters ...`; returns the exit code. Throws `UsageError`, `CommandError`, `ConfigError`. */
-export async function deadLetters(args: readonly string[]): Promise<number> {
-  const { values, positionals } = parse(args);
-  const [command, ...rest] = positionals;
-  if (rest.length > 0) throw new UsageError(`unexpected argument: ${rest[0]}`);
-  const run = Object.hasOwn(commands, command ?? '') ? commands[command as keyof typeof commands] : undefined;
-  if (run === undefined) throw new UsageError('dead-letters: list, export, resend or purge?');
-  const query = queryOf(values);
-  const text = readConfig(values.config);
-  const dataDir = values['data-dir'] === undefined ? {} : { dataDir: resolve(values['data-dir']) };
-  const config = parseConfig(text.text, { ...text, ...dataDir });
+export async function deadLetters(
+  command: Extract<CommandName, `dead-letters ${string}`>,
+  flags: Flags,
+  configOf: () => Config,
+): Promise<number> {
+  const query = queryOf(flags);
+  const config = configOf();
   const source = openSource({
     config,
-    url: values.url,
-    httpConfig: values['http-config-file'],
+    url: flags.url,
+    httpConfig: flags['http-config-file'],
     warn: (message) => process.stderr.write(`spillway: ${message}\n`),
   });
   try {
     if (query.endpoint !== undefined) checkEndpoint(query.endpoint, await source.endpoints());
-    return await run({ source, query, flags: values, config, output: new Output() });
+    return await commands[command]({ source, query, flags, config, output: new Output() });
   } finally {
     source.close();
   }
@@ -51,7 +47,7 @@ interface Task {
 }
 
 const commands = {
-  list: async ({ source, query, flags, output }: Task): Promise<number> => {
+  'dead-letters list': async ({ source, query, flags, output }: Task): Promise<number> => {
     const limit = flags.json ? Number.POSITIVE_INFINITY : LIST_LETTERS;
     const most = flags.limit === undefined ? limit : countOf('--limit', flags.limit);
     const { endpoint: wanted, ...others } = query;
@@ -82,7 +78,7 @@ const commands = {
     return 0;
   },
 
-  export: async ({ source, query, output }: Task): Promise<number> => {
+  'dead-letters export': async ({ source, query, output }: Task): Promise<number> => {
     for await (const letter of lettersOf(source, query, 'arrival')) {
       if (output.closed) break;
       await output.line(jsonLine(letter));
@@ -90,39 +86,49 @@ const commands = {
     return 0;
   },
 
-  purge: async ({ source, query, flags, output }: Task): Promise<number> => {
+  'dead-letters purge': async ({ source, query, flags, output }: Task): Promise<number> => {
     if (isForAll(query) && !flags.all) throw new UsageError('purge: say which letters, or --all');
     if (isForAll(query) && !flags.yes && !(await agreedTo(source))) {
-      await output.line('nothing was purged');
+      await output.line(flags.json ? JSON.stringify({ purged: 0 }) : 'nothing was purged');
       return 1;
     }
-    await output.line(`purged ${await source.purge(query)} letters`);
+    const purged = await source.purge(query);
+    await output.line(flags.json ? JSON.stringify({ purged }) : `purged ${purged} letters`);
     return 0;
   },
 
-  resend: async ({ source, query, flags, config, output }: Task): Promise<number> => {
+  'dead-letters resend': async ({ source, query, flags, config, output }: Task): Promise<number> => {
     const counts = await source.counts();
     const names = [...new Set(counts.map(({ endpoint }) => endpoint))];
     const wanted = names.filter((name) => query.endpoint === undefined || name === query.endpoint);
-    if (wanted.length === 0) await output.line('no dead letters');
+    const say = async (name: string, text: string): Promise<void> => {
+      if (!flags.json) await output.line(`${name}: ${text}`);
+    };
+    if (wanted.length === 0 && !flags.json) await output.line('no dead letters');
     let allTaken = true;
+    const done: ({ readonly endpoint: string } & Partial<Resent>)[] = [];
     for (const name of wanted) {
       const endpoint = config.remoteWrite.find((one) => one.name === name);
       if (endpoint === undefined) {
-        await output.line(`${name}: not in the configuration; its letters stay`);
+        const stopped = 'not in the configuration; its letters stay';
+        await say(name, stopped);
+        done.push({ endpoint: name, stopped });
         allTaken = false;
         continue;
       }
-      const done = await resendLetters(source, query, endpoint, flags['keep-going'] === true);
-      await output.line(`${name}: resent ${done.resent}, refused again ${done.refused}, left ${done.left}`);
-      if (done.unknown > 0) {
-        await output.line(
-          `${name}: ${done.unknown} of those left stand for rows of which only the number is known; they can be purged with --reason not_written`,
+      const one = await resendLetters(source, query, endpoint, flags['keep-going'] === true);
+      done.push({ endpoint: name, ...one });
+      await say(name, `resent ${one.resent}, refused again ${one.refused}, left ${one.left}`);
+      if (one.unknown > 0) {
+        await say(
+          name,
+          `${one.unknown} of those left stand for rows of which only the number is known; they can be purged with --reason not_written`,
         );
       }
-      if (done.stopped !== undefined) await output.line(`${name}: ${done.stopped}`);
-      if (done.refused + done.left > 0 || done.stopped !== undefined) allTaken = false;
+      if (one.stopped !== undefined) await say(name, one.stopped);
+      if (one.refused + one.left > 0 || one.stopped !== undefined) allTaken = false;
     }
+    if (flags.json) await output.line(JSON.stringify({ endpoints: done }));
     return allTaken ? 0 : 1;
   },
 };
@@ -138,35 +144,6 @@ async function agreedTo(source: DeadLetterSource): Promise<boolean> {
   const letters = (await source.counts()).reduce((sum, count) => sum + count.letters, 0);
   return confirm(`Delete all ${letters} dead letters? They cannot be sent again then.`, stdin, stderr);
 }
-
-function parse(args: readonly string[]) {
-  try {
-    return parseArgs({
-      args: [...args],
-      allowPositionals: true,
-      options: {
-        config: { type: 'string', short: 'c' },
-        'data-dir': { type: 'string' },
-        url: { type: 'string' },
-        'http-config-file': { type: 'string' },
-        endpoint: { type: 'string' },
-        selector: { type: 'string' },
-        reason: { type: 'string' },
-        since: { type: 'string' },
-        before: { type: 'string' },
-        limit: { type: 'string' },
-        json: { type: 'boolean' },
-        all: { type: 'boolean' },
-        yes: { type: 'boolean' },
-        'keep-going': { type: 'boolean' },
-      },
-    });
-  } catch (cause) {
-    throw new UsageError((cause as Error).message, {}, cause);
-  }
-}
-
-type Flags = ReturnType<typeof parse>['values'];
 
 function queryOf({ endpoint, selector, reason, since, before }: Flags): LetterQuery {
   // Here, so that a mistake in it is said before anything is opened.

@@ -3,6 +3,7 @@ import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { endpointsPath } from '../status/control-routes.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
 import { AgentClient, agentUrl } from './agent-client.ts';
+import type { CommandName } from './commands.ts';
 import { confirm } from './confirm.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { bytesText, countText, durationText, tableText } from './text.ts';
@@ -23,6 +24,8 @@ export interface EndpointCommandOptions {
   readonly yes: boolean;
 }
 
+export type EndpointCommand = Extract<CommandName, `endpoint ${string}`>;
+
 interface Task {
   readonly client: AgentClient;
   readonly options: EndpointCommandOptions;
@@ -33,28 +36,13 @@ interface Task {
  * `spillway endpoint ...`: asks the running agent. Returns the exit code. Throws `UsageError` and `CommandError`.
  */
 export async function endpointCommand(
-  args: readonly string[],
+  command: EndpointCommand,
+  name: string,
   options: EndpointCommandOptions,
   write: (text: string) => void,
 ): Promise<number> {
-  const [command = '', name, ...rest] = args;
-  const moves = options.oldest || options.now || options.segment !== undefined;
-  if (command !== 'seek' && (moves || options.dryRun || options.yes)) {
-    throw new UsageError('--oldest, --now, --segment, --dry-run and --yes are for spillway endpoint seek');
-  }
-  const listing = command === 'ls' || command === 'list';
-  if (listing ? name !== undefined : name === undefined || rest.length > 0) {
-    throw new UsageError('endpoint: ls, or pause, resume, seek or forget with a NAME?');
-  }
-  const task: Task = {
-    client: new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig),
-    options,
-    write,
-  };
-  if (listing) return list(task);
-  const run = Object.hasOwn(commands, command) ? commands[command as keyof typeof commands] : undefined;
-  if (run === undefined) throw new UsageError(`there is no command endpoint ${command}`);
-  return run(task, name!);
+  const client = new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig);
+  return commands[command]({ client, options, write }, name);
 }
 
 async function list({ client, options, write }: Task): Promise<number> {
@@ -86,8 +74,10 @@ function stateOf({ pausedSinceMs, failing, waitingRows }: ListedEndpoint): strin
   return failing ? 'failing' : waitingRows > 0 ? 'delivering' : 'up to date';
 }
 
-const commands = {
-  pause: async ({ client, options, write }: Task, name: string): Promise<number> => {
+const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => Promise<number>>> = {
+  'endpoint ls': list,
+
+  'endpoint pause': async ({ client, options, write }: Task, name: string): Promise<number> => {
     const done = await ask<{ readonly pausedSinceMs: number }>(client, 'POST', `${endpointsPath}/pause`, {
       name,
     });
@@ -101,13 +91,13 @@ const commands = {
     return 0;
   },
 
-  resume: async ({ client, options, write }: Task, name: string): Promise<number> => {
+  'endpoint resume': async ({ client, options, write }: Task, name: string): Promise<number> => {
     const done = await ask<object>(client, 'POST', `${endpointsPath}/resume`, { name });
     write(options.json ? `${JSON.stringify(done)}\n` : `${name} delivers again, from where it stood\n`);
     return 0;
   },
 
-  seek: async ({ client, options, write }: Task, name: string): Promise<number> => {
+  'endpoint seek': async ({ client, options, write }: Task, name: string): Promise<number> => {
     const to = targetOf(options);
     const seek = (dryRun: boolean): Promise<Seek> =>
       ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to, dryRun });
@@ -125,7 +115,7 @@ const commands = {
     return 0;
   },
 
-  forget: async ({ client, options, write }: Task, name: string): Promise<number> => {
+  'endpoint forget': async ({ client, options, write }: Task, name: string): Promise<number> => {
     const path = `${endpointsPath}?${new URLSearchParams({ name })}`;
     const gone = await ask<Forgotten>(client, 'DELETE', path);
     if (options.json) {

@@ -8,14 +8,13 @@ export interface BarOutput {
 }
 
 const DRAW_MS = 250;
-const LINE_MS = 10_000;
 /** The rate is that of about the last so many seconds. */
 const RATE_SECONDS = 5;
 
 /**
- * The progress of long work: done of all, rate, and how long it takes still. On a terminal a line that is written over
- * four times a second, else a line every ten seconds, so that a log shows that it goes on. What is done within the
- * first moment shows nothing.
+ * The progress of long work: done of all, rate, and how long it takes still, in a line on a terminal that is written
+ * over four times a second. Elsewhere nothing: a cron job that goes well says nothing. What is done within the first
+ * moment shows nothing either.
  */
 export class ProgressBar {
   readonly #output: BarOutput;
@@ -50,7 +49,7 @@ export class ProgressBar {
   set(done: number, note = ''): void {
     this.#done = done;
     const now = this.#now();
-    if (now - this.#shownMs < (this.#output.isTTY === true ? DRAW_MS : LINE_MS)) return;
+    if (this.#output.isTTY !== true || now - this.#shownMs < DRAW_MS) return;
     this.#shownMs = now;
     const seconds = (now - this.#rated.atMs) / 1000;
     const rate = (done - this.#rated.done) / seconds;
@@ -72,14 +71,13 @@ export class ProgressBar {
       `ETA ${left}`,
       ...(note === '' ? [] : [note]),
     ];
-    if (this.#output.isTTY !== true) return parts.join('  ').trim();
     const full = Math.round(20 * share);
     return `[${'#'.repeat(full)}${'.'.repeat(20 - full)}]${parts.join('  ')}`;
   }
 
   /** Takes the line from the terminal, for something else to be written. */
   clear(): void {
-    if (this.#isShown && this.#output.isTTY === true) this.#output.write('\r\u001b[K');
+    if (this.#isShown) this.#output.write('\r\u001b[K');
     this.#isShown = false;
   }
 
@@ -88,11 +86,7 @@ export class ProgressBar {
   }
 
   #write(line: string): void {
-    if (this.#output.isTTY !== true) {
-      this.#output.write(`${line}\n`);
-      return;
-    }
     this.#isShown = true;
-    this.#output.write(`\r${line.slice(0, (this.#output.columns ?? 80) - 1)}\u001b[K`);
+    this.#output.write(`\r${line.slice(0, (this.#output.columns || 80) - 1)}\u001b[K`);
   }
 }

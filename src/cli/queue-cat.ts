@@ -63,7 +63,7 @@ export async function catQueue(
     if (text === '' || closed) return;
     const room = output.write(text);
     text = '';
-    if (!room && !closed) await Promise.race([once(output, 'drain'), once(output, 'close')]);
+    if (!room && !closed) await drained(output);
   };
   bar.start(chosen.reduce((sum, info) => sum + info.rows, 0));
   for (const { id, rows: inSegment } of chosen) {
@@ -105,6 +105,18 @@ export async function catQueue(
   await flush();
   bar.end();
   return { rows, leftOut, segments: chosen.length, damage };
+}
+
+/** Resolves when `output` takes more, or is closed. What is not waited for any more is not listened to. */
+async function drained(output: Writable): Promise<void> {
+  const done = new AbortController();
+  const heard = ['drain', 'close'].map((event) => once(output, event, { signal: done.signal }));
+  try {
+    await Promise.race(heard);
+  } finally {
+    done.abort();
+    await Promise.allSettled(heard);
+  }
 }
 
 /** A new file for `queue export`. Throws what the file system throws, `EEXIST` when it is there. */

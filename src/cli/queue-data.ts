@@ -8,10 +8,10 @@ import { type CatFormat, catQueue, newFile } from './queue-cat.ts';
 import { bytesText, countText, tableText } from './text.ts';
 
 export interface QueueDataFlags {
-  readonly from: string | undefined;
-  readonly to: string | undefined;
-  readonly match: string | undefined;
-  readonly format: string | undefined;
+  readonly from?: string;
+  readonly to?: string;
+  readonly match?: string;
+  readonly format?: string;
   readonly json: boolean;
 }
 
@@ -68,6 +68,7 @@ export async function printQueue(
       output.once('error', reject);
       output.end(resolve);
     });
+    if (json) process.stdout.write(`${JSON.stringify({ file, rows, leftOut, segments, damage })}\n`);
     process.stderr.write(`${rows} rows of ${segments} segments are in ${file}\n`);
   }
   if (leftOut > 0) {

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
-import { existsSync, mkdirSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { mkdirSync } from 'node:fs';
+import { basename, resolve } from 'node:path';
 import type { ConfigText } from '../agent.ts';
 import { parseConfig } from '../config/load.ts';
 import { Endpoint } from '../endpoint/endpoint.ts';
@@ -20,6 +20,7 @@ import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.t
 import { CommandError, UsageError } from './errors.ts';
 import { headersOf } from './headers.ts';
 import { ProgressBar } from './progress-bar.ts';
+import { segmentsIn } from './queue-segments.ts';
 
 export interface ReplayOptions {
   /** A directory of segments, or a data directory. */
@@ -155,15 +156,18 @@ function report(
   } else {
     write(`delivered ${stats.deliveredRows} rows\n`);
     for (const [reason, rows] of Object.entries(lost)) write(`not delivered: ${rows} rows, ${reason}\n`);
-    if ((lost.rejected ?? 0) + (lost.not_written ?? 0) > 0) {
-      write(`those that were refused are kept: spillway dead-letters list --data-dir ${state}\n`);
+    const kept = (lost.rejected ?? 0) + (lost.not_written ?? 0) > 0;
+    if (kept) {
+      write(
+        `those that were refused are kept, with the words of the receiver: spillway dead-letters list --data-dir ${state}\n`,
+      );
     }
     if (waiting > 0) {
       write(
         `${waiting} rows are left${signal.aborted ? ': the same command goes on where this one stopped' : ''}\n`,
       );
     }
-    if (waiting === 0) write(`all is accounted for; ${state} is not needed any more\n`);
+    if (waiting === 0) write(`all is accounted for${kept ? '' : `; ${state} is not needed any more`}\n`);
   }
   return waiting === 0 && missed.length === 0 ? 0 : 1;
 }
@@ -176,14 +180,6 @@ function lostByReason(stats: EndpointStats): Partial<Record<EndpointReason, numb
     if (rows > 0) lost[reason] = rows;
   }
   return lost;
-}
-
-/** The folder with the segments: `dir`, or the queue of the data directory that it is. Throws `CommandError`. */
-export function segmentsIn(dir: string): string {
-  const wal = join(dir, 'wal');
-  if (existsSync(wal)) return wal;
-  if (existsSync(dir)) return dir;
-  throw new CommandError(`there is no directory ${dir}`);
 }
 
 /** The configuration with the target in it, and its name there. Throws `UsageError`. */

@@ -3,12 +3,8 @@ import { walDirectory } from '../filequeue/file-queue.ts';
 import { planRepair, type RepairStep, repairDirectory } from '../filequeue/repair.ts';
 import { type FileReport, type Verification, verifyDirectory } from '../filequeue/verify.ts';
 import { lockDirectory } from '../runtime/directory-lock.ts';
-import { SpillwayError } from '../runtime/errors.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
-
-export class QueueUsageError extends SpillwayError {
-  readonly code = 'USAGE';
-}
+import { UsageError } from './errors.ts';
 
 export interface QueueFlags {
   readonly dataDir: string;
@@ -18,26 +14,19 @@ export interface QueueFlags {
 
 /**
  * `spillway queue verify` and `spillway queue repair`; returns the exit code: 0 all is whole (after a repair: all that
- * is left), 1 it is not. Throws `QueueUsageError` and `DirectoryLockedError`.
+ * is left), 1 it is not. Throws `UsageError` and `DirectoryLockedError`.
  */
 export async function queueCommand(
-  args: readonly string[],
+  what: 'verify' | 'repair',
   { dataDir, json, dryRun }: QueueFlags,
   write: (text: string) => void,
 ): Promise<number> {
-  const [what, ...rest] = args;
-  if (rest.length > 0) throw new QueueUsageError(`unexpected argument: ${rest[0]}`);
   const dir = walDirectory(dataDir);
-  if (what !== 'verify' && what !== 'repair') {
-    throw new QueueUsageError(
-      what === undefined
-        ? 'queue: ls, cat, export, replay, verify or repair?'
-        : `there is no command queue ${what}`,
+  if (!existsSync(dir))
+    throw new UsageError(
+      `there is no queue in ${dataDir}: name the data directory of the agent by --data-dir, or its configuration by --config`,
     );
-  }
-  if (!existsSync(dir)) throw new QueueUsageError(`there is no queue in ${dataDir}`);
   if (what === 'verify') {
-    if (dryRun) throw new QueueUsageError('queue verify changes nothing: --dry-run is for queue repair');
     const found = await verifyDirectory(nodeFileSystem, dir);
     write(json ? `${JSON.stringify(found)}\n` : verificationText(found));
     return found.whole ? 0 : 1;

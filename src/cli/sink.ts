@@ -1,10 +1,10 @@
 import { parseListenAddress } from '../config/addresses.ts';
 import { parseDuration } from '../config/durations.ts';
 import { wait } from '../runtime/wait.ts';
-import { valueText } from '../status/value-text.ts';
 import { type SinkReport, TrafficSink } from '../traffic/sink.ts';
+import type { LoadVerdict } from '../traffic/verifier.ts';
 import { CommandError, UsageError } from './errors.ts';
-import { seriesText } from './queue-cat.ts';
+import { requestJson, requestText, rowJson, rowText } from './sink-lines.ts';
 import { StatusLine } from './status-line.ts';
 import { bytesText, countText } from './text.ts';
 
@@ -28,17 +28,15 @@ const SHOW_MS = 1000;
 export async function sinkCommand(flags: SinkFlags, write: (text: string) => void): Promise<number> {
   const listen = parseListenAddress(flags.listen ?? '127.0.0.1:9202');
   if (listen === undefined) throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
-  const options = {
+  const options: SinkStart = {
     listen,
     status: statusOf(flags.answer),
     delayMs: delayOf(flags.delay),
-    ...(flags.print
-      ? {
-          onSample: ({ labels, timestamp, valueBits }: Parameters<NonNullable<SinkStart['onSample']>>[0]) =>
-            write(`${seriesText(labels)} ${valueText(valueBits)} ${timestamp}\n`),
-        }
-      : {}),
-  } satisfies SinkStart;
+    ...(flags.print && {
+      onRow: (row) => write(`${flags.json ? rowJson(row) : rowText(row)}\n`),
+      onRequest: (request) => write(`${flags.json ? requestJson(request) : requestText(request)}\n`),
+    }),
+  };
   const sink = await started(options);
   const line = new StatusLine(process.stderr);
   process.stderr.write(`listening at ${sink.url}; end it by Ctrl-C\n`);
@@ -84,6 +82,8 @@ function lineOf({
   histograms,
   exemplars,
   staleMarkers,
+  metadata,
+  written,
 }: SinkReport): string {
   const parts = [
     `${countText(requests)} requests (${versions['1.0']} of 1.0, ${versions['2.0']} of 2.0), ${bytesText(bytes)}`,
@@ -92,27 +92,48 @@ function lineOf({
     ...(exemplars > 0 ? [`${countText(exemplars)} exemplars`] : []),
     ...(staleMarkers > 0 ? [`${countText(staleMarkers)} stale markers`] : []),
   ];
+  if (metadata > 0) parts.push(`${countText(metadata)} with metadata`);
+  if (versions['2.0'] > 0) {
+    parts.push(
+      `answered as written: ${written.samples} samples, ${written.histograms} histograms, ${written.exemplars} exemplars`,
+    );
+  }
   return parts.join(', ');
 }
 
 /** What a sender, or what lies between it and the sink, did wrong. A duplicate is none: what was not answered is sent again. */
-function problemsOf({ load, notNewer, faults }: SinkReport): string[] {
+function problemsOf({ load, loadHistograms, loadExemplars, notNewer, faults }: SinkReport): string[] {
   return [
     ...faults,
-    ...(load.missing > 0
-      ? [`${load.missing} samples of spillway load are missing, though newer ones came`]
-      : []),
-    ...(load.inversions > 0 ? [`${load.inversions} samples of spillway load came after newer ones`] : []),
-    ...(load.wrong > 0 ? [`${load.wrong} samples of spillway load have a wrong value or time`] : []),
+    ...loadProblems('samples', load),
+    ...loadProblems('histograms', loadHistograms),
+    ...loadProblems('exemplars', loadExemplars),
     ...(notNewer > 0
       ? [`${notNewer} samples of other series are not newer than the one before: sent again, or out of order`]
       : []),
   ];
 }
 
-function verdictText({ load }: SinkReport, problems: readonly string[]): string {
-  const seen = `of spillway load: ${load.distinct} samples, ${load.duplicates} of them came again\n`;
-  return `${seen}${problems.length === 0 ? 'nothing is wrong with what came\n' : problems.map((one) => `WRONG: ${one}\n`).join('')}`;
+function loadProblems(rows: string, { missing, inversions, wrong }: LoadVerdict): string[] {
+  return [
+    ...(missing > 0 ? [`${missing} ${rows} of spillway load are missing, though newer ones came`] : []),
+    ...(inversions > 0 ? [`${inversions} ${rows} of spillway load came after newer ones`] : []),
+    ...(wrong > 0 ? [`${wrong} ${rows} of spillway load have a wrong value or time`] : []),
+  ];
+}
+
+function verdictText(
+  { load, loadHistograms, loadExemplars }: SinkReport,
+  problems: readonly string[],
+): string {
+  const seen = [
+    `${load.distinct} samples`,
+    ...(loadHistograms.distinct > 0 ? [`${loadHistograms.distinct} histograms`] : []),
+    ...(loadExemplars.distinct > 0 ? [`${loadExemplars.distinct} exemplars`] : []),
+  ].join(', ');
+  const again = load.duplicates + loadHistograms.duplicates + loadExemplars.duplicates;
+  const wrong = problems.map((one) => `WRONG: ${one}\n`).join('');
+  return `of spillway load: ${seen}; ${again} of them came again\n${problems.length === 0 ? 'nothing is wrong with what came\n' : wrong}`;
 }
 
 function faultText({ faults }: SinkReport): string {

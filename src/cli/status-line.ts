@@ -1,28 +1,18 @@
 import type { BarOutput } from './progress-bar.ts';
 
-const LINE_MS = 10_000;
-
-/** One line that tells how things stand: written over on a terminal; elsewhere a line of its own every ten seconds. */
+/** One line that tells how things stand, written over and over on a terminal; elsewhere nothing. */
 export class StatusLine {
   readonly #output: BarOutput;
-  readonly #now: () => number;
-  #lastMs = Number.NEGATIVE_INFINITY;
   #isShown = false;
 
-  constructor(output: BarOutput, now: () => number = () => performance.now()) {
+  constructor(output: BarOutput) {
     this.#output = output;
-    this.#now = now;
   }
 
   show(text: string): void {
-    if (this.#output.isTTY === true) {
-      this.#isShown = true;
-      this.#output.write(`\r${text.slice(0, (this.#output.columns ?? 80) - 1)}\u001b[K`);
-      return;
-    }
-    if (this.#now() - this.#lastMs < LINE_MS) return;
-    this.#lastMs = this.#now();
-    this.#output.write(`${text}\n`);
+    if (this.#output.isTTY !== true) return;
+    this.#isShown = true;
+    this.#output.write(`\r${text.slice(0, (this.#output.columns || 80) - 1)}\u001b[K`);
   }
 
   /** Takes the line from the terminal, for something else to be written. */

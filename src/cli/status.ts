@@ -1,11 +1,9 @@
 import type { Config } from '../config/load.ts';
-import type { ListedEndpoint } from '../endpoint/control.ts';
 import { wait } from '../runtime/wait.ts';
-import { endpointsPath } from '../status/control-routes.ts';
 import { AgentClient, agentUrl } from './agent-client.ts';
 import { type Paint, paintFor } from './colour.ts';
 import { CommandError } from './errors.ts';
-import { type Answers, isWell, Rates, statusView } from './status-view.ts';
+import { type Answers, isWell, statusView } from './status-view.ts';
 
 export interface StatusCommandOptions {
   readonly config: Config;
@@ -35,16 +33,16 @@ const EVERY_MS = 1000;
 export async function statusCommand(options: StatusCommandOptions, screen: Screen): Promise<number> {
   const client = new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig);
   const paint = paintFor(screen);
-  const rates = new Rates();
+  // A terminal that does not know how wide it is says 0.
+  const view = (answers: Answers): string[] => statusView(answers, paint, screen.columns || 100);
   if (options.json || options.once || screen.isTTY !== true) {
     const answers = await ask(client);
-    rates.take(answers, performance.now());
     if (options.json)
       screen.write(`${JSON.stringify({ ...answers.status, ready: answers.notReady === undefined })}\n`);
-    else screen.write(statusView(answers, rates, paint).join(''));
+    else screen.write(view(answers).join(''));
     return isWell(answers) ? 0 : 1;
   }
-  return live(client, screen, paint, rates, options.signal);
+  return live(client, screen, paint, view, options.signal);
 }
 
 /** Draws the view over itself. An agent that does not answer may be starting again: that is said, and asked again. */
@@ -52,7 +50,7 @@ async function live(
   client: AgentClient,
   screen: Screen,
   paint: Paint,
-  rates: Rates,
+  view: (answers: Answers) => string[],
   signal: AbortSignal,
 ): Promise<number> {
   let drawn = 0;
@@ -61,9 +59,8 @@ async function live(
     let lines: string[];
     try {
       const answers = await ask(client);
-      rates.take(answers, performance.now());
       well = isWell(answers);
-      lines = statusView(answers, rates, paint);
+      lines = view(answers);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       // At first it is a wrong address, in all likelihood.
@@ -73,7 +70,7 @@ async function live(
     }
     lines.push(`${new Date().toLocaleTimeString('en-GB')}  Ctrl-C ends this view, not the agent\n`);
     // What does not fit would scroll, and the next view would not stand over it.
-    const shown = lines.slice(0, (screen.rows ?? 24) - 1);
+    const shown = lines.slice(0, (screen.rows || 24) - 1);
     screen.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('')}`);
     drawn = shown.length;
     await wait(EVERY_MS, signal);
@@ -89,14 +86,9 @@ async function ask(client: AgentClient): Promise<Answers> {
   };
   const ready = await client.ask('GET', '/-/ready');
   const status = (await get('/api/v1/status')) as Answers['status'];
-  // While it starts it has no endpoints yet.
-  const listed = await client.ask('GET', endpointsPath);
-  const endpoints =
-    listed.status === 200 ? (JSON.parse(listed.text) as { endpoints: ListedEndpoint[] }).endpoints : [];
   return {
     base: client.base,
     status,
-    endpoints,
     notReady: ready.status === 200 ? undefined : ready.text.trim(),
   };
 }

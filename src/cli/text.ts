@@ -42,6 +42,19 @@ export function tableText(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => `${lineOf(row)}\n`).join('');
 }
 
+/** The text in lines of at most so many columns, each of them indented. */
+export function wrapped(text: string, indent: number, columns: number): string {
+  const lines: string[] = [];
+  let line = '';
+  for (const word of text.split(' ')) {
+    if (line !== '' && indent + line.length + 1 + word.length > columns) {
+      lines.push(line);
+      line = word;
+    } else line = line === '' ? word : `${line} ${word}`;
+  }
+  return [...lines, line].map((one) => ' '.repeat(indent) + one).join('\n');
+}
+
 function scaled(value: number, base: number, units: readonly string[]): string {
   let left = value;
   let unit = 0;

@@ -71,8 +71,10 @@ export class HttpServer {
   /** Opens the listener; returns the URL it is reached at. Throws `ListenError`. */
   listen({ host, port }: ListenAddress): Promise<string> {
     return new Promise((resolve, reject) => {
-      this.#server.once('error', (cause) => {
-        reject(new ListenError(`cannot listen on ${host || '*'}:${port}`, { host, port }, cause));
+      this.#server.once('error', (cause: NodeJS.ErrnoException) => {
+        const what = `cannot listen on ${host || '*'}:${port}`;
+        const taken = cause.code === 'EADDRINUSE' ? '; stop what has that port, or set `listen`' : '';
+        reject(new ListenError(`${what}${taken}`, { host, port }, cause));
       });
       this.#server.listen(port, host === '' ? undefined : host, () => {
         // Of a listener that is open: a connection could not be accepted. The next one may be.

@@ -1,9 +1,8 @@
-import { compress } from 'snappyjs';
 import { Client } from 'undici';
-import { encodeWriteRequestV1 } from '../protocol/schema.ts';
+import { type Written, writtenOf, writtenRows } from '../network/written.ts';
 import { describeError } from '../runtime/errors.ts';
 import { wait } from '../runtime/wait.ts';
-import { loadLabels, valueAt } from './load-shape.ts';
+import { type LoadForm, loadBody, loadHeaders } from './load-request.ts';
 
 export interface LoadOptions {
   readonly url: string;
@@ -12,6 +11,9 @@ export interface LoadOptions {
   readonly rate: number;
   /** How long, ms; `Infinity` until `signal`. */
   readonly durationMs: number;
+  readonly form: LoadForm;
+  /** Series in a request, at most. */
+  readonly batch?: number;
   readonly headers?: Readonly<Record<string, string>>;
   /** Connections, each with series of its own. */
   readonly connections?: number;
@@ -20,44 +22,66 @@ export interface LoadOptions {
   readonly signal: AbortSignal;
 }
 
-/** What has become of a load so far. */
+/** A request that was answered 2xx, of which not all was written: the counts tell how many rows, not which. */
+export interface ShortAnswer extends Written {
+  readonly firstSeries: number;
+  readonly lastSeries: number;
+  readonly timestampMs: number;
+}
+
+/** What has become of a load so far, in rows: samples, histograms and exemplars. */
 export interface LoadReport {
   readonly sent: number;
-  /** Samples in requests that were answered 2xx. */
+  /** Rows in requests that were answered 2xx, less those that the receiver says it has not written. */
   readonly acknowledged: number;
-  /** Samples in requests that were refused for good. */
+  /** Rows in requests that were refused for good. */
   readonly refused: number;
+  /** Of 2.0: rows in requests that were answered 2xx, of which the answer counts fewer, by kind (RW2-S-11). */
+  readonly notWritten: Written;
+  /** The first requests whose answer counts fewer rows: what was not written of them. */
+  readonly notWrittenOf: readonly ShortAnswer[];
+  /** 2xx answers to 2.0 without any count: of a receiver that may know 1.0 alone. Their rows are not written. */
+  readonly uncounted: number;
+  /** 2xx answers to 2.0 that count more rows than were sent. */
+  readonly overcounted: number;
   /** Attempts that were answered with 429 or 5xx, or not at all, and were made again. */
   readonly retries: number;
-  /** Samples whose last attempt had no answer before the end: taken, or not. */
+  /** Rows whose last attempt had no answer before the end: taken, or not. */
   readonly unknown: number;
   /** How late the newest request was, ms. */
   readonly behindMs: number;
   readonly lastError: string | undefined;
 }
 
+interface Batch {
+  readonly body: Uint8Array;
+  readonly first: number;
+  readonly last: number;
+  readonly timestampMs: number;
+  readonly rows: Written;
+}
+
 const SERIES_A_REQUEST = 500;
 const RETRY_MS = 100;
 const MOST_RETRY_MS = 5000;
-const HEADERS = {
-  'content-encoding': 'snappy',
-  'content-type': 'application/x-protobuf',
-  'user-agent': 'spillway-load',
-  'x-prometheus-remote-write-version': '0.1.0',
-};
+const MOST_SHORT_ANSWERS = 20;
 
 /**
- * Sends series to a remote-write 1.0 receiver, whose samples are a function of series and time (load-shape.ts). A
- * sample is sent until it is answered: series by series in order, never the next one before. A receiver that is slow
- * makes it late, and nothing is left out.
+ * Sends series to a remote-write receiver, whose rows are a function of series and time (load-shape.ts). A row is sent
+ * until it is answered: series by series in order, never the next one before. A receiver that is slow makes it late,
+ * and nothing is left out.
  */
 export class TrafficLoad {
   readonly #options: LoadOptions;
   readonly #startMs: number;
   readonly stepMs: number;
+  readonly #notWritten = { samples: 0, histograms: 0, exemplars: 0 };
+  readonly #shortAnswers: ShortAnswer[] = [];
   #sent = 0;
   #acknowledged = 0;
   #refused = 0;
+  #uncounted = 0;
+  #overcounted = 0;
   #retries = 0;
   #unknown = 0;
   #behindMs = 0;
@@ -74,6 +98,10 @@ export class TrafficLoad {
       sent: this.#sent,
       acknowledged: this.#acknowledged,
       refused: this.#refused,
+      notWritten: { ...this.#notWritten },
+      notWrittenOf: [...this.#shortAnswers],
+      uncounted: this.#uncounted,
+      overcounted: this.#overcounted,
       retries: this.#retries,
       unknown: this.#unknown,
       behindMs: this.#behindMs,
@@ -83,13 +111,13 @@ export class TrafficLoad {
 
   /** Resolves when it is over: after its time, or after the signal. */
   async run(): Promise<LoadReport> {
-    const { series, connections = 4 } = this.#options;
-    const lanes = Math.min(connections, Math.ceil(series / SERIES_A_REQUEST) || 1);
-    await Promise.all(Array.from({ length: lanes }, (_, lane) => this.#lane(lane, lanes)));
+    const { series, connections = 4, batch = SERIES_A_REQUEST } = this.#options;
+    const lanes = Math.min(connections, Math.ceil(series / batch) || 1);
+    await Promise.all(Array.from({ length: lanes }, (_, lane) => this.#lane(lane, lanes, batch)));
     return this.report;
   }
 
-  async #lane(lane: number, lanes: number): Promise<void> {
+  async #lane(lane: number, lanes: number, batch: number): Promise<void> {
     const { url, durationMs, signal, series } = this.#options;
     const { origin, pathname, search } = new URL(url);
     const client = new Client(origin);
@@ -100,9 +128,8 @@ export class TrafficLoad {
         if (earlyMs > 0) await wait(earlyMs, signal);
         else this.#behindMs = -earlyMs;
         if (signal.aborted) break;
-        for (let first = lane * SERIES_A_REQUEST; first < series; first += lanes * SERIES_A_REQUEST) {
-          const last = Math.min(series, first + SERIES_A_REQUEST);
-          await this.#send(client, pathname + search, this.#body(first, last, k), last - first);
+        for (let first = lane * batch; first < series; first += lanes * batch) {
+          await this.#send(client, pathname + search, this.#batch(first, Math.min(series, first + batch), k));
         }
       }
     } finally {
@@ -110,27 +137,29 @@ export class TrafficLoad {
     }
   }
 
-  async #send(client: Client, path: string, body: Uint8Array, samples: number): Promise<void> {
-    const { signal, headers } = this.#options;
-    this.#sent += samples;
+  async #send(client: Client, path: string, batch: Batch): Promise<void> {
+    const { signal, headers, form } = this.#options;
+    const rows = writtenRows(batch.rows);
+    this.#sent += rows;
     for (let retryMs = RETRY_MS; ; retryMs = Math.min(MOST_RETRY_MS, 2 * retryMs)) {
       let isUnknown = false;
       try {
         const answer = await client.request({
           method: 'POST',
           path,
-          headers: { ...HEADERS, ...headers },
-          body,
+          headers: { ...loadHeaders[form.protocol], ...headers },
+          body: batch.body,
         });
         const text = (await answer.body.text()).trim().slice(0, 200);
         const { statusCode } = answer;
         if (statusCode >= 200 && statusCode < 300) {
-          this.#acknowledged += samples;
+          this.#acknowledged +=
+            rows - (form.protocol === '2.0' ? this.#check(batch, writtenOf(answer.headers)) : 0);
           return;
         }
         this.#lastError = `${statusCode} ${text}`.trim();
         if (statusCode < 500 && statusCode !== 429 && statusCode !== 408) {
-          this.#refused += samples;
+          this.#refused += rows;
           return;
         }
       } catch (error) {
@@ -138,8 +167,8 @@ export class TrafficLoad {
         isUnknown = true;
       }
       if (signal.aborted) {
-        if (isUnknown) this.#unknown += samples;
-        else this.#refused += samples;
+        if (isUnknown) this.#unknown += rows;
+        else this.#refused += rows;
         return;
       }
       this.#retries++;
@@ -147,20 +176,39 @@ export class TrafficLoad {
     }
   }
 
-  #body(first: number, last: number, k: number): Uint8Array {
-    const { run } = this.#options;
-    const timestamp = BigInt(this.#startMs + k * this.stepMs);
-    const timeseries = Array.from({ length: last - first }, (_, i) => ({
-      labels: loadLabels({ run, series: first + i, startMs: this.#startMs, stepMs: this.stepMs }),
-      samples: [{ timestamp, valueBits: bitsOf(valueAt(first + i, k)) }],
-    }));
-    return compress(encodeWriteRequestV1({ timeseries }));
+  /** Holds what the receiver counts against what it was sent; returns how many rows it has not written. */
+  #check({ rows, first, last, timestampMs }: Batch, written: Written | undefined): number {
+    if (written === undefined) this.#uncounted++;
+    const short = { samples: 0, histograms: 0, exemplars: 0 };
+    let isOver = false;
+    for (const kind of ['samples', 'histograms', 'exemplars'] as const) {
+      const difference = rows[kind] - (written?.[kind] ?? 0);
+      if (difference < 0) isOver = true;
+      else short[kind] = difference;
+      this.#notWritten[kind] += short[kind];
+    }
+    if (isOver) this.#overcounted++;
+    const missing = writtenRows(short);
+    if (written !== undefined && missing > 0 && this.#shortAnswers.length < MOST_SHORT_ANSWERS) {
+      this.#shortAnswers.push({ firstSeries: first, lastSeries: last - 1, timestampMs, ...short });
+    }
+    return missing;
   }
-}
 
-const scratch = new DataView(new ArrayBuffer(8));
-
-function bitsOf(value: number): bigint {
-  scratch.setFloat64(0, value);
-  return scratch.getBigUint64(0);
+  #batch(first: number, last: number, k: number): Batch {
+    const { run, form } = this.#options;
+    const of = { run, startMs: this.#startMs, stepMs: this.stepMs };
+    const samples = last - first;
+    return {
+      body: loadBody(form, { ...of, first, last, k }),
+      first,
+      last,
+      timestampMs: of.startMs + k * of.stepMs,
+      rows: {
+        samples,
+        histograms: form.histograms ? samples : 0,
+        exemplars: form.exemplars ? samples : 0,
+      },
+    };
+  }
 }

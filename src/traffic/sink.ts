@@ -2,17 +2,38 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { ListenAddress } from '../config/addresses.ts';
-import { decodeWriteRequestV1, decodeWriteRequestV2, type Label } from '../protocol/schema.ts';
+import type { Written } from '../network/written.ts';
+import {
+  decodeWriteRequestV1,
+  decodeWriteRequestV2,
+  type HistogramV1,
+  type Label,
+} from '../protocol/schema.ts';
 import { Scratch, uncompress } from '../protocol/snappy.ts';
 import { describeError } from '../runtime/errors.ts';
+import { loadMetadata } from './load-shape.ts';
 import { headerFaults, labelFault, symbolFaults } from './request-faults.ts';
-import { TrafficVerifier, type Verdict } from './verifier.ts';
+import { type SeriesRows, TrafficVerifier, type Verdict } from './verifier.ts';
 
-/** A sample as it came. */
-export interface ReceivedSample {
-  readonly labels: Readonly<Record<string, string>>;
+type Labels = Readonly<Record<string, string>>;
+
+/** A row as it came: a sample, a histogram or an exemplar; `startTimestamp` is 0 where there is none. */
+export interface ReceivedRow {
+  readonly labels: Labels;
   readonly timestamp: bigint;
-  readonly valueBits: bigint;
+  readonly startTimestamp: bigint;
+  readonly value:
+    | { readonly kind: 'sample'; readonly bits: bigint }
+    | { readonly kind: 'histogram'; readonly histogram: HistogramV1 }
+    | { readonly kind: 'exemplar'; readonly bits: bigint; readonly labels: Labels };
+}
+
+/** A request as it was answered. `written` are the counts of a 2.0 answer. */
+export interface AnsweredRequest {
+  readonly version: '1.0' | '2.0';
+  readonly bytes: number;
+  readonly status: number;
+  readonly written: Written | undefined;
 }
 
 export interface SinkOptions {
@@ -21,8 +42,10 @@ export interface SinkOptions {
   readonly status?: number;
   /** Before the answer, ms. */
   readonly delayMs?: number;
-  /** Called for each sample that is stored. */
-  readonly onSample?: (sample: ReceivedSample) => void;
+  /** Called for each row that is stored. */
+  readonly onRow?: (row: ReceivedRow) => void;
+  /** Called for each request, behind its rows. */
+  readonly onRequest?: (request: AnsweredRequest) => void;
 }
 
 /** What has come so far. */
@@ -34,6 +57,8 @@ export interface SinkReport extends Verdict {
   readonly histograms: number;
   readonly exemplars: number;
   readonly metadata: number;
+  /** What the answers to 2.0 requests said in their `X-Prometheus-Remote-Write-*-Written`, in all. */
+  readonly written: Written;
   /** How often a sender did what a sender must not do; `faults` has the first of each kind. */
   readonly faultCount: number;
   readonly faults: readonly string[];
@@ -65,6 +90,7 @@ export class TrafficSink {
   #histograms = 0;
   #exemplars = 0;
   #metadata = 0;
+  readonly #written = { samples: 0, histograms: 0, exemplars: 0 };
 
   private constructor(options: SinkOptions) {
     this.#options = options;
@@ -100,6 +126,7 @@ export class TrafficSink {
       histograms: this.#histograms,
       exemplars: this.#exemplars,
       metadata: this.#metadata,
+      written: { ...this.#written },
       faultCount: this.#faultCount,
       faults: [...this.#faults].map(([what, times]) => (times === 1 ? what : `${what} (${times} times)`)),
     };
@@ -130,7 +157,7 @@ export class TrafficSink {
       for (const fault of headerFaults(request.headers, version)) this.#fault(fault);
       // Decoded at once, and stored only when it is said to be: what is refused comes again.
       const stored = status >= 200 && status < 300;
-      let counts: Readonly<Record<string, number>>;
+      let counts: Written;
       try {
         counts = version === '2.0' ? this.#takeV2(body, stored) : this.#takeV1(body, stored);
       } catch (error) {
@@ -139,7 +166,10 @@ export class TrafficSink {
         return;
       }
       if (delayMs > 0) await sleep(delayMs);
-      response.writeHead(status, version === '2.0' && stored ? writtenHeaders(counts) : {}).end();
+      const written = version === '2.0' && stored ? counts : undefined;
+      for (const kind of written === undefined ? [] : kinds) this.#written[kind] += counts[kind];
+      this.#options.onRequest?.({ version, bytes: body.length, status, written });
+      response.writeHead(status, written === undefined ? {} : writtenHeaders(written)).end();
     } catch (error) {
       // A connection that was cut while its body came: nothing arrived.
       if (!request.destroyed) this.#fault(describeError(error));
@@ -147,61 +177,65 @@ export class TrafficSink {
     }
   }
 
-  #takeV1(body: Uint8Array, stored: boolean): Record<string, number> {
+  #takeV1(body: Uint8Array, stored: boolean): Written {
     const { timeseries, metadata } = decodeWriteRequestV1(this.#raw(body));
-    const counts = { Samples: 0, Histograms: 0, Exemplars: 0 };
+    const counts = { samples: 0, histograms: 0, exemplars: 0 };
     for (const { labels, samples, histograms, exemplars } of timeseries) {
-      counts.Samples += samples.length;
-      counts.Histograms += histograms.length;
-      counts.Exemplars += exemplars.length;
-      this.#take(labels, samples, stored);
+      const rows = { samples, histograms, exemplars: exemplars.map(withNames) };
+      this.#take(labels, rows, counts, stored);
     }
     if (stored) this.#metadata += metadata.length;
-    return this.#count(counts, stored);
+    return counts;
   }
 
-  #takeV2(body: Uint8Array, stored: boolean): Record<string, number> {
+  #takeV2(body: Uint8Array, stored: boolean): Written {
     const message = decodeWriteRequestV2(this.#raw(body));
     for (const fault of symbolFaults(message)) this.#fault(fault);
-    const counts = { Samples: 0, Histograms: 0, Exemplars: 0 };
-    for (const { labelsRefs, samples, histograms, exemplars, metadata } of message.timeseries) {
+    const counts = { samples: 0, histograms: 0, exemplars: 0 };
+    const labelsOf = (refs: readonly number[]): Label[] => {
       const labels: Label[] = [];
-      for (let i = 0; i + 1 < labelsRefs.length; i += 2) {
-        const name = message.symbols[labelsRefs[i]!] ?? '?';
-        labels.push({ name, value: message.symbols[labelsRefs[i + 1]!] ?? '?' });
+      for (let i = 0; i + 1 < refs.length; i += 2) {
+        const name = message.symbols[refs[i]!] ?? '?';
+        labels.push({ name, value: message.symbols[refs[i + 1]!] ?? '?' });
       }
-      counts.Samples += samples.length;
-      counts.Histograms += histograms.length;
-      counts.Exemplars += exemplars.length;
+      return labels;
+    };
+    for (const { labelsRefs, samples, histograms, exemplars, metadata } of message.timeseries) {
+      const labels = labelsOf(labelsRefs);
       if (stored && metadata !== null) this.#metadata++;
-      this.#take(labels, samples, stored);
+      const known = loadMetadata[labels.find(({ name }) => name === '__name__')?.value ?? ''];
+      if (metadata !== null && known !== undefined && metadata.type !== known.type) {
+        this.#fault(`spillway load with metadata of another type: ${metadata.type}`);
+      }
+      const named = exemplars.map((one) => withNames({ ...one, labels: labelsOf(one.labelsRefs) }));
+      this.#take(labels, { samples, histograms, exemplars: named }, counts, stored);
     }
-    return this.#count(counts, stored);
+    return counts;
   }
 
   #take(
     labels: readonly Label[],
-    samples: readonly { readonly timestamp: bigint; readonly valueBits: bigint }[],
+    rows: Required<SeriesRows>,
+    counts: { -readonly [Kind in keyof Written]: number },
     stored: boolean,
   ): void {
+    for (const kind of kinds) counts[kind] += rows[kind].length;
     const fault = labelFault(labels);
     if (fault !== undefined) this.#fault(fault);
     if (!stored) return;
+    this.#histograms += rows.histograms.length;
+    this.#exemplars += rows.exemplars.length;
     const byName = Object.fromEntries(labels.map(({ name, value }) => [name, value]));
-    this.#verifier.add(JSON.stringify(labels.map(({ name, value }) => [name, value])), byName, samples);
-    const { onSample } = this.#options;
-    if (onSample !== undefined) for (const sample of samples) onSample({ labels: byName, ...sample });
-  }
-
-  #count(
-    counts: { readonly Samples: number; readonly Histograms: number; readonly Exemplars: number },
-    stored: boolean,
-  ): Record<string, number> {
-    if (stored) {
-      this.#histograms += counts.Histograms;
-      this.#exemplars += counts.Exemplars;
+    this.#verifier.add(JSON.stringify(labels.map(({ name, value }) => [name, value])), byName, rows);
+    const { onRow } = this.#options;
+    if (onRow === undefined) return;
+    const of = (row: { timestamp: bigint; startTimestamp?: bigint }, value: ReceivedRow['value']): void =>
+      onRow({ labels: byName, timestamp: row.timestamp, startTimestamp: row.startTimestamp ?? 0n, value });
+    for (const row of rows.samples) of(row, { kind: 'sample', bits: row.valueBits });
+    for (const row of rows.histograms) of(row, { kind: 'histogram', histogram: row });
+    for (const row of rows.exemplars) {
+      of(row, { kind: 'exemplar', bits: row.valueBits, labels: row.labels });
     }
-    return counts;
   }
 
   #raw(body: Uint8Array): Uint8Array {
@@ -216,8 +250,18 @@ export class TrafficSink {
   }
 }
 
-function writtenHeaders(counts: Readonly<Record<string, number>>): Record<string, string> {
-  return Object.fromEntries(
-    Object.entries(counts).map(([kind, rows]) => [`X-Prometheus-Remote-Write-${kind}-Written`, String(rows)]),
-  );
+const kinds = ['samples', 'histograms', 'exemplars'] as const;
+
+function withNames<T extends { readonly labels: readonly Label[] }>(
+  row: T,
+): Omit<T, 'labels'> & { labels: Labels } {
+  return { ...row, labels: Object.fromEntries(row.labels.map(({ name, value }) => [name, value])) };
+}
+
+function writtenHeaders({ samples, histograms, exemplars }: Written): Record<string, string> {
+  return {
+    'X-Prometheus-Remote-Write-Samples-Written': String(samples),
+    'X-Prometheus-Remote-Write-Histograms-Written': String(histograms),
+    'X-Prometheus-Remote-Write-Exemplars-Written': String(exemplars),
+  };
 }

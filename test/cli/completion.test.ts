@@ -14,16 +14,17 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _spillway; printf '%s\\n' "\${COMPREP
   return output.split('\n').filter((word) => word !== '');
 }
 
-test('bash completes commands, their actions and their options', () => {
+test('bash completes commands, their actions, and the options of each', () => {
   assert.deepEqual(completed('ch'), ['check-config']);
-  assert.deepEqual(completed('queue', 'rep'), ['replay', 'repair']);
+  assert.deepEqual(completed('queue', 're'), ['replay', 'repair']);
+  assert.deepEqual(completed('queue', '--'), ['--help']);
   assert.deepEqual(completed('dead-letters', 'p'), ['purge']);
-  assert.deepEqual(completed('config', ''), [
-    'convert',
-    '--defaults',
+  assert.deepEqual(completed('config', ''), ['convert', '--defaults', '--write-docs', '--json', '--help']);
+  assert.deepEqual(completed('config', 'convert', '--'), [
     '--output',
     '--exact',
     '--vmagent',
+    '--json',
     '--help',
   ]);
   assert.deepEqual(completed('check-config', '--'), ['--strict', '--json', '--syntax-only', '--help']);
@@ -31,7 +32,22 @@ test('bash completes commands, their actions and their options', () => {
   assert.ok(completed('').includes('run') && completed('--v').includes('--version'));
 });
 
-test('where a value is due no word is offered, so that bash completes files', () => {
+test('bash knows each option of each command, and no other', () => {
+  for (const { name, optionsOf } of words) {
+    for (const [action, options] of optionsOf) {
+      const line = [name, ...(action === '' ? [] : [action]), '--'];
+      assert.deepEqual(
+        completed(...line),
+        [...options.map(({ flag }) => `--${flag}`), '--help'],
+        line.join(' '),
+      );
+    }
+  }
+});
+
+test('where a value is due its words are offered, or none, so that bash completes files', () => {
+  assert.deepEqual(completed('queue', 'cat', '--format', ''), ['openmetrics', 'ndjson']);
+  assert.deepEqual(completed('load', 'http://x', '--protocol', '2'), ['2.0']);
   assert.deepEqual(completed('run', '--config', ''), []);
   assert.deepEqual(completed('run', 'spil'), []);
   assert.notDeepEqual(completed('queue', 'verify', '--json', ''), []);
@@ -40,13 +56,16 @@ test('where a value is due no word is offered, so that bash completes files', ()
 test('fish and zsh have the words of every command', () => {
   const fish = completionScript('fish', words);
   for (const { name, actions, options } of words) {
+    const ofIt = fish.split('\n').filter((line) => line.includes(`_from ${name}`));
     assert.ok(fish.includes(` -a ${name} -d `), name);
-    for (const action of actions) assert.ok(fish.includes(`_from ${name}' -a ${action}\n`), action);
-    for (const { flag, takes } of options) {
+    for (const action of actions)
       assert.ok(
-        fish.includes(`_from ${name}' -l ${flag.slice(2)}${takes ? ' -r' : ''}\n`),
-        `${name} ${flag}`,
+        ofIt.some((line) => line.endsWith(` -f -a ${action}`)),
+        action,
       );
+    for (const { flag, value } of options) {
+      const line = ofIt.find((one) => one.includes(` -l ${flag} `));
+      assert.ok(line !== undefined && / -[rx] /.test(line) === (value !== undefined), `${name} ${flag}`);
     }
   }
   assert.ok(completionScript('zsh', words).startsWith('#compdef spillway\n'));

@@ -13,7 +13,7 @@ async function run(
   let [out, err] = ['', ''];
   const code = await convert(
     args,
-    { vmagent: false, output: undefined, exact: false, ...flags },
+    { vmagent: false, output: undefined, exact: false, json: false, ...flags },
     (text) => {
       out += text;
     },

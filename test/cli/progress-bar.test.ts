@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProgressBar } from '../../src/cli/progress-bar.ts';
+import { StatusLine } from '../../src/cli/status-line.ts';
 import { bytesText, countText, durationText, tableText } from '../../src/cli/text.ts';
 
 test('a bar on a terminal is written over itself, with rate and ETA, and goes away', () => {
@@ -18,14 +19,16 @@ test('a bar on a terminal is written over itself, with rate and ETA, and goes aw
   assert.equal(written.at(-1), '\r\u001b[K');
 });
 
-test('elsewhere it is a line every ten seconds', () => {
+test('elsewhere there is no bar and no line', () => {
   const written: string[] = [];
   let now = 0;
-  const bar = new ProgressBar({ write: (text) => written.push(text) }, 'rows', () => now);
+  const output = { write: (text: string) => written.push(text) };
+  const bar = new ProgressBar(output, 'rows', () => now);
   bar.start(100);
   for (now = 1000; now <= 20_000; now += 1000) bar.advance(5);
   bar.end();
-  assert.deepEqual(written, ['50%  50 of 100 rows  5/s  ETA 10s\n', '100%  100 of 100 rows  5/s  ETA 0s\n']);
+  new StatusLine(output).show('so it stands');
+  assert.deepEqual(written, []);
 });
 
 test('numbers are as long as a person reads them', () => {

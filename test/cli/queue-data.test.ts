@@ -70,6 +70,16 @@ test('cat prints the rows in their order, those of a selector or of some segment
   assert.deepEqual(snapshot(data), before);
 });
 
+test('export writes as fast as the disk takes it, and leaves no listener behind', async (t) => {
+  const samples = Array.from({ length: 8000 }, (_, i): [number, number] => [1000 + i, i]);
+  const data = await dataDir(t, [request(series({ __name__: 'up', job: 'node' }, ...samples))], 1);
+  const file = join(await tempDir(t, 'export'), 'rows.ndjson');
+  const { code, text } = await runSpillway(t, 'queue', 'export', file, data, '--json');
+  assert.equal(code, 0, text);
+  assert.doesNotMatch(text, /Warning/);
+  assert.equal(fs.readFileSync(file, 'utf8').trimEnd().split('\n').length, 8000);
+});
+
 test('histograms, exemplars and metadata are in ndjson, and said to be left out of OpenMetrics', async (t) => {
   const all: Message = {
     timeseries: [

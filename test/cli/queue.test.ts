@@ -135,8 +135,9 @@ test('a wrong command line ends with 2', async (t) => {
   for (const [args, says] of [
     [[], /ls, cat, export, replay, verify or repair/],
     [['polish', '--data-dir', data], /no command queue polish/],
-    [['verify', '--dry-run', '--data-dir', data], /verify changes nothing/],
-    [['verify', 'x', '--data-dir', data], /unexpected argument: x/],
+    [['verify', '--dry-run', '--data-dir', data], /queue verify has no option --dry-run/],
+    [['verify', 'x', '--data-dir', data], /x, or --data-dir .*\?/],
+    [['verify', 'x', 'y'], /unexpected argument: y/],
     [['repair', '--data-dir', join(data, 'nowhere')], /there is no queue in/],
   ] as const) {
     const { code, output } = await run(t, ...args);

@@ -60,13 +60,13 @@ function checkSpillway(args: readonly string[]): void {
   const own = end < 0 ? args : args.slice(0, end);
   const command = commandWords().find(({ name }) => name === own[0]);
   assert.ok(command !== undefined, `there is no command ${own[0]}`);
-  if (command.actions.length > 0) {
-    assert.ok(command.actions.includes(own[1]!) || own[1]?.startsWith('--'), `${own[0]} ${own[1]}`);
-  }
+  const action = command.actions.includes(own[1]!) ? own[1]! : '';
+  const options = command.optionsOf.get(action) ?? command.optionsOf.get('');
+  assert.ok(options !== undefined, `${own[0]} ${own[1]}`);
   for (const word of own.filter((word) => word.startsWith('--'))) {
     assert.ok(
-      command.options.some(({ flag }) => flag === word),
-      `${own[0]} has no ${word}`,
+      options.some(({ flag }) => `--${flag}` === word),
+      `${own[0]} ${action} has no ${word}`,
     );
   }
 }

@@ -156,7 +156,10 @@ describe('HttpServer', () => {
     const second = new HttpServer(new Map(), { connections: wideConnections(), logger: logLines().logger });
     await assert.rejects(second.listen({ host: '127.0.0.1', port }), (error) => {
       assert.ok(error instanceof ListenError);
-      assert.equal(error.message, `cannot listen on 127.0.0.1:${port}`);
+      assert.equal(
+        error.message,
+        `cannot listen on 127.0.0.1:${port}; stop what has that port, or set \`listen\``,
+      );
       assert.deepEqual(error.facts, { host: '127.0.0.1', port });
       assert.equal((error.cause as NodeJS.ErrnoException).code, 'EADDRINUSE');
       return true;
