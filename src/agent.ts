@@ -215,12 +215,14 @@ export class Agent {
       board: this.#board,
       events: this.#events,
       deadLetters: () => this.#ledger?.deadLetters,
+      visitor: (request) => this.#doors?.visitorOf(request),
     });
     const control = controlRoutes({
       reload: () => this.reload(),
       endpoints: () => this.#endpoints,
       graceMs: () => this.#config.shutdownGraceMs,
       letters: (name) => this.#letters.read().find(({ endpoint }) => endpoint === name)?.letters ?? 0,
+      visitor: (request) => this.#doors?.visitorOf(request),
       logger,
     });
     const routes = [
@@ -239,6 +241,7 @@ export class Agent {
       connections: this.#connections,
       logger,
       doors: this.#doors,
+      onRefused: (reason) => this.#metrics.authRefusals.inc({ reason }),
     });
   }
 
@@ -647,7 +650,8 @@ export class Agent {
       bodyIdleMs: receiver.bodyIdleTimeoutMs,
       limits: this.#limits,
       perSender: receiver.perSender,
-      senderOf: (request) => senderOf(request, receiver.perSender.header, this.#doors?.userOf(request)),
+      senderOf: (request) =>
+        senderOf(request, receiver.perSender.header, this.#doors?.visitorOf(request)?.user),
       tenants: { header: receiver.tenantHeader, default: receiver.defaultTenant },
       appender: () => (this.#state === 'running' ? this.appender() : undefined),
       logger: this.logger,

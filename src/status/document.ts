@@ -49,6 +49,16 @@ export interface StatusDocument {
   readonly removedEndpoints: readonly RemovedEndpoint[];
 }
 
+/** What `GET /api/v1/access` answers. */
+export interface AccessDocument {
+  /** Null for somebody who is known by a certificate, or not at all. */
+  readonly user: string | null;
+  /** Whether buttons work. */
+  readonly mayChange: boolean;
+  /** In a sentence; where they do not, what it takes. */
+  readonly says: string;
+}
+
 export interface DiskStatus {
   readonly usedBytes: number;
   /** What the segments may have together; null without a cap. */

@@ -62,12 +62,14 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     board,
     events: new StatusEvents(board, Date.now),
     deadLetters: () => undefined,
+    visitor: () => undefined,
   });
   const control = controlRoutes({
     reload: () => Promise.resolve({ failed: [] }),
     endpoints: () => undefined,
     graceMs: () => 0,
     letters: () => 0,
+    visitor: () => undefined,
     logger,
   });
   const explain = explainRoute({
