@@ -24,6 +24,7 @@ import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { type ReloadOutcome, Reloads } from './reloads.ts';
+import { Resends } from './resends.ts';
 import { DirectoryUnusableError, lockDirectory } from './runtime/directory-lock.ts';
 import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
@@ -119,6 +120,7 @@ export class Agent {
   #endpoints: Endpoints | undefined;
   readonly #letters: LetterWatch;
   readonly #reloads: Reloads;
+  readonly #resends: Resends;
   readonly #board: StatusBoard;
   readonly #events: StatusEvents;
   readonly #configText: ConfigText;
@@ -189,6 +191,13 @@ export class Agent {
     this.#connections = new Connections(config.receiver, logger, Date.now, (reason) =>
       this.#metrics.closedConnections.inc({ reason }),
     );
+    this.#resends = new Resends({
+      store: () => this.#ledger?.deadLetters,
+      endpoint: (name) => this.#config.remoteWrite.find((endpoint) => endpoint.name === name),
+      userAgent: `Spillway/${version}`,
+      logger,
+      now: Date.now,
+    });
     this.#board = new StatusBoard({
       version,
       now: Date.now,
@@ -201,6 +210,7 @@ export class Agent {
       parked: () => this.#endpoints?.parkedReadings() ?? [],
       letters: () => this.#letters.read(),
       letterCounts: () => this.#letters.counts(),
+      resend: (name) => this.#resends.report(name),
     });
     this.#events = new StatusEvents(
       { document: () => this.#board.document(), history: (steps) => this.#board.history(steps) },
@@ -215,6 +225,7 @@ export class Agent {
       board: this.#board,
       events: this.#events,
       deadLetters: () => this.#ledger?.deadLetters,
+      resends: this.#resends,
       visitor: (request) => this.#doors?.visitorOf(request),
     });
     const control = controlRoutes({
@@ -527,6 +538,7 @@ export class Agent {
     await step(() => this.#endpoints?.stop(graceMs));
     await step(() => this.#reloads.idle());
     await step(() => this.#releasing);
+    await step(() => this.#resends.close());
     await step(() => {
       this.#letters.stop();
       this.#ledger?.close();

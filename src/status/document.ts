@@ -122,6 +122,8 @@ export interface EndpointStatus extends Said<EndpointState> {
     /** Pushed out by a cap or never written: gone for good. */
     readonly gone: number;
     readonly byReason: readonly LetterStatus[];
+    /** When they were last sent again from here; null when that was not since the start. */
+    readonly resend: ResendStatus | null;
   };
   readonly messageVersion: '1.0' | '2.0';
 }
@@ -151,6 +153,20 @@ export interface LetterStatus {
   readonly cause: string;
   readonly letters: number;
   readonly newestAtMs: number;
+}
+
+/** Dead letters that are, or were, sent again by the agent. */
+export interface ResendStatus {
+  readonly running: boolean;
+  readonly startedMs: number;
+  readonly endedMs: number | null;
+  /** So many there were of those that were asked for. */
+  readonly total: number;
+  readonly resent: number;
+  /** Refused again; they stay, with the new words. */
+  readonly refused: number;
+  /** In a sentence. */
+  readonly says: string;
 }
 
 export interface RemovedEndpoint {

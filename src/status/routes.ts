@@ -4,7 +4,7 @@ import type { Config } from '../config/load.ts';
 import type { DeadLetterStore } from '../ledger/dead-letters.ts';
 import { accessRoute, type VisitorOf } from './access-route.ts';
 import type { StatusBoard } from './board.ts';
-import { deadLetterRoutes } from './dead-letter-routes.ts';
+import { deadLetterRoutes, type LetterResends } from './dead-letter-routes.ts';
 import type { StatusEvents } from './events.ts';
 import { pageRoutes } from './page-routes.ts';
 import { queryRecent } from './recent-query.ts';
@@ -19,6 +19,7 @@ export interface StatusOptions {
   readonly events: StatusEvents;
   /** Undefined while the ledger is not open. */
   readonly deadLetters: () => DeadLetterStore | undefined;
+  readonly resends: LetterResends;
   readonly visitor: VisitorOf;
 }
 
@@ -57,7 +58,12 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
       },
     ],
     accessRoute(options.visitor),
-    ...deadLetterRoutes(options.deadLetters, () => options.config().remoteWrite.map(({ name }) => name)),
+    ...deadLetterRoutes({
+      store: options.deadLetters,
+      endpoints: () => options.config().remoteWrite.map(({ name }) => name),
+      resends: options.resends,
+      visitor: options.visitor,
+    }),
     ...pageRoutes(
       [
         `Spillway ${options.version}`,

@@ -18,6 +18,7 @@ test('an endpoint that comes after the start has rates and losses from its first
     parked: () => [],
     letters: () => [],
     letterCounts: () => [],
+    resend: () => undefined,
   });
   board.tick();
   players.push(new Player({ name: 'a', url: '', at: () => 'up', most: 1e6, refuses: 2 }));
