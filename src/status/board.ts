@@ -47,9 +47,9 @@ export const TICK_MS = 2000;
 /** The backlog of the last seconds says sooner than that of a minute that an endpoint is back. */
 const DRAIN_MS = 20_000;
 const MINUTE_MS = 60_000;
-/** Letters are counted again at most so often; and when there are fewer, since then somebody sees to them. */
+/** Letters are counted again at most so often; and when somebody sees to them, who wants to know. */
 const COUNT_EVERY_MS = 30_000;
-const COUNT_FEWER_MS = 4000;
+const COUNT_SEEN_TO_MS = 4000;
 /** A disk that lasts longer is none of today's sorrows. */
 const LONGEST_SECONDS = 365 * 86_400;
 
@@ -67,7 +67,7 @@ export class StatusBoard {
   #letterCounts: readonly LetterCount[] = [];
   #countedMs = Number.NEGATIVE_INFINITY;
   #countedKey = '';
-  #counted = 0;
+  #countedSeenTo = 0;
 
   constructor(sources: BoardSources) {
     this.#sources = sources;
@@ -267,12 +267,17 @@ export class StatusBoard {
   /** By endpoint. They are counted by their answers only when their number has changed, and not too often. */
   #letters(nowMs: number): Map<string, EndpointStatus['deadLetters']> {
     const totals = this.#sources.letters();
-    const key = totals.map(({ endpoint, letters }) => `${endpoint} ${letters}`).join('\n');
-    const kept = totals.reduce((most, { letters }) => most + letters, 0);
-    const everyMs = kept < this.#counted ? COUNT_FEWER_MS : COUNT_EVERY_MS;
+    // As many as before need not be the same ones.
+    const seenTo = totals.reduce(
+      (sum, { endpoint, resent, purged }) =>
+        sum + resent + purged + (this.#sources.resend(endpoint)?.refused ?? 0),
+      0,
+    );
+    const key = `${seenTo} ${totals.map(({ letters, maxRows, maxAge }) => `${letters} ${maxRows} ${maxAge}`)}`;
+    const everyMs = seenTo === this.#countedSeenTo ? COUNT_EVERY_MS : COUNT_SEEN_TO_MS;
     if (key !== this.#countedKey && nowMs - this.#countedMs >= everyMs) {
-      this.#letterCounts = kept > 0 ? this.#sources.letterCounts() : [];
-      this.#counted = kept;
+      this.#letterCounts = totals.some(({ letters }) => letters > 0) ? this.#sources.letterCounts() : [];
+      this.#countedSeenTo = seenTo;
       this.#countedKey = key;
       this.#countedMs = nowMs;
     }

@@ -6,6 +6,7 @@ import type { Logger } from '../telemetry/log.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
 import type { VisitorOf } from './access-route.ts';
 import { BodyError, readJson } from './read-json.ts';
+import { seekText } from './seek-words.ts';
 
 /** The endpoints, as these routes need them. */
 export interface ControlledEndpoints {
@@ -139,7 +140,7 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
             ...asker(request),
           });
         }
-        return { name, dryRun, ...seek };
+        return { name, dryRun, ...seek, says: seekText(name, seek, Date.now(), !dryRun) };
       }),
     ],
   ];
