@@ -124,6 +124,6 @@ test('a full queue is said first, on a phone and in the dark as well', chromium,
   await page.emulateMedia({ colorScheme: 'light' });
   assert.deepEqual(await lowContrast(page, 4.5), []);
   // Who does not see the page is told, by words alone.
-  assert.match((await page.getByRole('status').textContent())!, /Writes are refused/);
+  assert.match((await page.locator('#announcer[role=status]').textContent())!, /Writes are refused/);
   assert.equal(await page.locator('.whole .sign').innerText(), 'CRITICAL');
 });
