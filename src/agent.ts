@@ -24,6 +24,7 @@ import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { type ReloadOutcome, Reloads } from './reloads.ts';
+import { Resends } from './resends.ts';
 import { DirectoryUnusableError, lockDirectory } from './runtime/directory-lock.ts';
 import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
@@ -119,6 +120,7 @@ export class Agent {
   #endpoints: Endpoints | undefined;
   readonly #letters: LetterWatch;
   readonly #reloads: Reloads;
+  readonly #resends: Resends;
   readonly #board: StatusBoard;
   readonly #events: StatusEvents;
   readonly #configText: ConfigText;
@@ -189,6 +191,13 @@ export class Agent {
     this.#connections = new Connections(config.receiver, logger, Date.now, (reason) =>
       this.#metrics.closedConnections.inc({ reason }),
     );
+    this.#resends = new Resends({
+      store: () => this.#ledger?.deadLetters,
+      endpoint: (name) => this.#config.remoteWrite.find((endpoint) => endpoint.name === name),
+      userAgent: `Spillway/${version}`,
+      logger,
+      now: Date.now,
+    });
     this.#board = new StatusBoard({
       version,
       now: Date.now,
@@ -201,6 +210,7 @@ export class Agent {
       parked: () => this.#endpoints?.parkedReadings() ?? [],
       letters: () => this.#letters.read(),
       letterCounts: () => this.#letters.counts(),
+      resend: (name) => this.#resends.report(name),
     });
     this.#events = new StatusEvents(
       { document: () => this.#board.document(), history: (steps) => this.#board.history(steps) },
@@ -215,12 +225,15 @@ export class Agent {
       board: this.#board,
       events: this.#events,
       deadLetters: () => this.#ledger?.deadLetters,
+      resends: this.#resends,
+      visitor: (request) => this.#doors?.visitorOf(request),
     });
     const control = controlRoutes({
       reload: () => this.reload(),
       endpoints: () => this.#endpoints,
       graceMs: () => this.#config.shutdownGraceMs,
       letters: (name) => this.#letters.read().find(({ endpoint }) => endpoint === name)?.letters ?? 0,
+      visitor: (request) => this.#doors?.visitorOf(request),
       logger,
     });
     const routes = [
@@ -239,6 +252,7 @@ export class Agent {
       connections: this.#connections,
       logger,
       doors: this.#doors,
+      onRefused: (reason) => this.#metrics.authRefusals.inc({ reason }),
     });
   }
 
@@ -527,6 +541,7 @@ export class Agent {
     await step(() => this.#endpoints?.stop(graceMs));
     await step(() => this.#reloads.idle());
     await step(() => this.#releasing);
+    await step(() => this.#resends.close());
     await step(() => {
       this.#letters.stop();
       this.#ledger?.close();
@@ -650,7 +665,8 @@ export class Agent {
       bodyIdleMs: receiver.bodyIdleTimeoutMs,
       limits: this.#limits,
       perSender: receiver.perSender,
-      senderOf: (request) => senderOf(request, receiver.perSender.header, this.#doors?.userOf(request)),
+      senderOf: (request) =>
+        senderOf(request, receiver.perSender.header, this.#doors?.visitorOf(request)?.user),
       tenants: { header: receiver.tenantHeader, default: receiver.defaultTenant },
       appender: () => (this.#state === 'running' ? this.appender() : undefined),
       logger: this.logger,

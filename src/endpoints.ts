@@ -10,6 +10,7 @@ import {
 } from './endpoint/control.ts';
 import { Endpoint, type EndpointSetup } from './endpoint/endpoint.ts';
 import { gapsOf, ParkedEndpoint } from './endpoint/parked-endpoint.ts';
+import { segmentOf } from './endpoint/seek-target.ts';
 import type { FileQueue, SegmentRange } from './filequeue/file-queue.ts';
 import type { KeptEndpoint } from './filequeue/keeper.ts';
 import type { Watermark } from './filequeue/segment-log.ts';
@@ -173,35 +174,29 @@ export class Endpoints {
   /**
    * Has an endpoint go on elsewhere. Backwards it delivers once more what is still in the queue. Forwards it passes
    * over what waits for it, counted as `skipped`: that is ordered in the ledger, and done segment by segment behind this
-   * answer, also after a restart; what is on the wire is awaited. With `dryRun` it says what it would do. Rejects with `EndpointControlError`, and with what
-   * file system and ledger throw.
+   * answer, also after a restart; what is on the wire is awaited. With `dryRun` it says what it would do. Rejects with
+   * `EndpointControlError`, and with what file system and ledger throw.
    */
   seek(name: string, target: SeekTarget, graceMs: number, dryRun: boolean): Promise<Seek> {
     return this.#inTurn(async () => {
-      const { queue } = this.#options;
+      const { queue, now } = this.#options;
       const endpoint = this.#named(name);
-      const { oldest } = queue;
-      const newest = queue.watermark.segment;
-      if (typeof target === 'number' && (target < oldest || target > newest)) {
-        throw new EndpointControlError(
-          `segment ${target} is not in the queue, which has segments ${oldest} to ${newest}`,
-          { endpoint: name },
-        );
-      }
-      const segment = target === 'oldest' ? oldest : target === 'now' ? newest : target;
+      const segment = segmentOf(queue, name, target, now());
       const to = { segment, row: 0 };
+      const firstMs = queue.segments.find(({ id }) => id === segment)?.firstMs;
+      const where = target === 'now' || firstMs === undefined ? { segment } : { segment, atMs: firstMs };
       if (target !== 'now' && comparePositions(to, endpoint.low) <= 0) {
         const rows = dryRun ? endpoint.rowsBackTo(to) : await endpoint.goBack(to, graceMs);
-        return { direction: 'backwards', segment, rows };
+        return { direction: 'backwards', ...where, rows };
       }
       if (dryRun) {
         const rows = target === 'now' ? endpoint.waitingRows() : endpoint.rowsBefore(segment);
-        return { direction: 'forwards', segment, rows };
+        return { direction: 'forwards', ...where, rows };
       }
       const before = target === 'now' ? await queue.cut() : segment;
       const rows = endpoint.rowsBefore(before);
       endpoint.skipTo(before);
-      return { direction: 'forwards', segment: before, rows };
+      return { direction: 'forwards', ...where, segment: before, rows };
     });
   }
 

@@ -83,9 +83,14 @@ export function parseWebConfig(text: string, { file, baseDir, read }: WebConfigO
   return { tls, users, tokens, protectProbes: settings.protectProbes };
 }
 
+/** Whether a request has to have a password or a token. */
+export function asksForCredentials({ users, tokens }: WebConfig): boolean {
+  return users.size > 0 || tokens.length > 0;
+}
+
 /** Whether nobody comes in without credentials of their own: a password, a token, or a verified certificate. */
-export function authenticates({ tls, users, tokens }: WebConfig): boolean {
-  return users.size > 0 || tokens.length > 0 || tls?.clientAuthType === 'RequireAndVerifyClientCert';
+export function authenticates(config: WebConfig): boolean {
+  return asksForCredentials(config) || config.tls?.clientAuthType === 'RequireAndVerifyClientCert';
 }
 
 /** Reads files; one that cannot be read is a problem of the key that names it. */

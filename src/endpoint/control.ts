@@ -10,14 +10,19 @@ export class UnknownEndpointError extends EndpointControlError {
   override readonly code = 'ENDPOINT_UNKNOWN';
 }
 
-/** Where an endpoint shall go on: at the oldest data that there is, behind all of it, or where a segment begins. */
-export type SeekTarget = 'oldest' | 'now' | number;
+/**
+ * Where an endpoint shall go on: at the oldest data that there is, behind all of it, or where a segment begins. With
+ * `atMs` that is the segment which was written at this time, so that nothing that came later is passed over.
+ */
+export type SeekTarget = 'oldest' | 'now' | number | { readonly atMs: number };
 
 /** What moving an endpoint does, or would do. */
 export interface Seek {
   /** `backwards` sends rows once more, `forwards` passes over rows that wait. */
   readonly direction: 'backwards' | 'forwards';
   readonly segment: number;
+  /** When the first row came that it goes on with, ms; undefined when that is still to come. */
+  readonly atMs?: number;
   /** Rows that wait again, or at most so many that are given up. */
   readonly rows: number;
 }

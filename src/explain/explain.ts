@@ -14,47 +14,14 @@ import { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import { gateOf, ingestLimits } from '../settings.ts';
 import { parseSelector } from '../status/selector.ts';
 import { doorDrops, doorReasons } from '../telemetry/reasons.ts';
-import { type Labels, type RuleStep, traceRules } from './trace-rules.ts';
+import type { ExplainedEndpoint, Explanation, Labels } from './explanation.ts';
+import { traceRules } from './trace-rules.ts';
+
+export type { Explanation } from './explanation.ts';
 
 /** The selector does not name one series. */
 export class NotOneSeriesError extends SpillwayError {
   readonly code = 'NOT_ONE_SERIES';
-}
-
-/** What happens to a series, by the configuration alone. */
-export interface Explanation {
-  readonly labels: Labels;
-  /** Empty for none. */
-  readonly tenant: string;
-  readonly door: {
-    readonly verdict: 'taken' | 'dropped' | 'refused';
-    /** Of what is dropped or refused: the reason that it is counted under, and what that means. */
-    readonly reason?: string;
-    readonly means?: string;
-    /** Rules of `relabel_configs` that did something. */
-    readonly steps: readonly RuleStep[];
-    /** As it is stored; empty when it is not. */
-    readonly labels: Labels;
-  };
-  /** Empty when the door does not let it in. */
-  readonly endpoints: readonly ExplainedEndpoint[];
-}
-
-export interface ExplainedEndpoint {
-  readonly name: string;
-  /** Without credentials. */
-  readonly url: string;
-  readonly verdict: 'sent' | 'dropped';
-  /** External labels that it is given: those that it has already win. */
-  readonly externalLabels: Labels;
-  /** Rules of `write_relabel_configs` that did something. */
-  readonly steps: readonly RuleStep[];
-  /** As it leaves; empty when it is dropped. */
-  readonly labels: Labels;
-  /** The tenant that it leaves under; empty for none. */
-  readonly tenant: string;
-  /** Its part of the hash space, which one loop delivers. Of a dropped one, that which settles its rows. */
-  readonly shard: number;
 }
 
 /** The labels that a selector names. Throws `SelectorError` and `NotOneSeriesError`. */

@@ -1,21 +1,9 @@
 import { LabelSet } from '../relabel/label-set.ts';
 import { Relabeller, type RelabelRule } from '../relabel/rules.ts';
 import { compareTexts } from '../relabel/texts.ts';
+import type { Labels, RuleStep } from './explanation.ts';
 
-export type Labels = Readonly<Record<string, string>>;
-
-/** A rule that changed something, or dropped the series. */
-export interface RuleStep {
-  /** Counted from 1, as a person does. */
-  readonly rule: number;
-  readonly action: string;
-  /** File, line and column of the rule; undefined where the text is not at hand. */
-  readonly at: string | undefined;
-  readonly dropped: boolean;
-  /** Labels that it gave a value. */
-  readonly set: Labels;
-  readonly removed: readonly string[];
-}
+export type { Labels, RuleStep } from './explanation.ts';
 
 /**
  * Takes labels through rules, one after the other, by the code that relabels. Returns the rules that did something; the

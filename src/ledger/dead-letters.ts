@@ -27,6 +27,8 @@ export interface StoredLetter extends DeadLetter {
 export interface LetterFilter {
   readonly endpoint?: string | undefined;
   readonly reason?: string | undefined;
+  /** What was answered: a status, for example. */
+  readonly cause?: string | undefined;
   /** Refused at this time or later, ms since the epoch. */
   readonly sinceMs?: number | undefined;
   /** Refused before this time, ms since the epoch. */
@@ -208,10 +210,10 @@ export class DeadLetterStore {
     after: LetterCursor | undefined,
     limit: number,
   ): StoredLetter[] {
-    const { endpoint = null, reason = null, sinceMs = null, beforeMs = null } = filter;
+    const { endpoint = null, reason = null, cause = null, sinceMs = null, beforeMs = null } = filter;
     const from = after ?? { timeMs: Number.MIN_SAFE_INTEGER, id: 0 };
     const statement = order === 'time' ? this.#byTime : this.#byArrival;
-    const named = { endpoint, reason, sinceMs, beforeMs, id: from.id, limit };
+    const named = { endpoint, reason, cause, sinceMs, beforeMs, id: from.id, limit };
     return this.#guard(() => statement.all(order === 'time' ? { ...named, timeMs: from.timeMs } : named));
   }
 
@@ -259,7 +261,7 @@ const selectLetter = `
   FROM dead_letter l CROSS JOIN dead_letter_endpoint e ON e.id = l.endpoint
     CROSS JOIN dead_letter_answer a ON a.id = l.answer CROSS JOIN dead_letter_series s ON s.id = l.series`;
 
-const others = `(:reason IS NULL OR a.reason = :reason) AND (:sinceMs IS NULL OR l.at_ms >= :sinceMs)
+const others = `(:reason IS NULL OR a.reason = :reason) AND (:cause IS NULL OR a.cause = :cause) AND (:sinceMs IS NULL OR l.at_ms >= :sinceMs)
   AND (:beforeMs IS NULL OR l.at_ms < :beforeMs)`;
 
 /** The statements that write, for use within a transaction. */

@@ -26,6 +26,8 @@ export interface ResendHost<Letter extends DeadLetter> {
   readonly maxMetadataPerSend: number;
   /** Letters refused one by one, with nothing taken between them, after which it is not worth going on. */
   readonly mostRefusals: number;
+  /** Somebody wants it to end: what is on its way is given up, and may have been taken. */
+  readonly signal?: AbortSignal;
   now(): number;
   /** The endpoint has these letters: to be noted before more are sent. */
   taken(letters: readonly Letter[]): Promise<void>;
@@ -45,7 +47,7 @@ function rankOf(key: string): number {
 
 /** Why sending again came to an end before all was sent. `cause` is short and stable, as in decisions.ts. */
 export interface ResendStop extends Refusal {
-  readonly action: 'retry' | 'hold' | 'refused';
+  readonly action: 'retry' | 'hold' | 'refused' | 'asked';
 }
 
 /**
@@ -101,7 +103,12 @@ export class Resender<Letter extends DeadLetter> {
 
   async #send(letters: readonly Letter[]): Promise<void> {
     if (letters.length === 0 || this.stopped !== undefined) return;
-    const { outcome, decision } = await this.#post(letters);
+    const answered = await this.#post(letters);
+    if (answered === undefined) {
+      this.stopped = { action: 'asked', cause: '', words: '' };
+      return;
+    }
+    const { outcome, decision } = answered;
     const { words } = outcome;
     switch (decision.action) {
       case 'settle':
@@ -130,17 +137,18 @@ export class Resender<Letter extends DeadLetter> {
     if (++this.#refusals >= this.#host.mostRefusals) this.stopped = { action: 'refused', cause, words };
   }
 
-  /** Sends a request of these letters, in the version that the endpoint turns out to take. */
-  async #post(letters: readonly Letter[]): Promise<{ outcome: Answered; decision: Decision }> {
-    const { destination, settings, now } = this.#host;
+  /** Sends a request of these letters, in the version that the endpoint turns out to take. Undefined: aborted. */
+  async #post(letters: readonly Letter[]): Promise<{ outcome: Answered; decision: Decision } | undefined> {
+    const { destination, settings, now, signal = new AbortController().signal } = this.#host;
+    if (signal.aborted) return undefined;
     const { kind, tenant } = letters[0]!;
     const asV1 = kind === METADATA || kind === EXEMPLAR;
     let how: Try = asV1 ? { version: '1.0', why: 'standing' } : this.#negotiation.begin(now());
     for (;;) {
       const { version } = how;
       const body = compress(version === '2.0' ? lettersMessageV2(letters) : lettersMessage(letters));
-      const outcome = await destination.post(body, 0, new AbortController().signal, { version, tenant });
-      if (outcome.kind === 'aborted') throw new Error('nobody has aborted the request');
+      const outcome = await destination.post(body, 0, signal, { version, tenant });
+      if (outcome.kind === 'aborted') return undefined;
       const kinds = [0, 0, 0, 0];
       for (const letter of letters) kinds[letter.kind]!++;
       const decision = decide(outcome, { attempt: 0, resent: false, version, kinds }, settings, 0, now());

@@ -1,5 +1,7 @@
-import type { EndpointStatus, HistoryDocument } from '../status/document.ts';
+import type { EndpointStatus, HistoryDocument, StatusDocument } from '../status/document.ts';
 import { bytesText, clockText, countText, durationText, rateText, samplesText } from '../status/words.ts';
+import { Actions } from './actions.ts';
+import type { Dialog } from './dialog.ts';
 import { make, Numbers, setAttribute, setRows, setSentence, setText, show } from './dom.ts';
 import { Letters } from './letters.ts';
 import { durationSteps, Plot } from './plot.ts';
@@ -40,16 +42,18 @@ export class Card {
   readonly #dropped = make('ul', { class: 'plain' });
   readonly #droppedSection = make('section', {}, make('h3', {}, 'Not delivered, ever'), this.#dropped);
   readonly #letters: Letters;
+  readonly #actions: Actions;
   readonly #name: string;
 
-  constructor(name: string) {
+  constructor(name: string, dialog: Dialog) {
     this.#name = name;
-    this.#letters = new Letters(name);
+    this.#letters = new Letters(name, dialog);
+    this.#actions = new Actions(name, dialog);
     const title = make('h2', { id: `endpoint-${name}` }, name);
     this.element = make(
       'article',
       { class: 'card', 'aria-labelledby': title.id },
-      make('div', { class: 'head' }, title, this.#sign.element, this.#url),
+      make('div', { class: 'head' }, title, this.#sign.element, this.#url, this.#actions.element),
       this.#says,
       this.#advice,
       this.#numbers.element,
@@ -59,7 +63,8 @@ export class Card {
     );
   }
 
-  set(status: EndpointStatus, nowMs: number): void {
+  /** `mayChange`: there are buttons. */
+  set(status: EndpointStatus, { nowMs, disk }: StatusDocument, mayChange: boolean): void {
     const { backlog, loops, latencySeconds, etaSeconds, drainPerSecond, deadLetters } = status;
     setAttribute(this.element, 'data-level', status.level);
     setAttribute(this.element, 'data-state', status.state);
@@ -132,7 +137,9 @@ export class Card {
       },
     );
     show(this.#droppedSection, status.dropped.length > 0);
-    this.#letters.set(deadLetters, nowMs);
+    this.#letters.set(deadLetters, nowMs, mayChange);
+    this.#actions.set(status, disk);
+    show(this.#actions.element, mayChange);
   }
 
   setHistory({ atMs, receivedPerSecond, endpoints }: HistoryDocument): void {

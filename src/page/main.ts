@@ -2,10 +2,13 @@
  * The status page: shows what `/api/v1/events` says. What is said (states, sentences, advice) is decided by the agent,
  * so that page, terminal and scripts tell the same story; here it is only laid out.
  */
-import type { HistoryDocument, StatusDocument } from '../status/document.ts';
+import type { AccessDocument, HistoryDocument, StatusDocument } from '../status/document.ts';
 import { clockText, durationText } from '../status/words.ts';
+import { ask, wordsOf } from './ask.ts';
 import { Card } from './card.ts';
-import { make, setAttribute, setText, show } from './dom.ts';
+import { Dialog } from './dialog.ts';
+import { make, setAttribute, setSentence, setText, show } from './dom.ts';
+import { Explain } from './explain.ts';
 import { listen } from './stream.ts';
 import { Whole } from './whole.ts';
 
@@ -19,14 +22,21 @@ const [main, facts, connection, announcer] = ['main', 'facts', 'connection', 'an
 
 const whole = new Whole();
 const list = make('section', { class: 'endpoints', 'aria-label': 'Endpoints' });
+const explain = new Explain();
+const dialog = new Dialog();
+const access = make('p', { class: 'hint access' });
+document.body.append(dialog.element);
 const cards = new Map<string, Card>();
+let mayChange = false;
+let newest: StatusDocument | undefined;
 let history: HistoryDocument | undefined;
 let announced = '';
 /** A note comes and goes: nothing is moved for it. */
 const urgency = { ok: 0, note: 0, warning: 1, critical: 2 } as const;
 
 function showStatus(status: StatusDocument): void {
-  if (!whole.element.isConnected) main.replaceChildren(whole.element, list);
+  newest = status;
+  if (!whole.element.isConnected) main.replaceChildren(whole.element, list, access, explain.element);
   setAttribute(main, 'aria-busy', 'false');
   const up = durationText((status.nowMs - status.startedMs) / 1000);
   setText(facts, `${status.version} · up ${up} · ${clockText(status.nowMs, status.nowMs)}`);
@@ -43,14 +53,27 @@ function showStatus(status: StatusDocument): void {
   for (const [i, endpoint] of urgent.entries()) {
     let card = cards.get(endpoint.name);
     if (card === undefined) {
-      card = new Card(endpoint.name);
+      card = new Card(endpoint.name, dialog);
       cards.set(endpoint.name, card);
       if (history !== undefined) card.setHistory(history);
     }
     if (list.children[i] !== card.element) list.insertBefore(card.element, list.children[i] ?? null);
-    card.set(endpoint, status.nowMs);
+    card.set(endpoint, status, mayChange);
   }
   announce(status);
+}
+
+/** Asks what may be done here: with each stream, since credentials are looked at then. */
+async function askAccess(): Promise<void> {
+  try {
+    const { mayChange: may, says } = await ask<AccessDocument>('GET', 'api/v1/access');
+    mayChange = may;
+    setSentence(access, says);
+  } catch (error) {
+    mayChange = false;
+    setText(access, `Whether there are buttons for you is not known: ${wordsOf(error)}.`);
+  }
+  if (newest !== undefined) showStatus(newest);
 }
 
 /** For those who listen to the page: when something has changed, and not each time a number has. */
@@ -61,10 +84,10 @@ function announce({ status, endpoints }: StatusDocument): void {
   setText(announcer, [status.says, ...endpoints.map(({ name, says }) => `${name}: ${says}`)].join(' '));
 }
 
-function showHistory(newest: HistoryDocument): void {
-  history = newest;
-  whole.setHistory(newest);
-  for (const card of cards.values()) card.setHistory(newest);
+function showHistory(hour: HistoryDocument): void {
+  history = hour;
+  whole.setHistory(hour);
+  for (const card of cards.values()) card.setHistory(hour);
 }
 
 function showSilence(sinceMs: number | undefined): void {
@@ -79,4 +102,9 @@ function showSilence(sinceMs: number | undefined): void {
   );
 }
 
-listen({ onStatus: showStatus, onHistory: showHistory, onSilence: showSilence });
+listen({
+  onStatus: showStatus,
+  onHistory: showHistory,
+  onSilence: showSilence,
+  onOpen: () => void askAccess(),
+});

@@ -5,6 +5,8 @@ export interface StreamListener {
   readonly onHistory: (history: HistoryDocument) => void;
   /** Since when nothing has come, ms; undefined when something has. */
   readonly onSilence: (sinceMs: number | undefined) => void;
+  /** A stream has begun. */
+  readonly onOpen: () => void;
 }
 
 /** Events come every two seconds; a gap of a few of them is a connection that is lost, whatever TCP says. */
@@ -14,7 +16,7 @@ const AGAIN_MS = 3000;
 const MOST_STEPS = 360;
 
 /** Listens to the agent, and connects again until the page is closed. */
-export function listen({ onStatus, onHistory, onSilence }: StreamListener): void {
+export function listen({ onStatus, onHistory, onSilence, onOpen }: StreamListener): void {
   let history: HistoryDocument | undefined;
   let heardMs = Date.now();
   let silent = false;
@@ -34,6 +36,7 @@ export function listen({ onStatus, onHistory, onSilence }: StreamListener): void
     source?.close();
     clearTimeout(timer);
     source = new EventSource('api/v1/events');
+    source.onopen = onOpen;
     source.addEventListener('status', ({ data }) => {
       heard();
       onStatus(JSON.parse(data as string) as StatusDocument);

@@ -9,13 +9,14 @@ import { createServer as createTlsServer, type Server as HttpsServer } from 'nod
 import type { Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { isDeepStrictEqual } from 'node:util';
-import type { ListenerTls, WebConfig } from '../config/web-config.ts';
+import type { Access } from '../config/entries.ts';
+import { asksForCredentials, authenticates, type ListenerTls, type WebConfig } from '../config/web-config.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { AuthRefusal } from '../telemetry/reasons.ts';
-import { answerEarly } from './early-answer.ts';
 import { type Admission, Gate } from './gate.ts';
 import { handshakeWords } from './handshake-words.ts';
 import { asksTheSame, clientRefusal, putInForce, tlsOptions } from './listener-tls.ts';
+import { Refusals } from './refusals.ts';
 import { WebConfigFile } from './web-config-file.ts';
 
 export interface DoorsOptions {
@@ -33,12 +34,12 @@ export interface DoorsOptions {
 /** For a client that is told to come again because of too many passwords, in seconds. */
 const RETRY_AFTER_SECONDS = 1;
 
-const texts: Readonly<Record<AuthRefusal, readonly [status: number, text: string]>> = {
-  no_credentials: [401, 'credentials are needed here\n'],
-  wrong_credentials: [401, 'these credentials are not known here\n'],
-  no_access: [403, 'these credentials are not good for this\n'],
-  busy: [503, 'too many passwords are being checked; send it again\n'],
-};
+/** Who has come in. */
+export interface Visitor {
+  /** Whose credentials they are; undefined of a certificate. */
+  readonly user: string | undefined;
+  readonly access: Access;
+}
 
 /**
  * The doors of the listener, as the web configuration file has them: TLS, certificates of clients, credentials.
@@ -52,10 +53,11 @@ export class Doors {
   readonly #web: WebConfigFile;
   readonly #gate: Gate;
   readonly #repetition: Repetition;
+  readonly #refusals: Refusals;
   /** Under which settings a TLS connection came in. */
   readonly #cameInUnder = new WeakMap<Socket, ListenerTls>();
   /** By whose credentials a request came in. */
-  readonly #users = new WeakMap<IncomingMessage, string>();
+  readonly #visitors = new WeakMap<IncomingMessage, Visitor>();
   #server: HttpsServer | undefined;
   #tls: ListenerTls | undefined;
 
@@ -66,6 +68,7 @@ export class Doors {
     this.#web = new WebConfigFile({ file, logger, lookMs, onReload: () => this.#reloaded() });
     this.#gate = new Gate(() => this.#web.current);
     this.#repetition = new Repetition(now);
+    this.#refusals = new Refusals(logger, now, options.onRefused);
   }
 
   /** What is in force. */
@@ -111,40 +114,33 @@ export class Doors {
     if (this.#cameInUnder.get(request.socket) !== this.#tls) response.shouldKeepAlive = false;
     const admission = await this.#gate.admit(request, path);
     if (admission.admitted) {
-      if (admission.name !== undefined) this.#users.set(request, admission.name);
+      const { name: user, access = 'all' } = admission;
+      // A probe comes in without credentials where others have to have some.
+      const byCertificate = authenticates(this.config) && !asksForCredentials(this.config);
+      if (user !== undefined || byCertificate) this.#visitors.set(request, { user, access });
       return true;
     }
     this.#refuse(request, response, path, admission);
     return false;
   }
 
-  /** By whose credentials a request came in; undefined where none were asked for. */
-  userOf(request: IncomingMessage): string | undefined {
-    return this.#users.get(request);
+  /** Who a request came in for; undefined where nobody is asked who they are. */
+  visitorOf(request: IncomingMessage): Visitor | undefined {
+    return this.#visitors.get(request);
   }
 
   #refuse(
     request: IncomingMessage,
     response: ServerResponse,
     path: string,
-    { reason, name }: Admission & { admitted: false },
+    { reason, name: user }: Admission & { admitted: false },
   ): void {
-    this.#options.onRefused(reason);
-    const [status, text] = texts[reason];
-    const headers = {
-      ...(status === 401 ? { 'WWW-Authenticate': this.#gate.challenges() } : {}),
-      ...(status === 503 ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}),
+    const unknown = reason === 'no_credentials' || reason === 'wrong_credentials';
+    const more = {
+      ...(unknown ? { 'WWW-Authenticate': this.#gate.challenges() } : {}),
+      ...(reason === 'busy' ? { 'Retry-After': String(RETRY_AFTER_SECONDS) } : {}),
     };
-    answerEarly(request, response, status, headers, text);
-    const from = request.socket.remoteAddress ?? '';
-    // Not the name of a user who is not known: people type passwords there.
-    this.#say('warn', `${reason} ${from}`, `a request was not let in: ${text.trimEnd()}`, {
-      status,
-      from,
-      method: request.method ?? '',
-      path,
-      ...(name === undefined ? {} : { user: name }),
-    });
+    this.#refusals.refuse(request, response, reason, { path, user, more });
   }
 
   #cameIn(socket: TLSSocket): void {

@@ -1,14 +1,14 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Access } from '../config/entries.ts';
-import type { WebConfig } from '../config/web-config.ts';
+import { asksForCredentials, type WebConfig } from '../config/web-config.ts';
 import type { AuthRefusal } from '../telemetry/reasons.ts';
 import { Passwords, PasswordsBusyError } from './passwords.ts';
 
 /** What became of a request at the door. */
 export type Admission =
-  /** `name` is that of the credentials, where some were asked for. */
-  | { readonly admitted: true; readonly name?: string }
+  /** `name` and `access` are those of the credentials, where some were asked for. */
+  | { readonly admitted: true; readonly name?: string; readonly access?: Access }
   | {
       readonly admitted: false;
       readonly reason: AuthRefusal;
@@ -52,16 +52,15 @@ export class Gate {
   /** Whether the request comes in. Throws `PasswordWorkerError`. */
   async admit(request: IncomingMessage, path: string): Promise<Admission> {
     const config = this.#config();
-    const { users, tokens, protectProbes } = config;
-    if (users.size === 0 && tokens.length === 0) return admitted;
-    if (isProbe(path) && !protectProbes) return admitted;
+    if (!asksForCredentials(config)) return admitted;
+    if (isProbe(path) && !config.protectProbes) return admitted;
     const header = request.headers.authorization;
     if (header === undefined) return { admitted: false, reason: 'no_credentials' };
     const holder = await this.#holder(header, request, config);
     if (holder === 'busy') return { admitted: false, reason: 'busy' };
     if (holder === undefined) return { admitted: false, reason: 'wrong_credentials' };
     return holder.access === 'all' || holder.access === neededAccess(request.method, path)
-      ? { admitted: true, name: holder.name }
+      ? { admitted: true, name: holder.name, access: holder.access }
       : { admitted: false, reason: 'no_access', name: holder.name };
   }
 

@@ -9,8 +9,11 @@ import type { AddressInfo } from 'node:net';
 import type { ListenAddress } from '../config/addresses.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
+import type { AuthRefusal } from '../telemetry/reasons.ts';
+import { browserRefusal } from './browsers.ts';
 import type { Connections } from './connections.ts';
 import type { Doors } from './doors.ts';
+import { Refusals } from './refusals.ts';
 
 /** The listener could not be opened. */
 export class ListenError extends SpillwayError {
@@ -29,6 +32,8 @@ export interface HttpServerOptions {
   readonly logger: Logger;
   /** TLS and authentication. Without doors it is plain HTTP, and everybody comes in. The server closes them. */
   readonly doors?: Doors | undefined;
+  /** A browser would have changed something that it may not. */
+  readonly onRefused?: (reason: AuthRefusal) => void;
 }
 
 /** What the paths of requests are relative to. */
@@ -47,6 +52,7 @@ export class HttpServer {
   readonly #urls: ReadonlyMap<string, URL>;
   readonly #logger: Logger;
   readonly #doors: Doors | undefined;
+  readonly #refusals: Refusals;
   #closed: Promise<void> | undefined;
 
   constructor(routes: ReadonlyMap<string, RouteHandler>, options: HttpServerOptions) {
@@ -55,6 +61,7 @@ export class HttpServer {
     this.#urls = new Map([...routes.keys()].map((path) => [path, new URL(path, BASE)]));
     this.#logger = logger;
     this.#doors = doors;
+    this.#refusals = new Refusals(logger, Date.now, options.onRefused ?? (() => undefined));
     const serverOptions: ServerOptions = {
       headersTimeout: connections.headerTimeoutMs,
       // How often Node looks for requests that are over their time; by itself every 30 seconds.
@@ -117,6 +124,13 @@ export class HttpServer {
       // Before anything else, so that only those who come in are told what is there.
       const doors = this.#doors;
       if (doors !== undefined && !(await doors.admit(request, response, url?.pathname ?? ''))) return;
+      const visitor = doors?.visitorOf(request);
+      const refusal = browserRefusal(request.method, request.headers, visitor !== undefined);
+      if (refusal !== undefined) {
+        const path = url?.pathname ?? '';
+        this.#refusals.refuse(request, response, refusal, { path, user: visitor?.user });
+        return;
+      }
       const route = url && this.#routes.get(url.pathname);
       if (url === undefined || route === undefined) {
         response

@@ -3,7 +3,13 @@ import type { LetterCount } from '../ledger/dead-letters.ts';
 import type { DeadLetterReading } from '../telemetry/dead-letter-metrics.ts';
 import type { ParkedReading, QueueReading } from '../telemetry/metrics.ts';
 import { endpointReasons, harmlessReasons } from '../telemetry/reasons.ts';
-import type { DiskStatus, EndpointStatus, HistoryDocument, StatusDocument } from './document.ts';
+import type {
+  DiskStatus,
+  EndpointStatus,
+  HistoryDocument,
+  ResendStatus,
+  StatusDocument,
+} from './document.ts';
 import type { EndpointDetail } from './endpoint-detail.ts';
 import { History, STEP_MS } from './history.ts';
 import {
@@ -32,6 +38,8 @@ export interface BoardSources {
   readonly letters: () => readonly DeadLetterReading[];
   /** By endpoint and answer: it goes through all letters. */
   readonly letterCounts: () => readonly LetterCount[];
+  /** How it went with those of an endpoint that were sent again. */
+  readonly resend: (endpoint: string) => ResendStatus | undefined;
 }
 
 /** How often a sample is taken, and listeners are told. */
@@ -39,8 +47,9 @@ export const TICK_MS = 2000;
 /** The backlog of the last seconds says sooner than that of a minute that an endpoint is back. */
 const DRAIN_MS = 20_000;
 const MINUTE_MS = 60_000;
-/** Letters are counted again at most so often. */
+/** Letters are counted again at most so often; and when somebody sees to them, who wants to know. */
 const COUNT_EVERY_MS = 30_000;
+const COUNT_SEEN_TO_MS = 4000;
 /** A disk that lasts longer is none of today's sorrows. */
 const LONGEST_SECONDS = 365 * 86_400;
 
@@ -58,6 +67,7 @@ export class StatusBoard {
   #letterCounts: readonly LetterCount[] = [];
   #countedMs = Number.NEGATIVE_INFINITY;
   #countedKey = '';
+  #countedSeenTo = 0;
 
   constructor(sources: BoardSources) {
     this.#sources = sources;
@@ -249,7 +259,7 @@ export class StatusBoard {
           means: endpointReasons[reason],
           asked: harmlessReasons.has(reason),
         })),
-      deadLetters: letters.get(name) ?? { kept: 0, gone: 0, byReason: [] },
+      deadLetters: letters.get(name) ?? { kept: 0, gone: 0, byReason: [], resend: null },
       messageVersion: stats.get('messageVersion') === 2 ? '2.0' : '1.0',
     };
   }
@@ -257,9 +267,17 @@ export class StatusBoard {
   /** By endpoint. They are counted by their answers only when their number has changed, and not too often. */
   #letters(nowMs: number): Map<string, EndpointStatus['deadLetters']> {
     const totals = this.#sources.letters();
-    const key = totals.map(({ endpoint, letters }) => `${endpoint} ${letters}`).join('\n');
-    if (key !== this.#countedKey && nowMs - this.#countedMs >= COUNT_EVERY_MS) {
+    // As many as before need not be the same ones.
+    const seenTo = totals.reduce(
+      (sum, { endpoint, resent, purged }) =>
+        sum + resent + purged + (this.#sources.resend(endpoint)?.refused ?? 0),
+      0,
+    );
+    const key = `${seenTo} ${totals.map(({ letters, maxRows, maxAge }) => `${letters} ${maxRows} ${maxAge}`)}`;
+    const everyMs = seenTo === this.#countedSeenTo ? COUNT_EVERY_MS : COUNT_SEEN_TO_MS;
+    if (key !== this.#countedKey && nowMs - this.#countedMs >= everyMs) {
       this.#letterCounts = totals.some(({ letters }) => letters > 0) ? this.#sources.letterCounts() : [];
+      this.#countedSeenTo = seenTo;
       this.#countedKey = key;
       this.#countedMs = nowMs;
     }
@@ -277,6 +295,7 @@ export class StatusBoard {
               letters: count,
               newestAtMs,
             })),
+          resend: this.#sources.resend(endpoint) ?? null,
         },
       ]),
     );

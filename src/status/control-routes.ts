@@ -4,7 +4,9 @@ import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
+import type { VisitorOf } from './access-route.ts';
 import { BodyError, readJson } from './read-json.ts';
+import { seekText } from './seek-words.ts';
 
 /** The endpoints, as these routes need them. */
 export interface ControlledEndpoints {
@@ -26,6 +28,7 @@ export interface ControlOptions {
   readonly graceMs: () => number;
   /** How many dead letters there are of an endpoint. */
   readonly letters: (endpoint: string) => number;
+  readonly visitor: VisitorOf;
   readonly logger: Logger;
 }
 
@@ -42,14 +45,19 @@ export const endpointsPath = '/api/v1/endpoints';
  *     DELETE /api/v1/endpoints?name=NAME   lets go what is kept for one of the latter
  *     POST   /api/v1/endpoints/pause       {name}: sends nothing to it until it is resumed; its rows wait on disk
  *     POST   /api/v1/endpoints/resume      {name}
- *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now" or a segment
- * id
+ *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now", a segment
+ * id, or {atMs}: the segment of what came at that time
  *
  * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A
  * POST with a body must say that it is JSON: no browser sends that from another site unasked.
  */
 export function controlRoutes(options: ControlOptions): [string, Handler][] {
-  const { reload, endpoints, letters, logger } = options;
+  const { reload, endpoints, letters, visitor, logger } = options;
+  /** Who asked goes into the log, where it is known. */
+  const asker = (request: IncomingMessage): { readonly user?: string } => {
+    const user = visitor(request)?.user;
+    return user === undefined ? {} : { user };
+  };
   const act = (action: Action): Handler => post(endpoints, action);
   return [
     [
@@ -92,6 +100,7 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
           logger.log('info', 'what was kept for an endpoint that is not configured was let go, as asked', {
             endpoint: name,
             ...gone,
+            ...asker(request),
           });
           json(response, 200, { forgotten: name, ...gone, deadLetters: letters(name) });
         } catch (error) {
@@ -102,28 +111,36 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
     ],
     [
       `${endpointsPath}/pause`,
-      act(async (all, name) => {
+      act(async (all, name, _body, request) => {
         const pausedSinceMs = await all.pause(name, options.graceMs());
-        logger.log('info', 'the endpoint is paused, as asked; its rows wait on disk', { endpoint: name });
+        logger.log('info', 'the endpoint is paused, as asked; its rows wait on disk', {
+          endpoint: name,
+          ...asker(request),
+        });
         return { name, pausedSinceMs };
       }),
     ],
     [
       `${endpointsPath}/resume`,
-      act(async (all, name) => {
+      act(async (all, name, _body, request) => {
         await all.resume(name);
-        logger.log('info', 'the endpoint is resumed, as asked', { endpoint: name });
+        logger.log('info', 'the endpoint is resumed, as asked', { endpoint: name, ...asker(request) });
         return { name };
       }),
     ],
     [
       `${endpointsPath}/seek`,
-      act(async (all, name, body) => {
+      act(async (all, name, body, request) => {
         const dryRun = body.dryRun === true;
         const seek = await all.seek(name, targetOf(body.to), options.graceMs(), dryRun);
-        if (!dryRun)
-          logger.log('warn', 'the endpoint is moved in the queue, as asked', { endpoint: name, ...seek });
-        return { name, dryRun, ...seek };
+        if (!dryRun) {
+          logger.log('warn', 'the endpoint is moved in the queue, as asked', {
+            endpoint: name,
+            ...seek,
+            ...asker(request),
+          });
+        }
+        return { name, dryRun, ...seek, says: seekText(name, seek, Date.now(), !dryRun) };
       }),
     ],
   ];
@@ -133,6 +150,7 @@ type Action = (
   endpoints: ControlledEndpoints,
   name: string,
   body: Readonly<Record<string, unknown>>,
+  request: IncomingMessage,
 ) => Promise<object>;
 
 /** A route for what is asked of one endpoint by a POST of `{name, ...}`. */
@@ -147,7 +165,7 @@ function post(endpoints: () => ControlledEndpoints | undefined, action: Action):
       const all = endpoints();
       if (all === undefined) json(response, 503, { error: 'the agent is starting' });
       else if (typeof body.name !== 'string') throw new BodyError('name: expected the name of an endpoint');
-      else json(response, 200, await action(all, body.name, body));
+      else json(response, 200, await action(all, body.name, body, request));
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
       const status = error instanceof BodyError ? 400 : error.code === 'ENDPOINT_UNKNOWN' ? 404 : 409;
@@ -159,7 +177,10 @@ function post(endpoints: () => ControlledEndpoints | undefined, action: Action):
 function targetOf(to: unknown): SeekTarget {
   if (to === 'oldest' || to === 'now') return to;
   if (typeof to === 'number' && Number.isSafeInteger(to) && to > 0) return to;
-  throw new BodyError('to: expected "oldest", "now" or the id of a segment');
+  if (typeof to === 'object' && to !== null && 'atMs' in to && Number.isSafeInteger(to.atMs)) {
+    return { atMs: to.atMs as number };
+  }
+  throw new BodyError('to: expected "oldest", "now", the id of a segment, or {"atMs": milliseconds}');
 }
 
 function statusOf({ code }: SpillwayError): number {

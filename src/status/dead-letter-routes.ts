@@ -2,6 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DeadLetterStore, DeadLettersDamagedError, type StoredLetter } from '../ledger/dead-letters.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import type { VisitorOf } from './access-route.ts';
+import type { ResendStatus } from './document.ts';
 import { integersAsJson } from './inspect.ts';
 import {
   cursorText,
@@ -35,6 +37,35 @@ export interface RefusedAgain {
   readonly atMs: number;
 }
 
+/** Which letters are sent again. */
+export interface ResendQuery {
+  readonly endpoint: string;
+  readonly reason?: string | undefined;
+  readonly cause?: string | undefined;
+}
+
+/** Letters cannot be sent again now: 409. */
+export class ResendError extends SpillwayError {
+  readonly code = 'LETTERS_NOT_RESENT';
+}
+
+/** Sends letters again, as the routes need it. */
+export interface LetterResends {
+  /** Begins. Throws `ResendError`, with nothing sent. */
+  start(query: ResendQuery, user: string | undefined): ResendStatus;
+  /** False when nothing is under way. */
+  stop(endpoint: string): boolean;
+}
+
+export interface DeadLetterOptions {
+  /** Undefined while the ledger is not open. */
+  readonly store: () => DeadLetterStore | undefined;
+  /** Those that are configured. */
+  readonly endpoints: () => readonly string[];
+  readonly resends: LetterResends;
+  readonly visitor: VisitorOf;
+}
+
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 /** Gives the JSON of the answer. */
 type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Promise<object> | object;
@@ -44,6 +75,8 @@ type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Pr
  *
  *     GET    /api/v1/dead_letters          a page of letters: endpoint, match, reason, since, before (ms), after, limit
  *     GET    /api/v1/dead_letters/counts   letters by endpoint and answer, and which endpoints there are
+ *     POST   /api/v1/dead_letters/resend   {endpoint, reason, cause}: the agent sends them again; the status says how far
+ *     DELETE /api/v1/dead_letters/resend   endpoint: ends that
  *     DELETE /api/v1/dead_letters          deletes those of a page, with the same parameters; any by all=true
  *     POST   /api/v1/dead_letters/resent   {ids}: were sent again and taken, so they go
  *     POST   /api/v1/dead_letters/refused  {ids, reason, cause, words, atMs}: were sent again and refused again
@@ -52,15 +85,29 @@ type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Pr
  * as `after` for the page behind it, and null at the end. What one call can ask for is bounded, since the thread that
  * answers is the one that receives. A POST must say that it is JSON: no browser sends that from another site unasked.
  */
-export function deadLetterRoutes(
-  store: () => DeadLetterStore | undefined,
-  endpoints: () => readonly string[],
-): [string, Handler][] {
+export function deadLetterRoutes({
+  store,
+  endpoints,
+  resends,
+  visitor,
+}: DeadLetterOptions): [string, Handler][] {
   return [
     [deadLettersPath, route(store, { GET: listPage, DELETE: purgePage })],
     [
       `${deadLettersPath}/counts`,
       route(store, { GET: (letters) => ({ endpoints: endpoints(), counts: letters.counts() }) }),
+    ],
+    [
+      `${deadLettersPath}/resend`,
+      route(store, {
+        POST: async (_letters, request) => {
+          const query = resendQueryOf(await readJson(request));
+          return resends.start(query, visitor(request)?.user);
+        },
+        DELETE: (_letters, _request, { searchParams }) => ({
+          stopped: resends.stop(searchParams.get('endpoint') ?? ''),
+        }),
+      }),
     ],
     [
       `${deadLettersPath}/resent`,
@@ -106,7 +153,9 @@ function route(store: () => DeadLetterStore | undefined, actions: Readonly<Recor
       answer(200, await action(letters, request, url));
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
-      answer(error instanceof DeadLettersDamagedError ? 500 : 400, { error: describeError(error) });
+      const status =
+        error instanceof DeadLettersDamagedError ? 500 : error instanceof ResendError ? 409 : 400;
+      answer(status, { error: describeError(error) });
     }
   };
 }
@@ -155,6 +204,15 @@ export function parseRawLetter(raw: RawLetter): StoredLetter {
 function idsOf(ids: unknown): number[] {
   if (Array.isArray(ids) && ids.length <= MOST_LETTERS && ids.every(Number.isSafeInteger)) return ids;
   throw new LetterQueryError(`ids: expected at most ${MOST_LETTERS} whole numbers`);
+}
+
+function resendQueryOf({ endpoint, reason, cause }: Record<string, unknown>): ResendQuery {
+  if (typeof endpoint !== 'string') throw new LetterQueryError('endpoint: expected the name of an endpoint');
+  if (reason !== undefined && (typeof reason !== 'string' || !isReason(reason))) {
+    throw new LetterQueryError('reason: expected one that there is');
+  }
+  if (cause !== undefined && typeof cause !== 'string') throw new LetterQueryError('cause: expected a text');
+  return { endpoint, reason, cause };
 }
 
 function answerOf({ reason, cause, words, atMs }: Record<string, unknown>): Omit<RefusedAgain, 'ids'> {

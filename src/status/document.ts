@@ -49,6 +49,16 @@ export interface StatusDocument {
   readonly removedEndpoints: readonly RemovedEndpoint[];
 }
 
+/** What `GET /api/v1/access` answers. */
+export interface AccessDocument {
+  /** Null for somebody who is known by a certificate, or not at all. */
+  readonly user: string | null;
+  /** Whether buttons work. */
+  readonly mayChange: boolean;
+  /** In a sentence; where they do not, what it takes. */
+  readonly says: string;
+}
+
 export interface DiskStatus {
   readonly usedBytes: number;
   /** What the segments may have together; null without a cap. */
@@ -112,6 +122,8 @@ export interface EndpointStatus extends Said<EndpointState> {
     /** Pushed out by a cap or never written: gone for good. */
     readonly gone: number;
     readonly byReason: readonly LetterStatus[];
+    /** When they were last sent again from here; null when that was not since the start. */
+    readonly resend: ResendStatus | null;
   };
   readonly messageVersion: '1.0' | '2.0';
 }
@@ -141,6 +153,20 @@ export interface LetterStatus {
   readonly cause: string;
   readonly letters: number;
   readonly newestAtMs: number;
+}
+
+/** Dead letters that are, or were, sent again by the agent. */
+export interface ResendStatus {
+  readonly running: boolean;
+  readonly startedMs: number;
+  readonly endedMs: number | null;
+  /** So many there were of those that were asked for. */
+  readonly total: number;
+  readonly resent: number;
+  /** Refused again; they stay, with the new words. */
+  readonly refused: number;
+  /** In a sentence. */
+  readonly says: string;
 }
 
 export interface RemovedEndpoint {

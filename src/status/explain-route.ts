@@ -1,7 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/load.ts';
-import { type Explanation, explainSeries, labelsOfSelector, placesIn } from '../explain/explain.ts';
-import type { Labels } from '../explain/trace-rules.ts';
+import { explainSeries, labelsOfSelector, placesIn } from '../explain/explain.ts';
+import type { Explanation, Labels, LiveExplanation, LiveFacts } from '../explain/explanation.ts';
 import type { DeadLetterStore } from '../ledger/dead-letters.ts';
 import { loopOf } from '../network/shard-table.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
@@ -10,6 +10,8 @@ import { letterPage, MOST_LETTERS } from './letter-query.ts';
 import { letterLabels } from './letter-text.ts';
 import type { RecentLookupResult } from './recent-lookup.ts';
 import { queryRecent } from './recent-query.ts';
+
+export type { LiveExplanation, LiveFacts } from '../explain/explanation.ts';
 
 export interface ExplainOptions {
   readonly config: () => Config;
@@ -22,24 +24,6 @@ export interface ExplainOptions {
   }[];
   readonly deadLetters: () => DeadLetterStore | undefined;
 }
-
-/** What only a running agent knows of a series at an endpoint. */
-export interface LiveFacts {
-  /** The loop that delivers it, of `loops`. */
-  readonly loop: number;
-  readonly loops: number;
-  readonly paused: boolean;
-  /** Some loop of the endpoint is failing. */
-  readonly failing: boolean;
-  /** Its dead letters among the newest; `more`: there are older ones that were not looked at. */
-  readonly deadLetters: { readonly count: number; readonly more: boolean; readonly words?: string };
-  /** Where the destination can be asked: the built-in one. Null: nothing of it is there. */
-  readonly lastDelivered?: { readonly timestampMs: number; readonly value: string } | null;
-}
-
-export type LiveExplanation = Omit<Explanation, 'endpoints'> & {
-  readonly endpoints: readonly (Explanation['endpoints'][number] & { readonly live?: LiveFacts })[];
-};
 
 /** `GET /api/v1/explain?match={...}&tenant=...`: what happens to a series, and what became of it. */
 export function explainRoute(

@@ -119,6 +119,7 @@ const texts = [
   ['endpoint', 'endpoint'],
   ['match', 'match'],
   ['reason', 'reason'],
+  ['cause', 'cause'],
 ] as const;
 
 const times = [

@@ -2,8 +2,9 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/load.ts';
 import type { DeadLetterStore } from '../ledger/dead-letters.ts';
+import { accessRoute, type VisitorOf } from './access-route.ts';
 import type { StatusBoard } from './board.ts';
-import { deadLetterRoutes } from './dead-letter-routes.ts';
+import { deadLetterRoutes, type LetterResends } from './dead-letter-routes.ts';
 import type { StatusEvents } from './events.ts';
 import { pageRoutes } from './page-routes.ts';
 import { queryRecent } from './recent-query.ts';
@@ -18,6 +19,8 @@ export interface StatusOptions {
   readonly events: StatusEvents;
   /** Undefined while the ledger is not open. */
   readonly deadLetters: () => DeadLetterStore | undefined;
+  readonly resends: LetterResends;
+  readonly visitor: VisitorOf;
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
@@ -54,7 +57,13 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
         json(response, status, body);
       },
     ],
-    ...deadLetterRoutes(options.deadLetters, () => options.config().remoteWrite.map(({ name }) => name)),
+    accessRoute(options.visitor),
+    ...deadLetterRoutes({
+      store: options.deadLetters,
+      endpoints: () => options.config().remoteWrite.map(({ name }) => name),
+      resends: options.resends,
+      visitor: options.visitor,
+    }),
     ...pageRoutes(
       [
         `Spillway ${options.version}`,
@@ -66,6 +75,7 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
         'GET  /api/v1/events               both as server-sent events',
         'GET  /api/v1/recent?match=up      recent samples of a series, from the built-in destination',
         'GET  /api/v1/explain?match=up     what happens to a series, and where it goes',
+        'GET  /api/v1/access               what you may do here from a browser',
         'GET  /api/v1/dead_letters         rows that an endpoint refused for good',
         'POST /-/reload                    put the configuration file in force',
         'GET  /api/v1/endpoints            the endpoints, and what is kept for those that were removed',

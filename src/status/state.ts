@@ -36,6 +36,8 @@ export interface EndpointFacts {
   readonly secondsUntilFull: number | undefined;
 }
 
+const LETTERS_ADVICE = 'Look at its dead letters: which series they are of, and why they are refused.';
+
 /** Behind by less is the ordinary time between two requests, or a pause for breath. */
 const LATE_SECONDS = 15;
 
@@ -45,7 +47,7 @@ export function describeEndpoint(facts: EndpointFacts): Said<EndpointState> {
     state,
     level: facts.lostLastMinute.size > 0 && level !== 'critical' ? 'warning' : level,
     says: `${says}.`,
-    advice,
+    advice: advice === '' && facts.lostLastMinute.has('rejected') ? LETTERS_ADVICE : advice,
   });
   const waiting = `${samplesText(backlog.rows)} wait${backlog.rows === 1 ? 's' : ''} on disk`;
 
@@ -282,6 +284,6 @@ export function describeAgent(facts: AgentFacts): StatusDocument['status'] {
     state: 'ok',
     level: lost === '' ? 'ok' : 'warning',
     says: `${lost === '' ? 'All is well: w' : 'W'}rites are taken and delivered.${lost}`,
-    advice: '',
+    advice: endpoints.find(({ advice }) => advice !== '')?.advice ?? '',
   };
 }

@@ -60,6 +60,11 @@ export function samplesText(count: number): string {
   return `${countText(count)} ${count === 1 ? 'sample' : 'samples'}`;
 }
 
+/** `1 dead letter`, `2 dead letters`. */
+export function lettersText(count: number): string {
+  return `${countText(count)} dead ${count === 1 ? 'letter' : 'letters'}`;
+}
+
 /** `03:12 UTC`; with the day when that is another one than that of `nowMs`. Logs are in UTC, too. */
 export function clockText(atMs: number, nowMs: number): string {
   const at = new Date(atMs).toISOString();

@@ -78,6 +78,8 @@ export const authRefusals = {
   no_credentials: 'The request has none (401).',
   wrong_credentials: 'They are not those of anybody (401).',
   no_access: 'They are right, and not good for what was asked (403).',
+  other_site: 'A browser sent it for a page that is not ours, or behind a proxy that changes the name (403).',
+  no_login: 'A browser would change something where nobody has to log in (403).',
   busy: 'Too many passwords wait to be compared with their hashes (503); a sender comes again.',
 } as const;
 

@@ -47,9 +47,23 @@ test('the page says of each endpoint how it stands, through an outage and back',
       remote(picky!.url, { name: 'picky' }),
     ],
   });
-  const page = await openPage(t, browser, agent.url, {}, /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|503/);
+  const page = await openPage(
+    t,
+    browser,
+    agent.url,
+    {},
+    /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|503|403/,
+  );
   const whole = page.locator('.whole');
   await page.locator('.hint', { hasText: `Send remote write to ${agent.url}/api/v1/write` }).waitFor(WAIT);
+
+  // Where nobody logs in it is read-only, and says how to get more.
+  await page.getByText('Read-only, since nobody has to log in here').waitFor(WAIT);
+  await page.locator('.access code', { hasText: 'web_config_file' }).waitFor(WAIT);
+  assert.equal(await page.getByRole('button', { name: /Pause|Move|Resume/ }).count(), 0);
+  const pause = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: '{"name":"near"}' };
+  const press = `fetch('/api/v1/endpoints/pause', ${JSON.stringify(pause)}).then(({ status }) => status)`;
+  assert.equal(await page.evaluate(press), 403);
 
   const load = new Load(t, agent.url, { connections: 1 });
   await load.send(16);
@@ -110,6 +124,6 @@ test('a full queue is said first, on a phone and in the dark as well', chromium,
   await page.emulateMedia({ colorScheme: 'light' });
   assert.deepEqual(await lowContrast(page, 4.5), []);
   // Who does not see the page is told, by words alone.
-  assert.match((await page.getByRole('status').textContent())!, /Writes are refused/);
+  assert.match((await page.locator('#announcer[role=status]').textContent())!, /Writes are refused/);
   assert.equal(await page.locator('.whole .sign').innerText(), 'CRITICAL');
 });

@@ -101,6 +101,7 @@ export function play(scene: Scene): StatusBoard {
         const none = { resent: 0, purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
         return { endpoint: played.name, letters: Math.floor(letters), ...none };
       }),
+    resend: () => undefined,
     letterCounts: () =>
       players
         .filter(({ letters }) => letters >= 1)

@@ -7,6 +7,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 import type { Browser } from 'playwright-core';
+import { accessRoute } from '../../src/status/access-route.ts';
 import { StatusEvents } from '../../src/status/events.ts';
 import { pageRoutes } from '../../src/status/page-routes.ts';
 import { launchBrowser } from '../support/browser.ts';
@@ -38,7 +39,8 @@ async function take(
 ): Promise<void> {
   const board = play(scenes[scene]!);
   const events = new StatusEvents(board, Date.now);
-  const routes = new Map(pageRoutes(''));
+  // As somebody sees it who is logged in.
+  const routes = new Map([...pageRoutes(''), accessRoute(() => ({ user: 'anna', access: 'all' }))]);
   const server = createServer((request, response) => {
     const url = new URL(request.url ?? '/', 'http://page');
     if (url.pathname === '/api/v1/events') events.handle(request, response);
@@ -60,6 +62,7 @@ async function take(
     const page = await context.newPage();
     await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
     await page.locator('article canvas').first().waitFor();
+    await page.getByText('Logged in as anna.').waitFor();
     const path = join(folder, `status-${file}.png`);
     await page.screenshot({ path, animations: 'disabled' });
     await context.close();

@@ -182,6 +182,27 @@ describe('authentication', () => {
     assert.equal((await closed.ask({ path: '/-/healthy' }, basic('reader', 's3cret'))).status, 204);
   });
 
+  it('lets no page of another site use the password that a browser adds by itself', async (t) => {
+    const house = await build(t, { basic_auth_users: users });
+    const authorization = basic('both', 's3cret');
+    const { host } = new URL(house.url);
+    const from = async (headers: Record<string, string>): Promise<number> =>
+      (await ask(house.url, { ...change, headers: { authorization, host, ...headers } })).status;
+    assert.equal(await from({ origin: 'http://evil.example' }), 403);
+    assert.equal(await from({ origin: `http://${host}`, 'sec-fetch-site': 'cross-site' }), 403);
+    assert.deepEqual(house.cameIn, []);
+    assert.match(house.lines.join('\n'), /from the page of this agent alone.* origin=http:\/\/evil\.example/);
+    assert.equal(await from({ origin: `http://${host}`, 'sec-fetch-site': 'same-origin' }), 204);
+    assert.equal(await from({}), 204);
+    // Doors that ask nobody who they are: programs come in, browsers change nothing.
+    const open = await build(t, '# nothing');
+    const there = { host: new URL(open.url).host };
+    const own = { ...there, origin: open.url, 'sec-fetch-site': 'same-origin' };
+    assert.equal((await ask(open.url, { ...change, headers: own })).status, 403);
+    assert.equal((await ask(open.url, { ...look, headers: own })).status, 204);
+    assert.equal((await ask(open.url, { ...change, headers: there })).status, 204);
+  });
+
   it('asks for no body of somebody who does not come in', async (t) => {
     const house = await build(t, { basic_auth_users: users });
     const expect = { expect: '100-continue', 'content-type': 'application/x-protobuf' };

@@ -18,6 +18,7 @@ test('an endpoint that comes after the start has rates and losses from its first
     parked: () => [],
     letters: () => [],
     letterCounts: () => [],
+    resend: () => undefined,
   });
   board.tick();
   players.push(new Player({ name: 'a', url: '', at: () => 'up', most: 1e6, refuses: 2 }));
@@ -37,6 +38,34 @@ test('an endpoint that comes after the start has rates and losses from its first
   assert.deepEqual([deliveredPerSecond.length, lostPerSecond.length], [1, 1]);
   assert.equal(board.document().lostLastHour, Math.round(10 * lostPerSecond[0]!));
   assert.ok(board.document().lostLastHour >= 12);
+});
+
+test('dead letters that came in the place of others are told by their own answer', () => {
+  let nowMs = 1_000_000;
+  const player = new Player({ name: 'a', url: '', at: () => 'up', most: 1e6 });
+  const none = { purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
+  let [resent, cause] = [0, '400'];
+  const told = { endpoint: 'a', reason: 'rejected', letters: 1, oldestAtMs: 1, newestAtMs: 1 };
+  const board = new StatusBoard({
+    version: '',
+    now: () => nowMs,
+    phase: () => 'running',
+    receivedRows: () => 0,
+    refusedRows: () => 0,
+    queue: () => undefined,
+    full: () => undefined,
+    endpoints: () => [player.detail(nowMs)],
+    parked: () => [],
+    letters: () => [{ endpoint: 'a', letters: 1, resent, ...none }],
+    letterCounts: () => [{ ...told, cause }],
+    resend: () => undefined,
+  });
+  board.tick();
+  const shown = () => board.document().endpoints[0]!.deadLetters.byReason.map((letters) => letters.cause);
+  assert.deepEqual(shown(), ['400']);
+  [resent, cause] = [1, '422'];
+  nowMs += 5000;
+  assert.deepEqual(shown(), ['422']);
 });
 
 test('the facts of an hour become sentences', () => {

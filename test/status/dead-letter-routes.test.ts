@@ -1,15 +1,19 @@
 import assert from 'node:assert/strict';
 import { type TestContext, test } from 'node:test';
+import { parseConfig } from '../../src/config/load.ts';
 import type { DeadLetterStore } from '../../src/ledger/dead-letters.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
+import { Resends } from '../../src/resends.ts';
 import { EXEMPLAR, HISTOGRAM } from '../../src/serialization/rows.ts';
 import { deadLetterRoutes, deadLettersPath } from '../../src/status/dead-letter-routes.ts';
 import { logLines } from '../receiver/log-lines.ts';
 import { wideConnections } from '../receiver/wide.ts';
 import { atEnd } from '../support/cleanup.ts';
+import { poll } from '../support/deadline.ts';
 import { letterOf, metadataLetter, refusal, sampleLetter } from '../support/letters.ts';
 import { bitsOf, labels } from '../support/messages.ts';
+import { Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
 
 const noon = 1_700_000_000_000;
@@ -19,17 +23,38 @@ interface Served {
   readonly letters: DeadLetterStore;
   ask(method: string, path: string, body?: unknown, type?: string): Promise<[number, Json]>;
   closed: boolean;
+  readonly resends: Resends;
+  /** What the resends have logged. */
+  readonly told: readonly string[];
 }
 
 type Json = Record<string, unknown> & { letters?: { row: number }[] };
 
-async function serve(t: TestContext): Promise<Served> {
+async function serve(
+  t: TestContext,
+  remotes: readonly object[] = [{ url: 'sqlite:recent.db' }],
+): Promise<Served> {
   const ledger = Ledger.open(await tempDir(t, 'letters'), noon, () => assert.fail('it is whole'));
   atEnd(t, () => ledger.close());
   const { logger, lines } = logLines();
+  const { logger: telling, lines: told } = logLines();
+  const { remoteWrite } = parseConfig(JSON.stringify({ remote_write: remotes }), {
+    file: 'test',
+    baseDir: '/',
+  });
+  const store = () => (served.closed ? undefined : ledger.deadLetters);
+  const resends = new Resends({
+    store,
+    endpoint: (name) => remoteWrite.find((endpoint) => endpoint.name === name),
+    userAgent: 'Spillway/1.2.3',
+    logger: telling,
+    now: Date.now,
+  });
   const served: Served = {
     letters: ledger.deadLetters,
     closed: false,
+    resends,
+    told,
     ask: async (method, path, body, type = 'application/json') => {
       const response = await fetch(base + deadLettersPath + path, {
         method,
@@ -39,16 +64,19 @@ async function serve(t: TestContext): Promise<Served> {
       return [response.status, (await response.json()) as Json];
     },
   };
-  const routes = deadLetterRoutes(
-    () => (served.closed ? undefined : ledger.deadLetters),
-    () => ['mimir', 'other'],
-  );
+  const routes = deadLetterRoutes({
+    store,
+    endpoints: () => ['mimir', 'other'],
+    resends,
+    visitor: () => ({ user: 'anna', access: 'all' }),
+  });
   const server = new HttpServer(new Map(routes), {
     connections: wideConnections(),
     logger,
   });
   const base = await server.listen({ host: '127.0.0.1', port: 0 });
   atEnd(t, async () => {
+    await resends.close();
     await server.close();
     assert.deepEqual(lines, []);
   });
@@ -185,6 +213,66 @@ test('what was sent again is noted: taken goes, refused stays with the new words
   assert.equal(letters.totals()[0]?.resent, 1);
 });
 
+/** The report of `a` when nothing is under way any more. */
+function ended({ resends }: Served): Promise<NonNullable<ReturnType<Resends['report']>>> {
+  return poll(
+    () => `${JSON.stringify(resends.report('a'))}`,
+    async () => (resends.report('a')?.running === false ? resends.report('a') : undefined),
+  );
+}
+
+test('the agent sends letters again itself, those of one answer when that is asked for', async (t) => {
+  const sink = await Sink.start(t, ({ rows }) =>
+    rows.some(({ series }) => series.includes('sour')) ? { status: 400, body: 'still sour' } : {},
+  );
+  const served = await serve(t, [{ name: 'a', url: sink.url }]);
+  const { letters, ask, told } = served;
+  const of = (from: number, job: string) => [0, 1, 2].map((i) => sampleLetter(from + i, up(job), noon + i));
+  letters.keep('a', refusal([...of(0, 'sweet'), sampleLetter(3, up('sour'), noon)]));
+  letters.keep('a', refusal(of(10, 'other'), { cause: '422' }));
+  letters.keep('other', refusal(of(20, 'far')));
+  const [status, begun] = await ask('POST', '/resend', { endpoint: 'a', reason: 'rejected', cause: '400' });
+  assert.deepEqual([status, begun.running, begun.total], [200, true, 4]);
+  const { resent, refused, says } = await ended(served);
+  assert.deepEqual([resent, refused], [3, 1]);
+  assert.equal(says, 'Sent again: 3 of 4 dead letters taken, 1 refused again.');
+  assert.equal(sink.arrivals.count, 3);
+  assert.deepEqual(
+    letters.page({ endpoint: 'a' }, 'arrival', undefined, 9).map(({ row, words }) => [row, words]),
+    [[3, 'still sour'], ...[10, 11, 12].map((row) => [row, 'out of bounds'])],
+  );
+  assert.equal(letters.totals()[0]?.resent, 3);
+  assert.match(told.join('\n'), /as asked" endpoint=a letters=4 user=anna/);
+  assert.equal((await ask('GET', '?cause=422'))[1].letters?.length, 3);
+  assert.deepEqual(await ask('DELETE', '?endpoint=a&cause=422'), [200, { removed: 3, next: null }]);
+});
+
+test('sending again stops where the receiver does not let us in, when it is asked to, and with the agent', async (t) => {
+  const sink = await Sink.start(t, () => ({ status: 401, body: 'who are you' }));
+  const served = await serve(t, [
+    { name: 'a', url: sink.url, queue_config: { max_samples_per_send: 1, capacity: 10 } },
+  ]);
+  const { letters, ask, resends } = served;
+  letters.keep('a', refusal([0, 1, 2].map((row) => sampleLetter(row, up('a'), noon + row))));
+  await ask('POST', '/resend', { endpoint: 'a' });
+  assert.match((await ended(served)).says, /^Sent again: 0 of 3 .*does not let us in \(401: who are you\)/);
+  assert.equal(sink.requests.length, 1);
+
+  sink.script = () => ({ instead: 'hang' });
+  for (const end of [() => ask('DELETE', '/resend?endpoint=a'), () => resends.close()]) {
+    const before = sink.requests.length;
+    assert.equal((await ask('POST', '/resend', { endpoint: 'a' }))[0], 200);
+    await sink.waitFor('a request', () => sink.requests.length > before);
+    const [status, { error }] = await ask('POST', '/resend', { endpoint: 'a' });
+    assert.deepEqual([status, /already/.test(String(error))], [409, true]);
+    await end();
+    assert.match((await ended(served)).says, /0 of 3 dead letters taken; stopped, as asked/);
+  }
+  assert.deepEqual(await ask('DELETE', '/resend?endpoint=a'), [200, { stopped: false }]);
+  assert.equal((await ask('POST', '/resend', { endpoint: 'nobody' }))[0], 409);
+  assert.equal(letters.totals()[0]?.letters, 3);
+});
+
 test('what makes no sense is refused, and changes nothing', async (t) => {
   const served = await serve(t);
   const { letters, ask } = served;
@@ -207,6 +295,10 @@ test('what makes no sense is refused, and changes nothing', async (t) => {
     ['POST', '/resent', 'ids'],
     ['POST', '/refused', { ...again, reason: 'toString' }],
     ['POST', '/refused', { ...again, atMs: '1' }],
+    ['POST', '/resend', {}],
+    ['POST', '/resend', { endpoint: 'a', reason: 'toString' }],
+    ['POST', '/resend', { endpoint: 'a', cause: 400 }],
+    ['POST', '/resend', { endpoint: 'a' }, 'text/plain'],
   ] as const) {
     const [status, answer] = await ask(method, path, body, type);
     assert.deepEqual([status, typeof answer.error], [400, 'string'], `${method} ${path}`);

@@ -5,6 +5,7 @@ import { Registry } from 'prom-client';
 import { parseConfig } from '../../src/config/load.ts';
 import { RecentDestination } from '../../src/network/recent.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
+import { Resends } from '../../src/resends.ts';
 import { StatusBoard } from '../../src/status/board.ts';
 import { controlRoutes } from '../../src/status/control-routes.ts';
 import { StatusEvents } from '../../src/status/events.ts';
@@ -53,6 +54,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     parked: () => [],
     letters: () => [],
     letterCounts: () => [],
+    resend: () => undefined,
   });
   const routes = statusRoutes({
     config: () => config,
@@ -62,12 +64,21 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     board,
     events: new StatusEvents(board, Date.now),
     deadLetters: () => undefined,
+    resends: new Resends({
+      store: () => undefined,
+      endpoint: () => undefined,
+      userAgent: 'Spillway/1.2.3',
+      logger,
+      now: Date.now,
+    }),
+    visitor: () => undefined,
   });
   const control = controlRoutes({
     reload: () => Promise.resolve({ failed: [] }),
     endpoints: () => undefined,
     graceMs: () => 0,
     letters: () => 0,
+    visitor: () => undefined,
     logger,
   });
   const explain = explainRoute({

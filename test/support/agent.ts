@@ -88,12 +88,12 @@ export function remote(url: string, more: Omit<Remote, 'url'> = {}): Remote {
 
 /** How the helper itself comes in at the doors of the agent. */
 export interface Access {
-  readonly client: RequestOptions;
+  /** With it the agent listens with TLS. */
+  readonly client?: RequestOptions;
   readonly authorization: string;
 }
 
 export interface StartOptions {
-  /** With it the agent listens with TLS. */
   readonly access?: Access;
   /** Where its data is; beside its configuration by default. */
   readonly place?: string;
@@ -121,7 +121,7 @@ export class Agent {
     this.#through = through;
     this.#t = t;
     this.#listen = listen;
-    this.url = `${access === undefined ? 'http' : 'https'}://${listen}`;
+    this.url = `${access?.client === undefined ? 'http' : 'https'}://${listen}`;
     this.dataDir = place ?? join(folder, 'data');
     this.#configFile = join(folder, 'spillway.yaml');
     this.#access = access;

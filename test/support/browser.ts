@@ -23,6 +23,8 @@ export interface PageOptions {
   readonly width?: number;
   readonly height?: number;
   readonly dark?: boolean;
+  /** What somebody types when the browser asks who they are. */
+  readonly login?: { readonly username: string; readonly password: string };
 }
 
 /**
@@ -33,12 +35,13 @@ export async function openPage(
   t: TestContext,
   browser: Browser,
   url: string,
-  { width = 1200, height = 900, dark = false }: PageOptions = {},
+  { width = 1200, height = 900, dark = false, login }: PageOptions = {},
   expectedErrors = /^$/,
 ): Promise<Page> {
   const context = await browser.newContext({
     viewport: { width, height },
     colorScheme: dark ? 'dark' : 'light',
+    ...(login === undefined ? {} : { httpCredentials: login }),
   });
   const page = await context.newPage();
   const problems: string[] = [];

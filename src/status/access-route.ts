@@ -1,0 +1,43 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { AccessDocument } from './document.ts';
+
+export const accessPath = '/api/v1/access';
+
+/** Who asks, as the listener knows it: undefined where nobody is asked who they are. */
+export type VisitorOf = (
+  request: IncomingMessage,
+) => { readonly user: string | undefined; readonly access: 'read' | 'write' | 'all' } | undefined;
+
+/** `GET /api/v1/access`: whether a browser of whoever asks may change something here, and what it takes. */
+export function accessRoute(
+  visitorOf: VisitorOf,
+): [string, (request: IncomingMessage, response: ServerResponse) => void] {
+  return [
+    accessPath,
+    (request, response) => {
+      response
+        .writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
+        .end(`${JSON.stringify(accessOf(visitorOf(request)), undefined, 2)}\n`);
+    },
+  ];
+}
+
+function accessOf(visitor: ReturnType<VisitorOf>): AccessDocument {
+  if (visitor === undefined) {
+    return {
+      user: null,
+      mayChange: false,
+      says:
+        'Read-only, since nobody has to log in here. For buttons to pause, move and resend, name a file with ' +
+        '`basic_auth_users` in `web_config_file`; in a terminal there is `spillway endpoint`.',
+    };
+  }
+  const { user = null, access } = visitor;
+  const who = user === null ? 'by a certificate' : `as ${user}`;
+  if (access === 'all') return { user, mayChange: true, says: `Logged in ${who}.` };
+  return {
+    user,
+    mayChange: false,
+    says: `Logged in ${who}, who may look only: buttons take the access \`all\`, see \`user_access\` in the web configuration file.`,
+  };
+}
