@@ -227,6 +227,7 @@ export class Agent {
       deadLetters: () => this.#ledger?.deadLetters,
       resends: this.#resends,
       visitor: (request) => this.#doors?.visitorOf(request),
+      logger,
     });
     const control = controlRoutes({
       reload: () => this.reload(),

@@ -8,6 +8,12 @@ export type VisitorOf = (
   request: IncomingMessage,
 ) => { readonly user: string | undefined; readonly access: 'read' | 'write' | 'all' } | undefined;
 
+/** Who asked, for a line of the log: nothing where it is not known. */
+export function askerOf(visitorOf: VisitorOf, request: IncomingMessage): { readonly user?: string } {
+  const user = visitorOf(request)?.user;
+  return user === undefined ? {} : { user };
+}
+
 /** `GET /api/v1/access`: whether a browser of whoever asks may change something here, and what it takes. */
 export function accessRoute(
   visitorOf: VisitorOf,

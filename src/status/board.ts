@@ -132,7 +132,12 @@ export class StatusBoard {
       startedMs: this.#startedMs,
       status: describeAgent({
         phase: phase(),
-        full: cap && { text: capText(cap), waitsFor: cap.waitsFor },
+        full: cap && {
+          text: capText(cap),
+          waitsFor: cap.waitsFor.filter((name) =>
+            list.every((one) => one.name !== name || one.waitingRows > 0),
+          ),
+        },
         lostLastHour,
         endpoints: list,
       }),

@@ -4,7 +4,7 @@ import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
-import type { VisitorOf } from './access-route.ts';
+import { askerOf, type VisitorOf } from './access-route.ts';
 import { BodyError, readJson } from './read-json.ts';
 import { seekText } from './seek-words.ts';
 
@@ -53,11 +53,7 @@ export const endpointsPath = '/api/v1/endpoints';
  */
 export function controlRoutes(options: ControlOptions): [string, Handler][] {
   const { reload, endpoints, letters, visitor, logger } = options;
-  /** Who asked goes into the log, where it is known. */
-  const asker = (request: IncomingMessage): { readonly user?: string } => {
-    const user = visitor(request)?.user;
-    return user === undefined ? {} : { user };
-  };
+  const asker = (request: IncomingMessage): { readonly user?: string } => askerOf(visitor, request);
   const act = (action: Action): Handler => post(endpoints, action);
   return [
     [

@@ -1,8 +1,9 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { type DeadLetterStore, DeadLettersDamagedError, type StoredLetter } from '../ledger/dead-letters.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
+import type { Logger } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
-import type { VisitorOf } from './access-route.ts';
+import { askerOf, type VisitorOf } from './access-route.ts';
 import type { ResendStatus } from './document.ts';
 import { integersAsJson } from './inspect.ts';
 import {
@@ -64,6 +65,7 @@ export interface DeadLetterOptions {
   readonly endpoints: () => readonly string[];
   readonly resends: LetterResends;
   readonly visitor: VisitorOf;
+  readonly logger: Logger;
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
@@ -90,9 +92,24 @@ export function deadLetterRoutes({
   endpoints,
   resends,
   visitor,
+  logger,
 }: DeadLetterOptions): [string, Handler][] {
   return [
-    [deadLettersPath, route(store, { GET: listPage, DELETE: purgePage })],
+    [
+      deadLettersPath,
+      route(store, {
+        GET: listPage,
+        DELETE: (letters, request, url) => {
+          const { removed, next } = purgePage(letters, url);
+          logger.log('warn', 'dead letters were deleted, as asked', {
+            letters: removed,
+            query: url.searchParams.toString(),
+            ...askerOf(visitor, request),
+          });
+          return { removed, next };
+        },
+      }),
+    ],
     [
       `${deadLettersPath}/counts`,
       route(store, { GET: (letters) => ({ endpoints: endpoints(), counts: letters.counts() }) }),
@@ -171,7 +188,10 @@ const listPage: Action = (store, _request, { searchParams }) => {
   return { letters: letters.map(raw ? rawLetter : letterObject), next: next ? cursorText(next) : null };
 };
 
-const purgePage: Action = (store, _request, { searchParams }) => {
+function purgePage(
+  store: DeadLetterStore,
+  { searchParams }: URL,
+): { readonly removed: number; readonly next: string | null } {
   const query = parseQuery(searchParams);
   if (isForAll(query) && searchParams.get('all') !== 'true') {
     throw new LetterQueryError('say which letters, or all=true');
@@ -179,7 +199,7 @@ const purgePage: Action = (store, _request, { searchParams }) => {
   const page = letterPage(store, query, 'arrival', parseCursor(searchParams), limitOf(searchParams));
   const ids = page.letters.map(({ id }) => id);
   return { removed: store.remove(ids, 'purged'), next: page.next ? cursorText(page.next) : null };
-};
+}
 
 function limitOf(params: URLSearchParams): number {
   const limit = wholeNumber(params, 'limit') ?? MOST_LETTERS;

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/load.ts';
 import type { DeadLetterStore } from '../ledger/dead-letters.ts';
+import type { Logger } from '../telemetry/log.ts';
 import { accessRoute, type VisitorOf } from './access-route.ts';
 import type { StatusBoard } from './board.ts';
 import { deadLetterRoutes, type LetterResends } from './dead-letter-routes.ts';
@@ -21,6 +22,7 @@ export interface StatusOptions {
   readonly deadLetters: () => DeadLetterStore | undefined;
   readonly resends: LetterResends;
   readonly visitor: VisitorOf;
+  readonly logger: Logger;
 }
 
 type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
@@ -63,6 +65,7 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
       endpoints: () => options.config().remoteWrite.map(({ name }) => name),
       resends: options.resends,
       visitor: options.visitor,
+      logger: options.logger,
     }),
     ...pageRoutes(
       [

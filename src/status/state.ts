@@ -222,7 +222,7 @@ function troubleAdvice({ cause, answer }: Trouble): string {
 export interface AgentFacts {
   /** What it is while it does not run: `starting`, `stopping`. */
   readonly phase: 'starting' | 'running' | 'stopping';
-  /** Which cap is reached, in words, and who stands at the oldest data. */
+  /** Which cap is reached, in words, and who stands at the oldest data, if anything waits for them. */
   readonly full: { readonly text: string; readonly waitsFor: readonly string[] } | undefined;
   readonly lostLastHour: number;
   readonly endpoints: readonly (Said<EndpointState> & {
@@ -250,12 +250,14 @@ export function describeAgent(facts: AgentFacts): StatusDocument['status'] {
   const named = (list: readonly { readonly name: string }[]): string =>
     list.map(({ name }) => name).join(', ');
   if (full !== undefined) {
-    const waits = full.waitsFor.length > 0 ? full.waitsFor.join(', ') : 'the endpoints';
     return {
       state: 'full',
       level: 'critical',
       says: `Writes are refused: ${full.text}. What was taken is safe; senders keep the rest and try again.${lost}`,
-      advice: `Bring back ${waits}, or give the queue more room.`,
+      advice:
+        full.waitsFor.length > 0
+          ? `Bring back ${full.waitsFor.join(', ')}, or give the queue more room.`
+          : 'Nothing waits for an endpoint: make room on the disk of `data_dir`, or give the queue more.',
     };
   }
   const bad = endpoints.filter(({ state, level }) => badStates.includes(state) && level !== 'note');
@@ -277,7 +279,8 @@ export function describeAgent(facts: AgentFacts): StatusDocument['status'] {
     const safe = lost === '' ? 'Data is safe; ' : 'Data flows; ';
     const eta = Math.max(...late.map(({ etaSeconds: seconds }) => seconds ?? Number.POSITIVE_INFINITY));
     const until = Number.isFinite(eta) ? `, caught up in about ${durationText(eta)}` : '';
-    const says = `${safe}${named(late)} ${late.length === 1 ? 'is' : 'are'} behind${until}.${lost}`;
+    const how = late.every(({ state }) => state === 'paused') ? 'paused' : 'behind';
+    const says = `${safe}${named(late)} ${late.length === 1 ? 'is' : 'are'} ${how}${until}.${lost}`;
     return { state: 'late', level, says, advice: late.length === 1 ? late[0]!.advice : '' };
   }
   return {

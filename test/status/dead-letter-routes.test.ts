@@ -24,7 +24,7 @@ interface Served {
   ask(method: string, path: string, body?: unknown, type?: string): Promise<[number, Json]>;
   closed: boolean;
   readonly resends: Resends;
-  /** What the resends have logged. */
+  /** What the routes and the resends have logged. */
   readonly told: readonly string[];
 }
 
@@ -69,6 +69,7 @@ async function serve(
     endpoints: () => ['mimir', 'other'],
     resends,
     visitor: () => ({ user: 'anna', access: 'all' }),
+    logger: telling,
   });
   const server = new HttpServer(new Map(routes), {
     connections: wideConnections(),
@@ -184,7 +185,7 @@ test('pages are bounded, and say where the next one starts', async (t) => {
 });
 
 test('a purge deletes what the query lets through, and everything only when told so', async (t) => {
-  const { letters, ask } = await serve(t);
+  const { letters, ask, told } = await serve(t);
   const batch = Array.from({ length: 6 }, (_, row) => sampleLetter(row, up(`${row % 2}`), noon));
   letters.keep('a', refusal(batch, { atMs: noon }));
   const rows = () => letters.page({}, 'arrival', undefined, 100).map(({ row }) => row);
@@ -197,6 +198,7 @@ test('a purge deletes what the query lets through, and everything only when told
   ]);
   assert.deepEqual(rows(), [0, 2, 4]);
   assert.deepEqual(await ask('DELETE', '?all=true'), [200, { removed: 3, next: null }]);
+  assert.match(told.at(-1)!, /dead letters were deleted, as asked" letters=3 .*user=anna/);
   assert.deepEqual([rows(), letters.totals()[0]?.purged], [[], 6]);
 });
 

@@ -72,6 +72,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
       now: Date.now,
     }),
     visitor: () => undefined,
+    logger,
   });
   const control = controlRoutes({
     reload: () => Promise.resolve({ failed: [] }),

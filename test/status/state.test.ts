@@ -235,6 +235,11 @@ describe('the whole', () => {
     ...describeEndpoint({ ...calm, ...late, drainPerSecond: 1430 }),
   };
   const behind = { name: 'far', etaSeconds: null, ...describeEndpoint({ ...calm, ...late }) };
+  const paused = {
+    name: 'far',
+    etaSeconds: null,
+    ...describeEndpoint({ ...calm, ...late, pausedSinceMs: since }),
+  };
   const running = { phase: 'running', full: undefined, lostLastHour: 0 } as const;
   const full = { text: 'the queue has 1 GiB of the 1 GiB that `wal.max_bytes` allows', waitsFor: ['far'] };
 
@@ -269,6 +274,7 @@ describe('the whole', () => {
       'Data is safe; far is behind, caught up in about 14 min.',
     ],
     ['is behind', { endpoints: [behind, ok] }, 'late', 'warning', 'Data is safe; far is behind.'],
+    ['is paused', { endpoints: [paused, ok] }, 'late', 'note', 'Data is safe; far is paused.'],
     [
       'is full',
       { endpoints: [holding, ok], full },
@@ -293,5 +299,10 @@ describe('the whole', () => {
   it('says what to do', () => {
     assert.equal(describeAgent({ ...running, endpoints: [ok, holding] }).advice, holding.advice);
     assert.match(describeAgent({ ...running, endpoints: [holding], full }).advice, /^Bring back far/);
+    const byOthers = { ...full, waitsFor: [] };
+    assert.match(
+      describeAgent({ ...running, endpoints: [ok], full: byOthers }).advice,
+      /^Nothing waits .*make room/,
+    );
   });
 });
