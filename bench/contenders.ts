@@ -39,7 +39,7 @@ export interface Contender {
   /** Writes the configuration, if there is one, and returns the command line. */
   command(site: Site): readonly [program: string, ...args: string[]];
   /** Makes the backlog in a data directory that nobody uses as large as that, if the contender's can be copied. */
-  readonly growBacklog?: (dataDir: string, bytes: number) => void;
+  readonly growBacklog?: typeof growBacklog;
 }
 
 /** Why a contender takes no part. */

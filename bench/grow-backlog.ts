@@ -14,12 +14,19 @@ import { readCommitted } from '../src/filequeue/segment-summary.ts';
 import { nodeFileSystem, type ReadableFile } from '../src/runtime/fs.ts';
 import { encodeRecord, HEADER } from '../src/serialization/record.ts';
 
+/** What was added to a backlog. */
+export interface Growth {
+  readonly bytes: number;
+  /** How many times the original. */
+  readonly share: number;
+}
+
 /**
  * Appends copies of the committed segments of a data directory that nobody uses, under ids of their own, until all
  * segments have `bytes` bytes at least. Every record is written anew, since each knows its segment and its place; the
  * rows are those of the originals, so whoever delivers as far as the first copy delivers twice.
  */
-export function growBacklog(dataDir: string, bytes: number): void {
+export function growBacklog(dataDir: string, bytes: number): Growth {
   const dir = join(dataDir, 'wal');
   const sources = readdirSync(dir)
     .map((name) => parseSegmentName(name))
@@ -37,6 +44,7 @@ export function growBacklog(dataDir: string, bytes: number): void {
     });
   }
   if (previous === undefined) throw new Error(`${dir} has no committed segment`);
+  const original = total;
   for (let i = 0; total < bytes; i++) {
     const source = sources[i % sources.length]!;
     const id = ++last;
@@ -46,6 +54,7 @@ export function growBacklog(dataDir: string, bytes: number): void {
     );
     previous = withFile(nodeFileSystem, segmentPath(dir, id, 'committed'), (file) => endOf(file, id));
   }
+  return { bytes: total - original, share: (total - original) / original };
 }
 
 function endOf(file: ReadableFile, id: number): SegmentEnd {

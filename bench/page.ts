@@ -20,7 +20,7 @@ const HEAD = `# Performance
 
 What Spillway costs beside vmagent and the Prometheus agent: the same load through each, one after the other on one
 machine, in processes of their own, with the defaults of each. Every sample that was delivered is compared bit by bit
-with what was sent. Values are medians of several runs; in parentheses is the ratio to vmagent in the same run, or to
+with what was sent. Values are medians of as many runs as each table says; in parentheses is the ratio to vmagent in the same run, or to
 Prometheus where vmagent takes no part. Trust ratios: absolute numbers follow the machine.
 [bench/README.md](../bench/README.md) says what each row means, and how to run this yourself.
 

@@ -44,10 +44,11 @@ export async function runStart(stage: Stage): Promise<TrialResult> {
   }
   await sinks.tell('down');
   const filled = await fill(stage);
-  if (settings.fillMb > 0) growBacklog?.(stage.site.dataDir, settings.backlogMb * 1e6);
-  const backlogBytes = diskBytes(stage.site.dataDir);
+  const copied =
+    settings.fillMb > 0 ? growBacklog?.(stage.site.dataDir, settings.backlogMb * 1e6) : undefined;
+  const backlogBytes = filled.backlogBytes + (copied?.bytes ?? 0);
   // Copies have the samples of their originals.
-  const samples = Math.round((filled.samples * backlogBytes) / filled.backlogBytes);
+  const samples = filled.samples + Math.round((copied?.share ?? 0) * filled.samples);
   const starts: Start[] = [];
   while (starts.length < settings.starts) {
     await sinks.tell('up');

@@ -492,7 +492,8 @@ export class Agent {
       // From here on writes are taken: what comes while the threads start is on disk, and they read it there.
       if (this.#state === 'starting') this.#state = 'running';
     });
-    await Promise.all([threads, writes]);
+    const outcomes = await Promise.allSettled([threads, writes]);
+    for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
   /**

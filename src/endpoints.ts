@@ -437,6 +437,7 @@ export class Endpoints {
   ): Promise<void> {
     if (names.length === 0) return;
     const { queue, ledger } = this.#options;
+    // Also where nobody was away: whether one was is asked below, where an error is that endpoint's alone.
     const first = await queue.cut();
     const returning = this.#parked.filter(({ name }) => names.includes(name));
     await Promise.all(returning.map((parked) => parked.retire()));

@@ -159,6 +159,11 @@ export class Feeder {
     return front.isOpen ? this.#metadata.again(front.context, this.#timeOf(front)) : [];
   }
 
+  /** Some of `takeRepeats` was not taken. */
+  forgetMetadata(): void {
+    this.#metadata.forget();
+  }
+
   /** Reads on, as far as there is data and room. To be called when there is more of either. */
   pump(): void {
     this.#again = true;

@@ -94,6 +94,11 @@ export class MetadataFilter {
     return this.#passes(entry, time, LEAST_SHARE);
   }
 
+  /** Some of what was let through did not arrive: all of it is sent again when it comes again. */
+  forget(): void {
+    this.#sent.clear();
+  }
+
   #passes({ family, tenant, message }: MetadataEntry, time: MetadataTime, share: number): boolean {
     const { committedMs, nowMs } = time;
     const name = `${tenant}\n${family}`;

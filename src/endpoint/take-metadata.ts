@@ -86,6 +86,11 @@ export class MetadataTaker {
     return passes ? { bytes: message, tenant } : 'metadata_unchanged';
   }
 
+  /** Some of what `again` gave was not taken: what comes next passes, whatever was sent before. */
+  forget(): void {
+    this.#filter.forget();
+  }
+
   /** Whether what came with series is to be sent again, now: to 1.0. */
   get repeats(): boolean {
     return this.#settings.send && this.#v2?.version() !== '2.0';

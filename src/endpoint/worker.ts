@@ -228,6 +228,7 @@ class EndpointWorker {
       due: () => this.#feeder.takeRepeats(),
       isDown: () => this.#manager.loops.every((loop) => loop.failing),
       onFailure: (entries, cause, said) => {
+        this.#feeder.forgetMetadata();
         if (this.#repetition.tell(`metadata ${cause}`) === undefined) return;
         this.#log(
           'warn',

@@ -90,6 +90,7 @@ export class Keeper {
   /** Looks for the first time, and from then on every second. */
   async start(): Promise<void> {
     await this.look();
+    if (this.#stopped) return;
     this.#timer = setInterval(() => void this.look(), TICK_MS);
   }
 

@@ -53,7 +53,10 @@ export interface HttpDestinationOptions {
   readonly forward?: ForwardProxy;
   /** Words for people in place of those of a network error, where there are better ones. */
   readonly explain?: (code: string, said: string) => string | undefined;
-  /** The time for a request, from connecting to the last byte of the answer (`remote_timeout`). */
+  /**
+   * The time for a request, from connecting to the last byte of the answer (`remote_timeout`). One that a server hands
+   * back unread, since it turns its connection over (HTTP/2), has it once more.
+   */
   readonly remoteTimeoutMs: number;
   /** Name and version, as `product/version` (RW2-S-08). */
   readonly userAgent: string;

@@ -146,6 +146,8 @@ export class NegotiatedConnection implements HttpConnection {
   /** What the server wants to speak HTTP/1.1 on. */
   #socket: Socket | undefined;
   #exchange: Http2Exchange | undefined;
+  /** A request waits for a connection: what the one before it has come to says nothing. */
+  #waiting = false;
   #body = Buffer.alloc(0);
 
   /** `host` as in a URL. */
@@ -163,13 +165,18 @@ export class NegotiatedConnection implements HttpConnection {
       this.#http1.send(request, handler);
       return;
     }
+    this.#waiting = true;
     this.#sessions.acquire(this.#tls, this.#cut.signal).then(
       (way) => this.#sendBy(way, request, handler),
-      (error: Error) => handler.onError(error),
+      (error: Error) => {
+        this.#waiting = false;
+        handler.onError(error);
+      },
     );
   }
 
   get reusable(): boolean {
+    if (this.#waiting) return false;
     return this.#exchange === undefined ? this.#http1.reusable : this.#exchange.complete;
   }
 
@@ -180,6 +187,7 @@ export class NegotiatedConnection implements HttpConnection {
   }
 
   #sendBy(way: Http2Session | Socket, request: HttpRequest, handler: HttpHandler): void {
+    this.#waiting = false;
     if (!(way instanceof Http2Session)) {
       this.#exchange = undefined;
       this.#socket = way;
@@ -194,13 +202,11 @@ export class NegotiatedConnection implements HttpConnection {
   }
 
   /**
-   * The body in memory of our own, which is used again when all of it has left. A stream that is cut may still be read
-   * from until the connection comes to it, and the caller fills its buffer anew.
+   * The body in memory of our own: the caller fills its buffer anew after an answer that came before all of it had left,
+   * or a stream that was cut. Ours is used again only after an exchange that is complete, of which all has left.
    */
   #copy(body: Uint8Array): Buffer {
-    if (this.#exchange?.sent === false || this.#body.length < body.length) {
-      this.#body = Buffer.allocUnsafeSlow(body.length);
-    }
+    if (this.#body.length < body.length) this.#body = Buffer.allocUnsafeSlow(body.length);
     this.#body.set(body);
     return this.#body.subarray(0, body.length);
   }

@@ -60,6 +60,8 @@ test('once more is once an interval, and never waits for two', () => {
   assert.deepEqual([passesAgain('early', 119_990), passesAgain('late', 119_990)], [true, true]);
   assert.equal(filter.passes(entry('early', ''), at(170_000)), false, 'a row after it is early');
   assert.equal(passesAgain('never told', 170_000), true);
+  filter.forget();
+  assert.equal(filter.passes(entry('never told', ''), at(171_000)), true, 'it did not arrive');
 });
 
 test('without an interval everything passes', () => {

@@ -398,6 +398,33 @@ test('a call does not wait for a connection that another one has given up', asyn
   assert.deepEqual(await waiting, { kind: 'aborted', maybeDelivered: false });
 });
 
+test('a call that gives up while it connects anew leaves nothing behind that sends later', async (t) => {
+  const connected: FramePeer[] = [];
+  let requests = 0;
+  const url = await startFrameServer(t, {
+    // The second one says nothing until it is too late.
+    onConnect: (peer) => {
+      if (connected.push(peer) !== 2) peer.settings();
+    },
+    onRequest: (peer, stream) => {
+      requests++;
+      peer.head(stream, 204, true);
+    },
+  });
+  const writer = destination(t, url);
+  assert.deepEqual(await writer.post(body, 0, never), response(204));
+  connected[0]!.reset();
+  await connected[0]!.closed();
+  const abort = new AbortController();
+  const cut = writer.post(body, 0, abort.signal);
+  while (connected.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  abort.abort();
+  assert.deepEqual(await cut, { kind: 'aborted', maybeDelivered: false });
+  await connected[1]!.closed();
+  assert.deepEqual(await writer.post(body, 0, never), response(204));
+  assert.deepEqual([connected.length, requests], [3, 2]);
+});
+
 test('a server that turns its connection over: what it has not looked at goes by the next one, at once', async (t) => {
   const seen: [connection: number, request: number][] = [];
   const url = await startFrameServer(t, {
