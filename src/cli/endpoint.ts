@@ -99,9 +99,9 @@ const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => P
 
   'endpoint seek': async ({ client, options, write }: Task, name: string): Promise<number> => {
     const to = targetOf(options);
-    const seek = (dryRun: boolean): Promise<Seek> =>
-      ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to, dryRun });
-    const plan = await seek(true);
+    const seek = (target: SeekTarget, dryRun: boolean): Promise<Seek> =>
+      ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to: target, dryRun });
+    const plan = await seek(to, true);
     if (options.dryRun) {
       write(options.json ? `${JSON.stringify(plan)}\n` : `${name} would ${wordsFor(plan)}\n`);
       return 0;
@@ -110,7 +110,8 @@ const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => P
       write('nothing was changed\n');
       return 1;
     }
-    const done = await seek(false);
+    // What has come since is not what was agreed to.
+    const done = await seek(plan.direction === 'forwards' ? { before: plan.segment } : to, false);
     write(options.json ? `${JSON.stringify(done)}\n` : `${name}: ${wordsFor(done)}\n`);
     return 0;
   },

@@ -46,7 +46,8 @@ export const endpointsPath = '/api/v1/endpoints';
  *     POST   /api/v1/endpoints/pause       {name}: sends nothing to it until it is resumed; its rows wait on disk
  *     POST   /api/v1/endpoints/resume      {name}
  *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now", a segment
- * id, or {atMs}: the segment of what came at that time
+ * id, {atMs}: the segment of what came at that time, or {before}: passes over what waits before this segment, and
+ * never goes back
  *
  * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A
  * POST with a body must say that it is JSON: no browser sends that from another site unasked.
@@ -173,10 +174,13 @@ function post(endpoints: () => ControlledEndpoints | undefined, action: Action):
 function targetOf(to: unknown): SeekTarget {
   if (to === 'oldest' || to === 'now') return to;
   if (typeof to === 'number' && Number.isSafeInteger(to) && to > 0) return to;
-  if (typeof to === 'object' && to !== null && 'atMs' in to && Number.isSafeInteger(to.atMs)) {
-    return { atMs: to.atMs as number };
+  if (typeof to === 'object' && to !== null) {
+    if ('atMs' in to && Number.isSafeInteger(to.atMs)) return { atMs: to.atMs as number };
+    if ('before' in to && Number.isSafeInteger(to.before)) return { before: to.before as number };
   }
-  throw new BodyError('to: expected "oldest", "now", the id of a segment, or {"atMs": milliseconds}');
+  throw new BodyError(
+    'to: expected "oldest", "now", the id of a segment, {"atMs": milliseconds}, or {"before": the id of a segment}',
+  );
 }
 
 function statusOf({ code }: SpillwayError): number {
