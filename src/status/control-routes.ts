@@ -64,6 +64,7 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
           refuseMethod(request, response, 'POST, PUT');
           return;
         }
+        logger.log('info', 'a reload is asked for over HTTP', asker(request));
         try {
           const outcome = await reload();
           json(response, outcome.failed.length === 0 ? 200 : 500, outcome);
