@@ -115,7 +115,7 @@ function liveLines({ paused, failing, deadLetters, lastDelivered }: LiveFacts): 
   const letters =
     count > 0
       ? `${more ? 'At least ' : ''}${lettersText(count)} of it: “${words ?? ''}”.`
-      : `No dead letters of it${more ? ' among the first that were looked at' : ''}.`;
+      : `No dead letters of it${more ? ' among the newest' : ''}.`;
   return [
     ...(paused ? ['The endpoint is paused: it waits on disk.'] : []),
     ...(failing ? ['Requests to the endpoint fail and are tried again: it waits on disk.'] : []),

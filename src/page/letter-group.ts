@@ -72,7 +72,7 @@ export class LetterGroup {
     try {
       const { letters } = await ask<{ readonly letters: readonly Letter[] }>(
         'GET',
-        `api/v1/dead_letters?${this.#query()}&limit=${LOOKED_AT}`,
+        `api/v1/dead_letters?${this.#query()}&order=newest&limit=${LOOKED_AT}`,
       );
       this.#show(letters);
     } catch (error) {
@@ -103,7 +103,7 @@ export class LetterGroup {
       },
     );
     const rest = groups.size - SHOWN;
-    const first = this.#letters > letters.length ? `Of the first ${countText(letters.length)}. ` : '';
+    const first = this.#letters > letters.length ? `Of the newest ${countText(letters.length)}. ` : '';
     const more = rest > 0 ? `${countText(rest)} more are not shown. ` : '';
     setText(
       this.#said,

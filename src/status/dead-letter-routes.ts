@@ -75,7 +75,7 @@ type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Pr
 /**
  * The dead letters of a running agent. `spillway dead-letters` is the client; a person can use them as well:
  *
- *     GET    /api/v1/dead_letters          a page of letters: endpoint, match, reason, since, before (ms), after, limit
+ *     GET    /api/v1/dead_letters          a page of letters: endpoint, match, reason, cause, since, before (ms), order, after, limit
  *     GET    /api/v1/dead_letters/counts   letters by endpoint and answer, and which endpoints there are
  *     POST   /api/v1/dead_letters/resend   {endpoint, reason, cause}: the agent sends them again; the status says how far
  *     DELETE /api/v1/dead_letters/resend   endpoint: ends that
@@ -121,9 +121,15 @@ export function deadLetterRoutes({
           const query = resendQueryOf(await readJson(request));
           return resends.start(query, visitor(request)?.user);
         },
-        DELETE: (_letters, _request, { searchParams }) => ({
-          stopped: resends.stop(searchParams.get('endpoint') ?? ''),
-        }),
+        DELETE: (_letters, request, { searchParams }) => {
+          const endpoint = searchParams.get('endpoint') ?? '';
+          const stopped = resends.stop(endpoint);
+          if (stopped) {
+            const facts = { endpoint, ...askerOf(visitor, request) };
+            logger.log('info', 'dead letters are not sent again any more, as asked', facts);
+          }
+          return { stopped };
+        },
       }),
     ],
     [
@@ -179,8 +185,8 @@ function route(store: () => DeadLetterStore | undefined, actions: Readonly<Recor
 
 const listPage: Action = (store, _request, { searchParams }) => {
   const order = searchParams.get('order') ?? 'arrival';
-  if (order !== 'arrival' && order !== 'time') {
-    throw new LetterQueryError('order: expected arrival or time', { order });
+  if (order !== 'arrival' && order !== 'newest' && order !== 'time') {
+    throw new LetterQueryError('order: expected arrival, newest or time', { order });
   }
   const query = parseQuery(searchParams);
   const { letters, next } = letterPage(store, query, order, parseCursor(searchParams), limitOf(searchParams));

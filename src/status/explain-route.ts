@@ -88,10 +88,10 @@ function lettersOf(
     sinceMs: undefined,
     beforeMs: undefined,
   };
-  const { letters, next } = letterPage(store, query, 'arrival', undefined, MOST_LETTERS);
+  const { letters, next } = letterPage(store, query, 'newest', undefined, MOST_LETTERS);
   // A selector also fits series with more labels.
   const own = letters.filter((letter) => isSame(letterLabels(letter.labels), labels));
-  const words = own.at(-1)?.words;
+  const words = own[0]?.words;
   return { count: own.length, more: next !== undefined, ...(words === undefined ? {} : { words }) };
 }
 

@@ -255,7 +255,7 @@ test('sending again stops where the receiver does not let us in, when it is aske
   const served = await serve(t, [
     { name: 'a', url: sink.url, queue_config: { max_samples_per_send: 1, capacity: 10 } },
   ]);
-  const { letters, ask, resends } = served;
+  const { letters, ask, resends, told } = served;
   letters.keep('a', refusal([0, 1, 2].map((row) => sampleLetter(row, up('a'), noon + row))));
   await ask('POST', '/resend', { endpoint: 'a' });
   assert.match((await ended(served)).says, /^Sent again: 0 of 3 .*does not let us in \(401: who are you\)/);
@@ -272,6 +272,7 @@ test('sending again stops where the receiver does not let us in, when it is aske
     assert.match((await ended(served)).says, /0 of 3 dead letters taken; stopped, as asked/);
   }
   assert.deepEqual(await ask('DELETE', '/resend?endpoint=a'), [200, { stopped: false }]);
+  assert.equal(told.filter((line) => /not sent again any more.*endpoint=a user=anna/.test(line)).length, 1);
   assert.equal((await ask('POST', '/resend', { endpoint: 'nobody' }))[0], 409);
   assert.equal(letters.totals()[0]?.letters, 3);
 });
