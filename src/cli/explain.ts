@@ -3,10 +3,10 @@ import { parseConfig } from '../config/load.ts';
 import { explainSeries, labelsOfSelector, placesIn } from '../explain/explain.ts';
 import type { Labels, RuleStep } from '../explain/explanation.ts';
 import { explainPath, type LiveExplanation, type LiveFacts } from '../status/explain-route.ts';
+import { seriesText } from '../status/series-text.ts';
 import { AgentClient, agentUrl } from './agent-client.ts';
 import { type Paint, paintFor } from './colour.ts';
 import { CommandError, UsageError } from './errors.ts';
-import { seriesText } from './queue-cat.ts';
 
 export interface ExplainFlags {
   readonly selector: string;

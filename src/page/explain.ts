@@ -5,10 +5,10 @@ import type {
   LiveFacts,
   RuleStep,
 } from '../explain/explanation.ts';
+import { seriesText } from '../status/series-text.ts';
 import { clockText, lettersText } from '../status/words.ts';
 import { ask, wordsOf } from './ask.ts';
 import { make, setSentence, setText } from './dom.ts';
-import { seriesText } from './series-text.ts';
 
 /** A box to ask what happens to a series, and its road from the door to each endpoint. */
 export class Explain {

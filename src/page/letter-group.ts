@@ -1,9 +1,9 @@
 import type { LetterStatus } from '../status/document.ts';
+import { seriesText } from '../status/series-text.ts';
 import { clockText, countText, lettersText } from '../status/words.ts';
 import { ask, NoAnswerError, PartlyDoneError, wordsOf } from './ask.ts';
 import { type Dialog, opener, type Plan } from './dialog.ts';
 import { make, setRows, setText, show } from './dom.ts';
-import { seriesText } from './series-text.ts';
 
 /** So many letters are looked at, and so many different ones shown; `spillway dead-letters list` has them all. */
 const LOOKED_AT = 300;

@@ -1,10 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { ConfigError } from '../config/problems.ts';
 import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
 import { askerOf, type VisitorOf } from './access-route.ts';
+import { answerJson, type Handler, refuseMethod } from './answers.ts';
 import { BodyError, readJson } from './read-json.ts';
 import { seekText } from './seek-words.ts';
 
@@ -31,8 +32,6 @@ export interface ControlOptions {
   readonly visitor: VisitorOf;
   readonly logger: Logger;
 }
-
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
 
 export const endpointsPath = '/api/v1/endpoints';
 
@@ -67,11 +66,11 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
         logger.log('info', 'a reload is asked for over HTTP', asker(request));
         try {
           const outcome = await reload();
-          json(response, outcome.failed.length === 0 ? 200 : 500, outcome);
+          answerJson(response, outcome.failed.length === 0 ? 200 : 500, outcome);
         } catch (error) {
           if (!(error instanceof SpillwayError)) throw error;
           const problems = error instanceof ConfigError ? { problems: error.problems } : {};
-          json(response, statusOf(error), { error: describeError(error), ...problems });
+          answerJson(response, statusOf(error), { error: describeError(error), ...problems });
         }
       },
     ],
@@ -85,11 +84,11 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
         }
         const all = endpoints();
         if (all === undefined) {
-          json(response, 503, { error: 'the agent is starting' });
+          answerJson(response, 503, { error: 'the agent is starting' });
           return;
         }
         if (method !== 'DELETE') {
-          json(response, 200, { endpoints: all.listed(), removed: all.parkedReadings() });
+          answerJson(response, 200, { endpoints: all.listed(), removed: all.parkedReadings() });
           return;
         }
         const name = searchParams.get('name') ?? '';
@@ -100,10 +99,10 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
             ...gone,
             ...asker(request),
           });
-          json(response, 200, { forgotten: name, ...gone, deadLetters: letters(name) });
+          answerJson(response, 200, { forgotten: name, ...gone, deadLetters: letters(name) });
         } catch (error) {
           if (!(error instanceof SpillwayError)) throw error;
-          json(response, 409, { error: describeError(error) });
+          answerJson(response, 409, { error: describeError(error) });
         }
       },
     ],
@@ -161,13 +160,13 @@ function post(endpoints: () => ControlledEndpoints | undefined, action: Action):
     try {
       const body = await readJson(request);
       const all = endpoints();
-      if (all === undefined) json(response, 503, { error: 'the agent is starting' });
+      if (all === undefined) answerJson(response, 503, { error: 'the agent is starting' });
       else if (typeof body.name !== 'string') throw new BodyError('name: expected the name of an endpoint');
-      else json(response, 200, await action(all, body.name, body, request));
+      else answerJson(response, 200, await action(all, body.name, body, request));
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
       const status = error instanceof BodyError ? 400 : error.code === 'ENDPOINT_UNKNOWN' ? 404 : 409;
-      json(response, status, { error: describeError(error) });
+      answerJson(response, status, { error: describeError(error) });
     }
   };
 }
@@ -187,15 +186,4 @@ function targetOf(to: unknown): SeekTarget {
 function statusOf({ code }: SpillwayError): number {
   if (code === 'CONFIG_INVALID') return 400;
   return code === 'AGENT_NOT_RUNNING' ? 503 : 500;
-}
-
-function refuseMethod(request: IncomingMessage, response: ServerResponse, allow: string): void {
-  response.setHeader('Allow', allow);
-  json(response, 405, { error: `${request.method ?? ''} is not known here` });
-}
-
-function json(response: ServerResponse, status: number, value: object): void {
-  response
-    .writeHead(status, { 'Content-Type': 'application/json' })
-    .end(`${JSON.stringify(value, undefined, 2)}\n`);
 }

@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { type DeadLetterStore, DeadLettersDamagedError, type StoredLetter } from '../ledger/dead-letters.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { askerOf, type VisitorOf } from './access-route.ts';
+import { answerJson, type Handler, refuseMethod } from './answers.ts';
 import type { ResendStatus } from './document.ts';
 import { integersAsJson } from './inspect.ts';
 import {
@@ -68,7 +69,6 @@ export interface DeadLetterOptions {
   readonly logger: Logger;
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 /** Gives the JSON of the answer. */
 type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Promise<object> | object;
 
@@ -155,16 +155,11 @@ export function deadLetterRoutes({
 
 function route(store: () => DeadLetterStore | undefined, actions: Readonly<Record<string, Action>>): Handler {
   return async (request, response, url) => {
-    const answer = (status: number, body: object): void => {
-      response
-        .writeHead(status, { 'Content-Type': 'application/json' })
-        .end(`${JSON.stringify(body, integersAsJson, 2)}\n`);
-    };
-    const method = request.method ?? '';
+    const answer = (status: number, body: object): void => answerJson(response, status, body, integersAsJson);
+    const { method = '' } = request;
     const action = Object.hasOwn(actions, method) ? actions[method] : undefined;
     if (action === undefined) {
-      response.setHeader('Allow', Object.keys(actions).join(', '));
-      answer(405, { error: `${method} is not known here` });
+      refuseMethod(request, response, Object.keys(actions).join(', '));
       return;
     }
     const letters = store();
