@@ -183,6 +183,8 @@ test(
     await dialog.getByRole('button', { name: 'Send them again' }).click();
     await a.waitFor('rows once more', () => after.every((row) => a.arrivals.times(row) === 2));
     await agent.line(/the endpoint is moved in the queue, as asked.*direction=backwards.*user=anna/);
+    assert.equal(await pressed(page, '/-/reload', '{}'), 200);
+    await agent.line(/a reload is asked for over HTTP.*user=anna/);
   },
 );
 
