@@ -174,29 +174,27 @@ export class Endpoints {
   /**
    * Has an endpoint go on elsewhere. Backwards it delivers once more what is still in the queue. Forwards it passes
    * over what waits for it, counted as `skipped`: that is ordered in the ledger, and done segment by segment behind this
-   * answer, also after a restart; what is on the wire is awaited. With `dryRun` it says what it would do. Rejects with
+   * answer, also after a restart; what is on the wire is awaited. With `dryRun` it says what it would do: forwards,
+   * `{before}` with the segment that it names does that and no more, whatever has come since. Rejects with
    * `EndpointControlError`, and with what file system and ledger throw.
    */
   seek(name: string, target: SeekTarget, graceMs: number, dryRun: boolean): Promise<Seek> {
     return this.#inTurn(async () => {
       const { queue, now } = this.#options;
       const endpoint = this.#named(name);
-      const segment = segmentOf(queue, name, target, now());
+      // Cut for a dry run as well: what comes behind is not what somebody agrees to give up.
+      const segment = target === 'now' ? await queue.cut() : segmentOf(queue, name, target, now());
       const to = { segment, row: 0 };
       const firstMs = queue.segments.find(({ id }) => id === segment)?.firstMs;
       const where = target === 'now' || firstMs === undefined ? { segment } : { segment, atMs: firstMs };
-      if (target !== 'now' && comparePositions(to, endpoint.low) <= 0) {
+      const isBehind = comparePositions(to, endpoint.low) > 0;
+      if (!isBehind && target !== 'now' && !isBefore(target)) {
         const rows = dryRun ? endpoint.rowsBackTo(to) : await endpoint.goBack(to, graceMs);
         return { direction: 'backwards', ...where, rows };
       }
-      if (dryRun) {
-        const rows = target === 'now' ? endpoint.waitingRows() : endpoint.rowsBefore(segment);
-        return { direction: 'forwards', ...where, rows };
-      }
-      const before = target === 'now' ? await queue.cut() : segment;
-      const rows = endpoint.rowsBefore(before);
-      endpoint.skipTo(before);
-      return { direction: 'forwards', ...where, segment: before, rows };
+      const rows = isBehind ? endpoint.rowsBefore(segment) : 0;
+      if (isBehind && !dryRun) endpoint.skipTo(segment);
+      return { direction: 'forwards', ...where, rows };
     });
   }
 
@@ -485,4 +483,8 @@ export class Endpoints {
 
 function awayOf(absences: readonly Absence[]): Absence | undefined {
   return absences.find(({ to }) => to === undefined);
+}
+
+function isBefore(target: SeekTarget): boolean {
+  return typeof target === 'object' && 'before' in target;
 }

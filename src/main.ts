@@ -144,8 +144,9 @@ async function runCommand(command: CommandName, args: readonly string[], flags: 
     case 'endpoint seek':
     case 'endpoint forget': {
       const { endpointCommand } = await import('./cli/endpoint.ts');
-      const { oldest = false, now = false, segment, yes = false, 'dry-run': dryRun = false } = flags;
-      const options = { config: configOf(flags), url, httpConfig, json, oldest, now, segment, dryRun, yes };
+      const { oldest = false, now = false, segment, time, yes = false, 'dry-run': dryRun = false } = flags;
+      const to = { oldest, now, segment, time };
+      const options = { config: configOf(flags), url, httpConfig, json, to, dryRun, yes };
       return endpointCommand(command, first, options, out);
     }
     case 'dead-letters list':

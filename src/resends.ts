@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises';
 import type { EndpointConfig } from './config/endpoints.ts';
 import { type Resent, resendStopText, sendLettersAgain } from './endpoint/resend-letters.ts';
 import type { DeadLetterStore, LetterCursor, StoredLetter } from './ledger/dead-letters.ts';
@@ -150,6 +151,8 @@ async function* lettersOf(
     yield* letters;
     if (next === undefined) return;
     after = next;
+    // Nothing but this lets go of the thread, which receives, where the letters of a page are not such as can be sent.
+    await setImmediate();
   }
 }
 

@@ -62,6 +62,7 @@ const letters: readonly Option[] = [
   { flag: 'endpoint', value: 'NAME', says: 'those of one endpoint' },
   { flag: 'selector', value: 'SELECTOR', says: 'those of series, as in PromQL: \'{job="node"}\'' },
   { flag: 'reason', value: 'REASON', says: 'those that were counted so: rejected, ...' },
+  { flag: 'cause', value: 'ANSWER', says: 'those that got this answer: 400, ...' },
   { flag: 'since', value: 'DURATION', says: 'refused in the last 1h, say' },
   { flag: 'before', value: 'DURATION', says: 'refused longer ago than 1d, say' },
 ];
@@ -244,6 +245,11 @@ export const commands: Readonly<Record<CommandName, Command>> = {
         flag: 'segment',
         value: 'N',
         says: 'to where segment N begins; endpoint ls shows where an endpoint stands',
+      },
+      {
+        flag: 'time',
+        value: 'TIME',
+        says: 'to the segment of what came at this time: 2026-11-21T03:00Z, or 2h for so long ago',
       },
       { flag: 'dry-run', says: 'say what it would do, and do nothing' },
       { flag: 'yes', says: 'do not ask before rows are given up; needed where there is no terminal' },

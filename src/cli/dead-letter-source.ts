@@ -11,6 +11,7 @@ import {
   type RawLetter,
   type RefusedAgain,
 } from '../status/dead-letter-routes.ts';
+import type { StatusDocument } from '../status/document.ts';
 import {
   cursorText,
   isForAll,
@@ -36,6 +37,8 @@ export interface DeadLetterSource {
    * sent, taken, and could then not be noted would be sent twice.
    */
   checkMayChange(): Promise<void>;
+  /** Names of the endpoints whose letters somebody else is sending again. */
+  beingResent(): Promise<ReadonlySet<string>>;
   /** The letters have been sent again and taken. */
   resent(ids: readonly number[]): Promise<void>;
   refused(refused: RefusedAgain): Promise<void>;
@@ -130,6 +133,10 @@ class LedgerSource implements DeadLetterSource {
     this.#ledger.deadLetters.remove([], 'resent');
   }
 
+  async beingResent(): Promise<ReadonlySet<string>> {
+    return new Set();
+  }
+
   async resent(ids: readonly number[]): Promise<void> {
     this.#ledger.deadLetters.remove(ids, 'resent');
   }
@@ -191,6 +198,12 @@ class AgentSource implements DeadLetterSource {
     await this.#ask('POST', '/resent', { ids: [] });
   }
 
+  async beingResent(): Promise<ReadonlySet<string>> {
+    const { endpoints } = await this.#askAt<StatusDocument>('GET', '/api/v1/status');
+    const running = endpoints.filter(({ deadLetters }) => deadLetters.resend?.running === true);
+    return new Set(running.map(({ name }) => name));
+  }
+
   async resent(ids: readonly number[]): Promise<void> {
     for (const some of parts(ids)) await this.#ask('POST', '/resent', { ids: some });
   }
@@ -213,8 +226,12 @@ class AgentSource implements DeadLetterSource {
 
   close(): void {}
 
-  async #ask<T>(method: string, path: string, body?: object): Promise<T> {
-    const { status, text } = await this.#agent.ask(method, deadLettersPath + path, body);
+  #ask<T>(method: string, path: string, body?: object): Promise<T> {
+    return this.#askAt(method, deadLettersPath + path, body);
+  }
+
+  async #askAt<T>(method: string, path: string, body?: object): Promise<T> {
+    const { status, text } = await this.#agent.ask(method, path, body);
     if (status === 403) {
       const needed = method === 'GET' ? 'looking at dead letters needs the access `read`' : noAccess;
       throw new CommandError(`${this.#agent.base} answers 403: ${text.trim()}; ${needed}`);

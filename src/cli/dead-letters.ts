@@ -60,7 +60,7 @@ const commands = {
       }
     }
     let shown = 0;
-    for await (const letter of lettersOf(source, query, 'arrival')) {
+    for await (const letter of lettersOf(source, query, 'newest')) {
       if (output.closed) break;
       if (shown === most) {
         if (!flags.json) await output.line('... more: --limit N, or export');
@@ -109,8 +109,11 @@ const commands = {
     const done: ({ readonly endpoint: string } & Partial<Resent>)[] = [];
     for (const name of wanted) {
       const endpoint = config.remoteWrite.find((one) => one.name === name);
-      if (endpoint === undefined) {
-        const stopped = 'not in the configuration; its letters stay';
+      const busy = endpoint !== undefined && (await source.beingResent()).has(name);
+      if (endpoint === undefined || busy) {
+        const stopped = busy
+          ? 'the agent sends them again already, as asked at its page: wait for it, or stop it there'
+          : 'not in the configuration; its letters stay';
         await say(name, stopped);
         done.push({ endpoint: name, stopped });
         allTaken = false;
@@ -145,7 +148,7 @@ async function agreedTo(source: DeadLetterSource): Promise<boolean> {
   return confirm(`Delete all ${letters} dead letters? They cannot be sent again then.`, stdin, stderr);
 }
 
-function queryOf({ endpoint, selector, reason, since, before }: Flags): LetterQuery {
+function queryOf({ endpoint, selector, reason, cause, since, before }: Flags): LetterQuery {
   // Here, so that a mistake in it is said before anything is opened.
   try {
     if (selector !== undefined) parseSelector(selector);
@@ -159,6 +162,7 @@ function queryOf({ endpoint, selector, reason, since, before }: Flags): LetterQu
     endpoint,
     match: selector,
     reason,
+    cause,
     sinceMs: ago('--since', since),
     beforeMs: ago('--before', before),
   };

@@ -1,3 +1,4 @@
+import { parseDuration } from '../config/durations.ts';
 import type { Config } from '../config/load.ts';
 import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { endpointsPath } from '../status/control-routes.ts';
@@ -16,9 +17,12 @@ export interface EndpointCommandOptions {
   readonly httpConfig: string | undefined;
   readonly json: boolean;
   /** Where `seek` goes. */
-  readonly oldest: boolean;
-  readonly now: boolean;
-  readonly segment: string | undefined;
+  readonly to: {
+    readonly oldest: boolean;
+    readonly now: boolean;
+    readonly segment: string | undefined;
+    readonly time: string | undefined;
+  };
   readonly dryRun: boolean;
   /** Nobody is to be asked. */
   readonly yes: boolean;
@@ -98,19 +102,20 @@ const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => P
   },
 
   'endpoint seek': async ({ client, options, write }: Task, name: string): Promise<number> => {
-    const to = targetOf(options);
-    const seek = (dryRun: boolean): Promise<Seek> =>
-      ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to, dryRun });
-    const plan = await seek(true);
+    const to = targetOf(options.to);
+    const seek = (target: SeekTarget, dryRun: boolean): Promise<Seek> =>
+      ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to: target, dryRun });
+    const plan = await seek(to, true);
     if (options.dryRun) {
       write(options.json ? `${JSON.stringify(plan)}\n` : `${name} would ${wordsFor(plan)}\n`);
       return 0;
     }
     if (plan.direction === 'forwards' && plan.rows > 0 && !options.yes && !(await agreedTo(name, plan))) {
-      write('nothing was changed\n');
+      process.stderr.write('nothing was changed\n');
       return 1;
     }
-    const done = await seek(false);
+    // What has come since is not what was agreed to.
+    const done = await seek(plan.direction === 'forwards' ? { before: plan.segment } : to, false);
     write(options.json ? `${JSON.stringify(done)}\n` : `${name}: ${wordsFor(done)}\n`);
     return 0;
   },
@@ -131,15 +136,28 @@ const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => P
   },
 };
 
-function targetOf({ oldest, now, segment }: EndpointCommandOptions): SeekTarget {
-  if (Number(oldest) + Number(now) + Number(segment !== undefined) !== 1) {
-    throw new UsageError('endpoint seek: where to? One of --oldest, --now and --segment N');
+function targetOf({ oldest, now, segment, time }: EndpointCommandOptions['to']): SeekTarget {
+  if ([oldest, now, segment !== undefined, time !== undefined].filter(Boolean).length !== 1) {
+    throw new UsageError('endpoint seek: where to? One of --oldest, --now, --segment N and --time TIME');
   }
+  if (time !== undefined) return { atMs: timeOf(time) };
   if (segment === undefined) return oldest ? 'oldest' : 'now';
   if (!/^\d{1,15}$/.test(segment) || Number(segment) === 0) {
     throw new UsageError(`--segment ${segment} is not the id of a segment; see spillway endpoint ls`);
   }
   return Number(segment);
+}
+
+/** Ms since the epoch: a duration is so long ago, as with `--since`; a time says its zone, or it is a guess. */
+function timeOf(text: string): number {
+  const ago = parseDuration(text);
+  const atMs = ago === undefined ? Date.parse(text) : Date.now() - ago;
+  if (Number.isNaN(atMs) || (ago === undefined && !/T.*(?:Z|[+-]\d\d:\d\d)$/.test(text))) {
+    throw new UsageError(
+      `--time ${text} is neither a time such as 2026-11-21T03:00Z nor a duration such as 2h`,
+    );
+  }
+  return Math.max(0, atMs);
 }
 
 function wordsFor({ direction, segment, rows }: Seek): string {

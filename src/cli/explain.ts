@@ -1,12 +1,12 @@
 import type { ConfigText } from '../agent.ts';
 import { parseConfig } from '../config/load.ts';
 import { explainSeries, labelsOfSelector, placesIn } from '../explain/explain.ts';
-import type { Labels, RuleStep } from '../explain/trace-rules.ts';
+import type { Labels, RuleStep } from '../explain/explanation.ts';
 import { explainPath, type LiveExplanation, type LiveFacts } from '../status/explain-route.ts';
+import { seriesText } from '../status/series-text.ts';
 import { AgentClient, agentUrl } from './agent-client.ts';
 import { type Paint, paintFor } from './colour.ts';
 import { CommandError, UsageError } from './errors.ts';
-import { seriesText } from './queue-cat.ts';
 
 export interface ExplainFlags {
   readonly selector: string;
@@ -112,7 +112,7 @@ function liveText(
       ? [
           `${paint(`${more ? 'at least ' : ''}${count} dead letters`, 'red')}: ${words ?? ''}; spillway dead-letters list --endpoint ${name}`,
         ]
-      : [more ? 'no dead letters among those that were looked at; there are more' : 'no dead letters']),
+      : [more ? 'no dead letters among the newest; there are more' : 'no dead letters']),
     ...(lastDelivered === undefined
       ? []
       : [

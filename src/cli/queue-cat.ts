@@ -7,6 +7,7 @@ import type { FileSystem } from '../runtime/fs.ts';
 import { type EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../serialization/rows.ts';
 import { histogramLine, integersAsJson } from '../status/inspect.ts';
 import { matches, type Selector } from '../status/selector.ts';
+import { seriesText } from '../status/series-text.ts';
 import { valueText } from '../status/value-text.ts';
 import { readSegmentRows, type WalPlace, type WalRow } from '../status/wal-rows.ts';
 import type { ProgressBar } from './progress-bar.ts';
@@ -175,21 +176,6 @@ function openMetricsLine(row: WalRow): string | undefined {
   if (row.kind !== SAMPLE) return undefined;
   const value = valueText(row.valueBits);
   return `${seriesText(row.series.labels)} ${value === 'stale' ? 'NaN' : value} ${secondsText(row.timestampMs)}\n`;
-}
-
-/** `up{job="node"}`; a name that OpenMetrics 1.0 has no letters for stands in quotes between the braces. */
-export function seriesText({ __name__: name = '', ...labels }: Readonly<Record<string, string>>): string {
-  const plain = /^[a-zA-Z_:][a-zA-Z0-9_:]*$/.test(name);
-  const pairs = Object.entries(labels).map(([label, value]) => {
-    const key = /^[a-zA-Z_][a-zA-Z0-9_]*$/.test(label) ? label : quoted(label);
-    return `${key}=${quoted(value)}`;
-  });
-  if (!plain && name !== '') pairs.unshift(quoted(name));
-  return `${plain ? name : ''}${pairs.length === 0 ? '' : `{${pairs.join(',')}}`}`;
-}
-
-function quoted(text: string): string {
-  return `"${text.replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', '\\n')}"`;
 }
 
 /** Milliseconds as seconds with three digits. */

@@ -4,9 +4,9 @@ import type { Config } from '../config/load.ts';
 import { DirectoryLockedError, lockDirectory } from '../runtime/directory-lock.ts';
 import type { RecentLookupResult } from '../status/recent-lookup.ts';
 import { queryRecent } from '../status/recent-query.ts';
+import { seriesText } from '../status/series-text.ts';
 import { AgentClient, agentUrl } from './agent-client.ts';
 import { CommandError } from './errors.ts';
-import { seriesText } from './queue-cat.ts';
 
 export interface RecentOptions {
   readonly config: Config;

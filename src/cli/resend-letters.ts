@@ -34,7 +34,7 @@ export async function resendLetters(
       refused: ({ id }, { cause, words }) =>
         source.refused({ ids: [id], reason: 'rejected', cause, words, atMs: Date.now() }),
     },
-    { endpoint, userAgent: `Spillway/${packageVersion()}`, keepGoing },
+    { endpoint, userAgent: `Spillway/${packageVersion()}`, keepGoing, countsLeft: true },
   );
   return { ...done, stopped: done.stopped && resendStopText(done.stopped, '--keep-going') };
 }

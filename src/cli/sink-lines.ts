@@ -1,7 +1,7 @@
 import { histogramLine, integersAsJson } from '../status/inspect.ts';
+import { seriesText } from '../status/series-text.ts';
 import { histogramText, valueText } from '../status/value-text.ts';
 import type { AnsweredRequest, ReceivedRow } from '../traffic/sink.ts';
-import { seriesText } from './queue-cat.ts';
 import { bytesText } from './text.ts';
 
 /** `up{job="node"} 1 1700000000000`: a row for people; an exemplar stands behind `#`, as in OpenMetrics. */
@@ -13,7 +13,7 @@ export function rowText({ labels, timestamp, value }: ReceivedRow): string {
     case 'histogram':
       return `${series} ${histogramText(value.histogram)} ${timestamp}`;
     case 'exemplar':
-      return `${series} # ${seriesText(value.labels) || '{}'} ${valueText(value.bits)} ${timestamp}`;
+      return `${series} # ${seriesText(value.labels)} ${valueText(value.bits)} ${timestamp}`;
     default:
       return value satisfies never;
   }

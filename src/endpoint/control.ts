@@ -12,9 +12,10 @@ export class UnknownEndpointError extends EndpointControlError {
 
 /**
  * Where an endpoint shall go on: at the oldest data that there is, behind all of it, or where a segment begins. With
- * `atMs` that is the segment which was written at this time, so that nothing that came later is passed over.
+ * `atMs` that is the segment which was written at this time, so that nothing that came later is passed over. `before`
+ * passes over what waits before a segment, and never goes back: for what somebody has agreed to meanwhile.
  */
-export type SeekTarget = 'oldest' | 'now' | number | { readonly atMs: number };
+export type SeekTarget = 'oldest' | 'now' | number | { readonly atMs: number } | { readonly before: number };
 
 /** What moving an endpoint does, or would do. */
 export interface Seek {

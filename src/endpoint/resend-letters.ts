@@ -19,6 +19,8 @@ export interface ResendOptions {
   readonly userAgent: string;
   /** Goes on though nothing is taken any more. */
   readonly keepGoing: boolean;
+  /** Reads on when nothing is sent any more, so that `left` counts all that there are. */
+  readonly countsLeft?: boolean;
   /** Ends it; what is on its way then may have been taken, and stays all the same. */
   readonly signal?: AbortSignal;
   /** What there is so far, after each answer. */
@@ -30,7 +32,7 @@ export interface Resent {
   readonly resent: number;
   /** Refused again; they stay, with the new words. */
   readonly refused: number;
-  /** Letters that were not sent, or of which it is not known whether they were taken. */
+  /** Letters that were read and not sent, or of which it is not known whether they were taken. */
   readonly left: number;
   /** Of those, letters that stand for rows of which only the number is known: there is nothing to send. */
   readonly unknown: number;
@@ -46,7 +48,7 @@ export const MOST_REFUSALS = 100;
  * with: then what was on its way may have been taken.
  */
 export async function sendLettersAgain(books: LetterBooks, options: ResendOptions): Promise<Resent> {
-  const { endpoint, userAgent, keepGoing, signal, onProgress } = options;
+  const { endpoint, userAgent, keepGoing, countsLeft = false, signal, onProgress } = options;
   const { queueConfig, metadataConfig } = endpoint;
   let found = 0;
   let resent = 0;
@@ -86,7 +88,7 @@ export async function sendLettersAgain(books: LetterBooks, options: ResendOption
       found++;
       if (letter.kind === PARTIAL) unknown++;
       else if (resender.stopped === undefined) await resender.add(letter);
-      if (signal?.aborted === true) break;
+      if (signal?.aborted === true || (resender.stopped !== undefined && !countsLeft)) break;
     }
     await resender.finish();
   } finally {

@@ -26,6 +26,11 @@ export function segmentOf(queue: SeekableQueue, endpoint: string, target: SeekTa
       { endpoint },
     );
   }
+  // What is gone by now was delivered; what was cut off just now may not have begun.
+  if ('before' in target) {
+    if (target.before <= newest + 1) return target.before;
+    throw new EndpointControlError(`segment ${target.before} is not in the queue yet`, { endpoint });
+  }
   const { atMs } = target;
   if (atMs > nowMs) throw new EndpointControlError('this time is still to come', { endpoint, at_ms: atMs });
   return segments.find(({ id, lastMs }) => id >= oldest && lastMs >= atMs)?.id ?? newest;

@@ -17,8 +17,6 @@ import { doorDrops, doorReasons } from '../telemetry/reasons.ts';
 import type { ExplainedEndpoint, Explanation, Labels } from './explanation.ts';
 import { traceRules } from './trace-rules.ts';
 
-export type { Explanation } from './explanation.ts';
-
 /** The selector does not name one series. */
 export class NotOneSeriesError extends SpillwayError {
   readonly code = 'NOT_ONE_SERIES';

@@ -3,8 +3,6 @@ import { Relabeller, type RelabelRule } from '../relabel/rules.ts';
 import { compareTexts } from '../relabel/texts.ts';
 import type { Labels, RuleStep } from './explanation.ts';
 
-export type { Labels, RuleStep } from './explanation.ts';
-
 /**
  * Takes labels through rules, one after the other, by the code that relabels. Returns the rules that did something; the
  * last one, if it dropped the series, ends it. `placeOf` says where rule `i`, from 0, is written.

@@ -41,8 +41,8 @@ export interface LetterCursor {
   readonly id: number;
 }
 
-/** `arrival`: as they came. `time`: of one endpoint, by the time of the sample; what to send again in. */
-export type LetterOrder = 'arrival' | 'time';
+/** `arrival`: as they came. `newest`: the other way round. `time`: of one endpoint, by the time of the sample; what to send again in. */
+export type LetterOrder = 'arrival' | 'newest' | 'time';
 
 export interface LetterLimits {
   /** Most letters that are kept; beyond, the ones that were refused first go. */
@@ -105,6 +105,7 @@ export class DeadLetterStore {
   readonly #remove: (ids: readonly number[], why: LetterRemoval) => number;
   readonly #refuse: (ids: readonly number[], answer: Omit<DeadLetters, 'letters'>) => number;
   readonly #byArrival: BetterSqlite3.Statement<unknown[], StoredLetter>;
+  readonly #newestFirst: BetterSqlite3.Statement<unknown[], StoredLetter>;
   readonly #byTime: BetterSqlite3.Statement<unknown[], StoredLetter>;
   readonly #totals: BetterSqlite3.Statement<[], Omit<LetterTotals, 'failed'>>;
   readonly #counts: BetterSqlite3.Statement<[], LetterCount>;
@@ -151,10 +152,13 @@ export class DeadLetterStore {
       for (const id of there) write.refuse.run(answer, said.atMs, id);
       return there.length;
     });
-    this.#byArrival = database.prepare<unknown[], StoredLetter>(
-      `${selectLetter} WHERE l.id > :id AND (:endpoint IS NULL OR e.name = :endpoint) AND ${others}
-       ORDER BY l.id LIMIT :limit`,
-    );
+    const byId = (behind: string, order: string) =>
+      database.prepare<unknown[], StoredLetter>(
+        `${selectLetter} WHERE l.id ${behind} :id AND (:endpoint IS NULL OR e.name = :endpoint) AND ${others}
+         ORDER BY l.id ${order} LIMIT :limit`,
+      );
+    this.#byArrival = byId('>', 'ASC');
+    this.#newestFirst = byId('<', 'DESC');
     this.#byTime = database.prepare<unknown[], StoredLetter>(
       `${selectLetter} WHERE l.endpoint = (SELECT id FROM dead_letter_endpoint WHERE name = :endpoint)
          AND (l.time_ms, l.id) > (:timeMs, :id) AND ${others}
@@ -211,10 +215,19 @@ export class DeadLetterStore {
     limit: number,
   ): StoredLetter[] {
     const { endpoint = null, reason = null, cause = null, sinceMs = null, beforeMs = null } = filter;
-    const from = after ?? { timeMs: Number.MIN_SAFE_INTEGER, id: 0 };
-    const statement = order === 'time' ? this.#byTime : this.#byArrival;
-    const named = { endpoint, reason, cause, sinceMs, beforeMs, id: from.id, limit };
-    return this.#guard(() => statement.all(order === 'time' ? { ...named, timeMs: from.timeMs } : named));
+    const named = { endpoint, reason, cause, sinceMs, beforeMs, limit };
+    return this.#guard(() => {
+      switch (order) {
+        case 'arrival':
+          return this.#byArrival.all({ ...named, id: after?.id ?? 0 });
+        case 'newest':
+          return this.#newestFirst.all({ ...named, id: after?.id ?? Number.MAX_SAFE_INTEGER });
+        case 'time':
+          return this.#byTime.all({ ...named, id: 0, timeMs: Number.MIN_SAFE_INTEGER, ...cursorOf(after) });
+        default:
+          return order satisfies never;
+      }
+    });
   }
 
   /** Removes letters, and counts them; returns how many of them were still there. */
@@ -252,6 +265,11 @@ export class DeadLetterStore {
       throw new DeadLettersDamagedError('the dead letters in the ledger are damaged', {}, cause);
     }
   }
+}
+
+/** What is given may be a whole letter. */
+function cursorOf(after: LetterCursor | undefined): LetterCursor | undefined {
+  return after && { timeMs: after.timeMs, id: after.id };
 }
 
 // CROSS JOIN keeps SQLite from starting at one of the small tables, and so the order of the pages from being sorted.

@@ -1,4 +1,4 @@
-import { wordsOf } from './ask.ts';
+import { NoAnswerError, PartlyDoneError, wordsOf } from './ask.ts';
 import { make, setSentence, setText, show } from './dom.ts';
 
 /** What is done when somebody agrees. */
@@ -9,7 +9,10 @@ export interface Plan {
   readonly button: string;
   /** What cannot be undone takes more than a press: this number has to be typed. */
   readonly typed?: number;
-  /** Does it; gives what has become of it, in sentences. */
+  /**
+   * Does it; gives what has become of it, in sentences. Rejects with `NoAnswerError` or `PartlyDoneError` where it is
+   * not so that nothing was done.
+   */
   act(): Promise<string>;
 }
 
@@ -45,9 +48,18 @@ export class Dialog {
     );
     this.element = make(
       'dialog',
-      { 'aria-labelledby': 'dialog-title', 'aria-describedby': 'dialog-says' },
+      { 'aria-labelledby': 'dialog-title', 'aria-describedby': 'dialog-says', tabindex: '-1' },
       this.#form,
     );
+    // While something is done the dialog stays, to say what has become of it. Chromium closes at a second Escape
+    // whatever `cancel` says.
+    const stay = (event: Event): void => {
+      if (this.#busy) event.preventDefault();
+    };
+    this.element.addEventListener('cancel', stay);
+    this.element.addEventListener('keydown', (event) => {
+      if (event.key === 'Escape') stay(event);
+    });
     this.#cancel.addEventListener('click', () => this.element.close());
     this.#typed.addEventListener('input', () => this.#enable());
     this.#form.addEventListener('submit', (event) => {
@@ -71,15 +83,20 @@ export class Dialog {
     if (plan !== undefined) void this.consider(plan);
   }
 
-  /** Shows what `plan` finds out, in place of what was shown. */
-  async consider(plan: () => Promise<Plan>): Promise<void> {
+  /**
+   * Shows what `plan` finds out, in place of what was shown: that one cannot be agreed to any more. It is asked after
+   * `waitMs`, unless something else is considered by then, or the dialog is closed.
+   */
+  async consider(plan: () => Promise<Plan>, waitMs = 0): Promise<void> {
     const turn = ++this.#turn;
     this.#show(undefined);
+    if (waitMs > 0) await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (turn !== this.#turn) return;
     try {
       const found = await plan();
       if (turn === this.#turn) this.#show(found);
     } catch (error) {
-      if (turn === this.#turn) this.#fail(error);
+      if (turn === this.#turn) setText(this.#failed, notDone(error));
     }
   }
 
@@ -101,34 +118,48 @@ export class Dialog {
     const typed = this.#plan?.typed;
     const agreed = typed === undefined || this.#typed.value.replace(/[\s,.]/g, '') === String(typed);
     this.#do.disabled = this.#busy || !agreed;
-  }
-
-  #fail(error: unknown): void {
-    setText(this.#failed, `Not done: ${wordsOf(error)}.`.replace(/\.\.$/, '.'));
+    this.#cancel.disabled = this.#busy;
+    this.#choice.inert = this.#busy;
+    this.#typed.disabled = this.#busy;
   }
 
   async #act(): Promise<void> {
     const plan = this.#plan;
     if (plan === undefined || this.#do.disabled) return;
-    const turn = this.#turn;
     this.#busy = true;
+    this.element.focus();
     this.#enable();
     setText(this.#failed, '');
     try {
       const done = await plan.act();
-      if (turn !== this.#turn) return;
-      this.#choice.replaceChildren();
-      this.#show(undefined);
+      this.#end();
       this.#says.replaceChildren(sentence(done));
-      setText(this.#cancel, 'Close');
-      this.#cancel.focus();
     } catch (error) {
-      if (turn === this.#turn) this.#fail(error);
+      // What may be done, or is done in part, is not what was agreed to any more.
+      if (error instanceof NoAnswerError || error instanceof PartlyDoneError) this.#end();
+      setText(this.#failed, notDone(error));
     } finally {
       this.#busy = false;
       this.#enable();
+      this.#cancel.focus();
     }
   }
+
+  /** Nothing is to be agreed to any more. */
+  #end(): void {
+    this.#choice.replaceChildren();
+    this.#show(undefined);
+    setText(this.#cancel, 'Close');
+  }
+}
+
+function notDone(error: unknown): string {
+  if (error instanceof PartlyDoneError) return error.message;
+  const words = wordsOf(error).replace(/\.$/, '');
+  if (error instanceof NoAnswerError) {
+    return `It is not known whether it was done: ${words}. See what the page says when it does.`;
+  }
+  return `Not done: ${words}.`;
 }
 
 function sentence(text: string): HTMLElement {

@@ -5,10 +5,10 @@ import type {
   LiveFacts,
   RuleStep,
 } from '../explain/explanation.ts';
+import { seriesText } from '../status/series-text.ts';
 import { clockText, lettersText } from '../status/words.ts';
 import { ask, wordsOf } from './ask.ts';
 import { make, setSentence, setText } from './dom.ts';
-import { seriesText } from './series-text.ts';
 
 /** A box to ask what happens to a series, and its road from the door to each endpoint. */
 export class Explain {
@@ -115,7 +115,7 @@ function liveLines({ paused, failing, deadLetters, lastDelivered }: LiveFacts): 
   const letters =
     count > 0
       ? `${more ? 'At least ' : ''}${lettersText(count)} of it: “${words ?? ''}”.`
-      : `No dead letters of it${more ? ' among the first that were looked at' : ''}.`;
+      : `No dead letters of it${more ? ' among the newest' : ''}.`;
   return [
     ...(paused ? ['The endpoint is paused: it waits on disk.'] : []),
     ...(failing ? ['Requests to the endpoint fail and are tried again: it waits on disk.'] : []),

@@ -1,9 +1,9 @@
 import type { LetterStatus } from '../status/document.ts';
+import { seriesText } from '../status/series-text.ts';
 import { clockText, countText, lettersText } from '../status/words.ts';
-import { ask, wordsOf } from './ask.ts';
+import { ask, NoAnswerError, PartlyDoneError, wordsOf } from './ask.ts';
 import { type Dialog, opener, type Plan } from './dialog.ts';
 import { make, setRows, setText, show } from './dom.ts';
-import { seriesText } from './series-text.ts';
 
 /** So many letters are looked at, and so many different ones shown; `spillway dead-letters list` has them all. */
 const LOOKED_AT = 300;
@@ -21,6 +21,7 @@ interface Count {
   readonly reason: string;
   readonly cause: string;
   readonly letters: number;
+  readonly newestAtMs: number;
 }
 
 /** Dead letters of one endpoint that got the same answer: which series, what the receiver said, and what to do. */
@@ -71,7 +72,7 @@ export class LetterGroup {
     try {
       const { letters } = await ask<{ readonly letters: readonly Letter[] }>(
         'GET',
-        `api/v1/dead_letters?${this.#query()}&limit=${LOOKED_AT}`,
+        `api/v1/dead_letters?${this.#query()}&order=newest&limit=${LOOKED_AT}`,
       );
       this.#show(letters);
     } catch (error) {
@@ -102,7 +103,7 @@ export class LetterGroup {
       },
     );
     const rest = groups.size - SHOWN;
-    const first = this.#letters > letters.length ? `Of the first ${countText(letters.length)}. ` : '';
+    const first = this.#letters > letters.length ? `Of the newest ${countText(letters.length)}. ` : '';
     const more = rest > 0 ? `${countText(rest)} more are not shown. ` : '';
     setText(
       this.#said,
@@ -115,18 +116,18 @@ export class LetterGroup {
   }
 
   /** How many there are now; what the card says may be half a minute old. */
-  async #count(): Promise<number> {
+  async #count(): Promise<Count> {
     const { counts } = await ask<{ readonly counts: readonly Count[] }>('GET', 'api/v1/dead_letters/counts');
     const own = counts.find(
       ({ endpoint, reason, cause }) =>
         endpoint === this.#endpoint && reason === this.#reason && cause === this.#cause,
     );
     if (own === undefined) throw new Error('there are none any more');
-    return own.letters;
+    return own;
   }
 
   async #resendPlan(): Promise<Plan> {
-    const letters = await this.#count();
+    const { letters } = await this.#count();
     return {
       says: [
         `${lettersText(letters)} (${this.#reason}, ${this.#cause}) ${letters === 1 ? 'goes' : 'go'} to ` +
@@ -148,8 +149,7 @@ export class LetterGroup {
   }
 
   async #purgePlan(): Promise<Plan> {
-    const before = Date.now();
-    const letters = await this.#count();
+    const { letters, newestAtMs } = await this.#count();
     return {
       says: [
         `${lettersText(letters)} (${this.#reason}, ${this.#cause}) ${letters === 1 ? 'is' : 'are'} deleted: ` +
@@ -159,14 +159,25 @@ export class LetterGroup {
       typed: letters,
       act: async () => {
         let removed = 0;
-        for (let after: string | null = ''; after !== null; ) {
-          const query = `${this.#query()}&before=${before}${after === '' ? '' : `&after=${encodeURIComponent(after)}`}`;
-          const page: { readonly removed: number; readonly next: string | null } = await ask(
-            'DELETE',
-            `api/v1/dead_letters?${query}`,
+        try {
+          for (let after: string | null = ''; after !== null; ) {
+            const query = this.#query();
+            // What came later is not what was agreed to; by the clock of the agent, whatever that of the browser says.
+            query.set('before', String(newestAtMs + 1));
+            if (after !== '') query.set('after', after);
+            const page: { readonly removed: number; readonly next: string | null } = await ask(
+              'DELETE',
+              `api/v1/dead_letters?${query}`,
+            );
+            removed += page.removed;
+            after = page.next;
+          }
+        } catch (error) {
+          if (removed === 0) throw error;
+          const more = error instanceof NoAnswerError ? ' Whether more of them are is not known.' : '';
+          throw new PartlyDoneError(
+            `Only ${lettersText(removed)} of ${countText(letters)} ${removed === 1 ? 'is' : 'are'} deleted: ${wordsOf(error)}.${more}`,
           );
-          removed += page.removed;
-          after = page.next;
         }
         return `${lettersText(removed)} deleted.`;
       },

@@ -2,10 +2,11 @@ import { ask } from './ask.ts';
 import type { Dialog, Plan } from './dialog.ts';
 import { make } from './dom.ts';
 
-type Target = 'oldest' | 'now' | { readonly atMs: number };
+type Target = 'oldest' | 'now' | { readonly atMs: number } | { readonly before: number };
 
 interface Seek {
   readonly direction: 'backwards' | 'forwards';
+  readonly segment: number;
   readonly rows: number;
   readonly says: string;
 }
@@ -32,17 +33,15 @@ export function openMove(name: string, dialog: Dialog): void {
     make('label', {}, oldest, ' With the oldest that is still in the queue'),
     make('label', {}, newest, ' With what comes from now on'),
   );
-  const look = (): void => {
+  const look = (waitMs: number): void => {
     const target = oldest.checked ? 'oldest' : newest.checked ? 'now' : timeOf(time.value);
-    void dialog.consider(() => planOf(name, target));
+    void dialog.consider(() => planOf(name, target), waitMs);
   };
-  let timer: number | undefined;
   time.addEventListener('input', () => {
     at.checked = true;
-    clearTimeout(timer);
-    timer = setTimeout(look, PAUSE_MS);
+    look(PAUSE_MS);
   });
-  for (const one of [at, oldest, newest]) one.addEventListener('change', look);
+  for (const one of [at, oldest, newest]) one.addEventListener('change', () => look(0));
   dialog.open(`Move ${name}`, undefined, choice);
 }
 
@@ -53,14 +52,15 @@ function timeOf(text: string): Target | undefined {
 
 async function planOf(name: string, to: Target | undefined): Promise<Plan> {
   if (to === undefined) throw new Error('say the whole time, in UTC');
-  const seek = (dryRun: boolean): Promise<Seek> =>
-    ask<Seek>('POST', 'api/v1/endpoints/seek', { name, to, dryRun });
-  const { direction, rows, says } = await seek(true);
+  const seek = (target: Target, dryRun: boolean): Promise<Seek> =>
+    ask<Seek>('POST', 'api/v1/endpoints/seek', { name, to: target, dryRun });
+  const { direction, segment, rows, says } = await seek(to, true);
   const loses = direction === 'forwards' && rows > 0;
   return {
     says: says.split(/(?<=\.) (?=[A-Z])/),
     button: loses ? 'Pass over them' : rows > 0 ? 'Send them again' : 'Move it',
     ...(loses ? { typed: rows } : {}),
-    act: async () => (await seek(false)).says,
+    // What has come since is not what was agreed to.
+    act: async () => (await seek(direction === 'forwards' ? { before: segment } : to, false)).says,
   };
 }

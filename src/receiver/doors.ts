@@ -116,7 +116,11 @@ export class Doors {
     if (admission.admitted) {
       const { name: user, access = 'all' } = admission;
       // A probe comes in without credentials where others have to have some.
-      const byCertificate = authenticates(this.config) && !asksForCredentials(this.config);
+      // Nor has a connection of before certificates were asked for shown one.
+      const byCertificate =
+        authenticates(this.config) &&
+        !asksForCredentials(this.config) &&
+        (request.socket as TLSSocket).authorized === true;
       if (user !== undefined || byCertificate) this.#visitors.set(request, { user, access });
       return true;
     }

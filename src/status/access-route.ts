@@ -1,4 +1,5 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
+import { answerJson, type Handler } from './answers.ts';
 import type { AccessDocument } from './document.ts';
 
 export const accessPath = '/api/v1/access';
@@ -15,15 +16,12 @@ export function askerOf(visitorOf: VisitorOf, request: IncomingMessage): { reado
 }
 
 /** `GET /api/v1/access`: whether a browser of whoever asks may change something here, and what it takes. */
-export function accessRoute(
-  visitorOf: VisitorOf,
-): [string, (request: IncomingMessage, response: ServerResponse) => void] {
+export function accessRoute(visitorOf: VisitorOf): [string, Handler] {
   return [
     accessPath,
     (request, response) => {
-      response
-        .writeHead(200, { 'Content-Type': 'application/json', 'Cache-Control': 'no-store' })
-        .end(`${JSON.stringify(accessOf(visitorOf(request)), undefined, 2)}\n`);
+      response.setHeader('Cache-Control', 'no-store');
+      answerJson(response, 200, accessOf(visitorOf(request)));
     },
   ];
 }

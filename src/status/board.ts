@@ -47,7 +47,7 @@ export const TICK_MS = 2000;
 /** The backlog of the last seconds says sooner than that of a minute that an endpoint is back. */
 const DRAIN_MS = 20_000;
 const MINUTE_MS = 60_000;
-/** Letters are counted again at most so often; and when somebody sees to them, who wants to know. */
+/** Letters are counted again at most so often; and when somebody has seen to them, who wants to know. */
 const COUNT_EVERY_MS = 30_000;
 const COUNT_SEEN_TO_MS = 4000;
 /** A disk that lasts longer is none of today's sorrows. */
@@ -279,7 +279,9 @@ export class StatusBoard {
       0,
     );
     const key = `${seenTo} ${totals.map(({ letters, maxRows, maxAge }) => `${letters} ${maxRows} ${maxAge}`)}`;
-    const everyMs = seenTo === this.#countedSeenTo ? COUNT_EVERY_MS : COUNT_SEEN_TO_MS;
+    // While they are sent again that is said by itself, and the thread that counts is the one that receives.
+    const running = totals.some(({ endpoint }) => this.#sources.resend(endpoint)?.running === true);
+    const everyMs = running || seenTo === this.#countedSeenTo ? COUNT_EVERY_MS : COUNT_SEEN_TO_MS;
     if (key !== this.#countedKey && nowMs - this.#countedMs >= everyMs) {
       this.#letterCounts = totals.some(({ letters }) => letters > 0) ? this.#sources.letterCounts() : [];
       this.#countedSeenTo = seenTo;

@@ -1,10 +1,11 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { ConfigError } from '../config/problems.ts';
 import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
 import { askerOf, type VisitorOf } from './access-route.ts';
+import { answerJson, type Handler, refuseMethod } from './answers.ts';
 import { BodyError, readJson } from './read-json.ts';
 import { seekText } from './seek-words.ts';
 
@@ -32,8 +33,6 @@ export interface ControlOptions {
   readonly logger: Logger;
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
-
 export const endpointsPath = '/api/v1/endpoints';
 
 /**
@@ -46,7 +45,8 @@ export const endpointsPath = '/api/v1/endpoints';
  *     POST   /api/v1/endpoints/pause       {name}: sends nothing to it until it is resumed; its rows wait on disk
  *     POST   /api/v1/endpoints/resume      {name}
  *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now", a segment
- * id, or {atMs}: the segment of what came at that time
+ * id, {atMs}: the segment of what came at that time, or {before}: passes over what waits before this segment, and
+ * never goes back
  *
  * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A
  * POST with a body must say that it is JSON: no browser sends that from another site unasked.
@@ -63,13 +63,14 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
           refuseMethod(request, response, 'POST, PUT');
           return;
         }
+        logger.log('info', 'a reload is asked for over HTTP', asker(request));
         try {
           const outcome = await reload();
-          json(response, outcome.failed.length === 0 ? 200 : 500, outcome);
+          answerJson(response, outcome.failed.length === 0 ? 200 : 500, outcome);
         } catch (error) {
           if (!(error instanceof SpillwayError)) throw error;
           const problems = error instanceof ConfigError ? { problems: error.problems } : {};
-          json(response, statusOf(error), { error: describeError(error), ...problems });
+          answerJson(response, statusOf(error), { error: describeError(error), ...problems });
         }
       },
     ],
@@ -83,11 +84,11 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
         }
         const all = endpoints();
         if (all === undefined) {
-          json(response, 503, { error: 'the agent is starting' });
+          answerJson(response, 503, { error: 'the agent is starting' });
           return;
         }
         if (method !== 'DELETE') {
-          json(response, 200, { endpoints: all.listed(), removed: all.parkedReadings() });
+          answerJson(response, 200, { endpoints: all.listed(), removed: all.parkedReadings() });
           return;
         }
         const name = searchParams.get('name') ?? '';
@@ -98,10 +99,10 @@ export function controlRoutes(options: ControlOptions): [string, Handler][] {
             ...gone,
             ...asker(request),
           });
-          json(response, 200, { forgotten: name, ...gone, deadLetters: letters(name) });
+          answerJson(response, 200, { forgotten: name, ...gone, deadLetters: letters(name) });
         } catch (error) {
           if (!(error instanceof SpillwayError)) throw error;
-          json(response, 409, { error: describeError(error) });
+          answerJson(response, 409, { error: describeError(error) });
         }
       },
     ],
@@ -159,13 +160,13 @@ function post(endpoints: () => ControlledEndpoints | undefined, action: Action):
     try {
       const body = await readJson(request);
       const all = endpoints();
-      if (all === undefined) json(response, 503, { error: 'the agent is starting' });
+      if (all === undefined) answerJson(response, 503, { error: 'the agent is starting' });
       else if (typeof body.name !== 'string') throw new BodyError('name: expected the name of an endpoint');
-      else json(response, 200, await action(all, body.name, body, request));
+      else answerJson(response, 200, await action(all, body.name, body, request));
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
       const status = error instanceof BodyError ? 400 : error.code === 'ENDPOINT_UNKNOWN' ? 404 : 409;
-      json(response, status, { error: describeError(error) });
+      answerJson(response, status, { error: describeError(error) });
     }
   };
 }
@@ -173,24 +174,16 @@ function post(endpoints: () => ControlledEndpoints | undefined, action: Action):
 function targetOf(to: unknown): SeekTarget {
   if (to === 'oldest' || to === 'now') return to;
   if (typeof to === 'number' && Number.isSafeInteger(to) && to > 0) return to;
-  if (typeof to === 'object' && to !== null && 'atMs' in to && Number.isSafeInteger(to.atMs)) {
-    return { atMs: to.atMs as number };
+  if (typeof to === 'object' && to !== null) {
+    if ('atMs' in to && Number.isSafeInteger(to.atMs)) return { atMs: to.atMs as number };
+    if ('before' in to && Number.isSafeInteger(to.before)) return { before: to.before as number };
   }
-  throw new BodyError('to: expected "oldest", "now", the id of a segment, or {"atMs": milliseconds}');
+  throw new BodyError(
+    'to: expected "oldest", "now", the id of a segment, {"atMs": milliseconds}, or {"before": the id of a segment}',
+  );
 }
 
 function statusOf({ code }: SpillwayError): number {
   if (code === 'CONFIG_INVALID') return 400;
   return code === 'AGENT_NOT_RUNNING' ? 503 : 500;
-}
-
-function refuseMethod(request: IncomingMessage, response: ServerResponse, allow: string): void {
-  response.setHeader('Allow', allow);
-  json(response, 405, { error: `${request.method ?? ''} is not known here` });
-}
-
-function json(response: ServerResponse, status: number, value: object): void {
-  response
-    .writeHead(status, { 'Content-Type': 'application/json' })
-    .end(`${JSON.stringify(value, undefined, 2)}\n`);
 }

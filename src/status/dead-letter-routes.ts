@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { IncomingMessage } from 'node:http';
 import { type DeadLetterStore, DeadLettersDamagedError, type StoredLetter } from '../ledger/dead-letters.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { Logger } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { askerOf, type VisitorOf } from './access-route.ts';
+import { answerJson, type Handler, refuseMethod } from './answers.ts';
 import type { ResendStatus } from './document.ts';
 import { integersAsJson } from './inspect.ts';
 import {
@@ -68,14 +69,13 @@ export interface DeadLetterOptions {
   readonly logger: Logger;
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void>;
 /** Gives the JSON of the answer. */
 type Action = (store: DeadLetterStore, request: IncomingMessage, url: URL) => Promise<object> | object;
 
 /**
  * The dead letters of a running agent. `spillway dead-letters` is the client; a person can use them as well:
  *
- *     GET    /api/v1/dead_letters          a page of letters: endpoint, match, reason, since, before (ms), after, limit
+ *     GET    /api/v1/dead_letters          a page of letters: endpoint, match, reason, cause, since, before (ms), order, after, limit
  *     GET    /api/v1/dead_letters/counts   letters by endpoint and answer, and which endpoints there are
  *     POST   /api/v1/dead_letters/resend   {endpoint, reason, cause}: the agent sends them again; the status says how far
  *     DELETE /api/v1/dead_letters/resend   endpoint: ends that
@@ -121,9 +121,15 @@ export function deadLetterRoutes({
           const query = resendQueryOf(await readJson(request));
           return resends.start(query, visitor(request)?.user);
         },
-        DELETE: (_letters, _request, { searchParams }) => ({
-          stopped: resends.stop(searchParams.get('endpoint') ?? ''),
-        }),
+        DELETE: (_letters, request, { searchParams }) => {
+          const endpoint = searchParams.get('endpoint') ?? '';
+          const stopped = resends.stop(endpoint);
+          if (stopped) {
+            const facts = { endpoint, ...askerOf(visitor, request) };
+            logger.log('info', 'dead letters are not sent again any more, as asked', facts);
+          }
+          return { stopped };
+        },
       }),
     ],
     [
@@ -149,16 +155,11 @@ export function deadLetterRoutes({
 
 function route(store: () => DeadLetterStore | undefined, actions: Readonly<Record<string, Action>>): Handler {
   return async (request, response, url) => {
-    const answer = (status: number, body: object): void => {
-      response
-        .writeHead(status, { 'Content-Type': 'application/json' })
-        .end(`${JSON.stringify(body, integersAsJson, 2)}\n`);
-    };
-    const method = request.method ?? '';
+    const answer = (status: number, body: object): void => answerJson(response, status, body, integersAsJson);
+    const { method = '' } = request;
     const action = Object.hasOwn(actions, method) ? actions[method] : undefined;
     if (action === undefined) {
-      response.setHeader('Allow', Object.keys(actions).join(', '));
-      answer(405, { error: `${method} is not known here` });
+      refuseMethod(request, response, Object.keys(actions).join(', '));
       return;
     }
     const letters = store();
@@ -179,8 +180,8 @@ function route(store: () => DeadLetterStore | undefined, actions: Readonly<Recor
 
 const listPage: Action = (store, _request, { searchParams }) => {
   const order = searchParams.get('order') ?? 'arrival';
-  if (order !== 'arrival' && order !== 'time') {
-    throw new LetterQueryError('order: expected arrival or time', { order });
+  if (order !== 'arrival' && order !== 'newest' && order !== 'time') {
+    throw new LetterQueryError('order: expected arrival, newest or time', { order });
   }
   const query = parseQuery(searchParams);
   const { letters, next } = letterPage(store, query, order, parseCursor(searchParams), limitOf(searchParams));

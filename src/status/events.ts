@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { refuseMethod } from './answers.ts';
 import type { HistoryDocument, StatusDocument } from './document.ts';
 
 /** What is sent: made only when somebody listens. */
@@ -39,7 +40,7 @@ export class StatusEvents {
 
   handle(request: IncomingMessage, response: ServerResponse): void {
     if (request.method !== 'GET') {
-      response.writeHead(405, { Allow: 'GET', 'Content-Type': 'text/plain' }).end('GET only\n');
+      refuseMethod(request, response, 'GET');
       return;
     }
     if (this.#closed || this.#listeners.size >= MOST_LISTENERS) {

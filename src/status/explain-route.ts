@@ -1,4 +1,3 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Config } from '../config/load.ts';
 import { explainSeries, labelsOfSelector, placesIn } from '../explain/explain.ts';
 import type { Explanation, Labels, LiveExplanation, LiveFacts } from '../explain/explanation.ts';
@@ -6,6 +5,7 @@ import type { DeadLetterStore } from '../ledger/dead-letters.ts';
 import { loopOf } from '../network/shard-table.ts';
 import { describeError, SpillwayError } from '../runtime/errors.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
+import { answerJson, type Handler } from './answers.ts';
 import { letterPage, MOST_LETTERS } from './letter-query.ts';
 import { letterLabels } from './letter-text.ts';
 import type { RecentLookupResult } from './recent-lookup.ts';
@@ -26,30 +26,27 @@ export interface ExplainOptions {
 }
 
 /** `GET /api/v1/explain?match={...}&tenant=...`: what happens to a series, and what became of it. */
-export function explainRoute(
-  options: ExplainOptions,
-): [string, (request: IncomingMessage, response: ServerResponse, url: URL) => void] {
+export function explainRoute(options: ExplainOptions): [string, Handler] {
   return [
     explainPath,
     (_request, response, { searchParams }) => {
-      const answer = (status: number, body: object): void => {
-        response
-          .writeHead(status, { 'Content-Type': 'application/json' })
-          .end(`${JSON.stringify(body, undefined, 2)}\n`);
-      };
       const match = searchParams.get('match');
       if (match === null) {
-        answer(400, { error: 'name a series: /api/v1/explain?match=up{job="node"}' });
+        answerJson(response, 400, { error: 'name a series: /api/v1/explain?match=up{job="node"}' });
         return;
       }
       try {
         const { text, file } = options.text();
         const labels = labelsOfSelector(match);
         const tenant = searchParams.get('tenant') ?? undefined;
-        answer(200, withLive(options, explainSeries(options.config(), placesIn(text, file), labels, tenant)));
+        answerJson(
+          response,
+          200,
+          withLive(options, explainSeries(options.config(), placesIn(text, file), labels, tenant)),
+        );
       } catch (error) {
         if (!(error instanceof SpillwayError)) throw error;
-        answer(400, { error: describeError(error) });
+        answerJson(response, 400, { error: describeError(error) });
       }
     },
   ];
@@ -88,10 +85,10 @@ function lettersOf(
     sinceMs: undefined,
     beforeMs: undefined,
   };
-  const { letters, next } = letterPage(store, query, 'arrival', undefined, MOST_LETTERS);
+  const { letters, next } = letterPage(store, query, 'newest', undefined, MOST_LETTERS);
   // A selector also fits series with more labels.
   const own = letters.filter((letter) => isSame(letterLabels(letter.labels), labels));
-  const words = own.at(-1)?.words;
+  const words = own[0]?.words;
   return { count: own.length, more: next !== undefined, ...(words === undefined ? {} : { words }) };
 }
 

@@ -10,6 +10,7 @@ import {
 } from '../protocol/schema.ts';
 import { SAMPLE } from '../serialization/rows.ts';
 import { histogramLine } from './inspect.ts';
+import { seriesText } from './series-text.ts';
 import { histogramText, valueText } from './value-text.ts';
 
 /** The labels of a letter by name, from the fields of its `TimeSeries`. */
@@ -109,11 +110,6 @@ function value(bits: bigint): { value: string; valueBits: string } {
 
 function hex(bits: bigint): string {
   return bits.toString(16).padStart(16, '0');
-}
-
-function seriesText({ __name__: name = '', ...labels }: Record<string, string>): string {
-  const pairs = Object.entries(labels).map(([label, text]) => `${label}=${JSON.stringify(text)}`);
-  return pairs.length === 0 && name !== '' ? name : `${name}{${pairs.join(', ')}}`;
 }
 
 /** As ISO 8601, or as ms where that has no word for it. */

@@ -1,8 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
-
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => void;
+import { type Handler, refuseMethod } from './answers.ts';
 
 const files: Readonly<Record<string, string>> = {
   'index.html': 'text/html; charset=utf-8',
@@ -29,7 +28,7 @@ export function pageRoutes(text: string): [string, Handler][] {
   const cache = new Map<string, { readonly body: Buffer; readonly tag: string }>();
   const serve = (name: string, request: IncomingMessage, response: ServerResponse): void => {
     if (request.method !== 'GET' && request.method !== 'HEAD') {
-      response.writeHead(405, { Allow: 'GET, HEAD', 'Content-Type': 'text/plain' }).end('GET only\n');
+      refuseMethod(request, response, 'GET, HEAD');
       return;
     }
     let file = cache.get(name);

@@ -1,9 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { ServerResponse } from 'node:http';
 import type { Registry } from 'prom-client';
 import type { Config } from '../config/load.ts';
 import type { DeadLetterStore } from '../ledger/dead-letters.ts';
 import type { Logger } from '../telemetry/log.ts';
 import { accessRoute, type VisitorOf } from './access-route.ts';
+import { answerJson, type Handler } from './answers.ts';
 import type { StatusBoard } from './board.ts';
 import { deadLetterRoutes, type LetterResends } from './dead-letter-routes.ts';
 import type { StatusEvents } from './events.ts';
@@ -24,8 +25,6 @@ export interface StatusOptions {
   readonly visitor: VisitorOf;
   readonly logger: Logger;
 }
-
-type Handler = (request: IncomingMessage, response: ServerResponse, url: URL) => Promise<void> | void;
 
 /**
  * What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples, dead letters. Nothing
@@ -49,14 +48,14 @@ export function statusRoutes(options: StatusOptions): [string, Handler][] {
         else plain(response, 503, `Spillway is ${state}.`);
       },
     ],
-    ['/api/v1/status', (_request, response) => json(response, 200, options.board.document())],
+    ['/api/v1/status', (_request, response) => answerJson(response, 200, options.board.document())],
     ['/api/v1/history', (_request, response) => compactJson(response, options.board.history())],
     ['/api/v1/events', (request, response) => options.events.handle(request, response)],
     [
       '/api/v1/recent',
       (_request, response, url) => {
         const { status, body } = queryRecent(options.config(), url.searchParams);
-        json(response, status, body);
+        answerJson(response, status, body);
       },
     ],
     accessRoute(options.visitor),
@@ -96,10 +95,4 @@ function plain(response: ServerResponse, status: number, text: string): void {
 
 function compactJson(response: ServerResponse, value: object): void {
   response.writeHead(200, { 'Content-Type': 'application/json' }).end(`${JSON.stringify(value)}\n`);
-}
-
-function json(response: ServerResponse, status: number, value: object): void {
-  response
-    .writeHead(status, { 'Content-Type': 'application/json' })
-    .end(`${JSON.stringify(value, undefined, 2)}\n`);
 }

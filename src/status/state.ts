@@ -287,6 +287,7 @@ export function describeAgent(facts: AgentFacts): StatusDocument['status'] {
     state: 'ok',
     level: lost === '' ? 'ok' : 'warning',
     says: `${lost === '' ? 'All is well: w' : 'W'}rites are taken and delivered.${lost}`,
-    advice: endpoints.find(({ advice }) => advice !== '')?.advice ?? '',
+    // What an endpoint that is tried again needs is nothing to get up for yet.
+    advice: endpoints.find(({ level, advice }) => level === 'warning' && advice !== '')?.advice ?? '',
   };
 }

@@ -162,6 +162,7 @@ export class TrafficSink {
         counts = version === '2.0' ? this.#takeV2(body, stored) : this.#takeV1(body, stored);
       } catch (error) {
         this.#fault(`a body that cannot be read: ${describeError(error)}`);
+        this.#options.onRequest?.({ version, bytes: body.length, status: 400, written: undefined });
         response.writeHead(400).end(`${describeError(error)}\n`);
         return;
       }

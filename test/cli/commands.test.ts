@@ -19,7 +19,9 @@ import { tempDir } from '../support/temp.ts';
 const names = Object.keys(commands) as CommandName[];
 
 /** What they print is for programs already: a log, and a script for a shell. */
-const withoutJson: readonly CommandName[] = ['run', 'completion'];
+const withoutJson = ['run', 'completion'] as const satisfies readonly CommandName[];
+type WithJson = Exclude<CommandName, (typeof withoutJson)[number]>;
+const hasJson = (name: CommandName): name is WithJson => !withoutJson.some((one) => one === name);
 
 describe('help teaches: what it does, each option, and an example that parses', () => {
   for (const name of names) {
@@ -34,7 +36,7 @@ describe('help teaches: what it does, each option, and an example that parses', 
       assert.ok(help.split('\n').every((line) => line.length <= 100));
       assert.equal(
         options.some(({ flag }) => flag === 'json'),
-        !withoutJson.includes(name),
+        hasJson(name),
       );
       assert.ok(examples.length > 0);
       for (const example of examples) {
@@ -62,14 +64,17 @@ function wordsOf(example: string): string[] {
   return [...own.matchAll(/'([^']*)'|(\S+)/g)].map(([, quoted, plain]) => quoted ?? plain!);
 }
 
-/** The names in the first line of what each says with --json: programs go by them. */
-const says: Readonly<Partial<Record<CommandName, readonly string[]>>> = {
+/** The names in the first line of what each says with --json, or in the first of its list: programs go by them. */
+const says: Readonly<Record<WithJson, readonly string[]>> = {
   'check-config': ['file', 'valid', 'errors', 'warnings'],
   'config convert': ['text', 'notes', 'usable', 'errors', 'warnings'],
+  config: ['path', 'about', 'values', 'default'],
+  status: ['version', 'status', 'endpoints'],
   explain: ['labels', 'tenant', 'door', 'endpoints'],
   recent: ['series', 'totalSeries'],
   'endpoint ls': ['endpoints', 'removed'],
   'endpoint pause': ['name', 'pausedSinceMs'],
+  'endpoint resume': ['name'],
   'endpoint seek': ['direction', 'segment', 'rows'],
   'endpoint forget': ['rows', 'bytes', 'deadLetters'],
   'dead-letters list': ['endpoint', 'reason', 'cause', 'words'],
@@ -111,7 +116,7 @@ async function workplace(t: TestContext) {
   await config(remote('http://127.0.0.1:1/', { name: 'archive' }));
   await writeFile(join(cwd, 'prometheus.yml'), `remote_write: [{ url: "${storage.url}" }]\n`);
   const shell = (line: string): Child => {
-    const script = `spillway() { "${process.execPath}" "${spillway}" "$@"; }; ${line}`;
+    const script = `set -o pipefail; spillway() { "${process.execPath}" "${spillway}" "$@"; }; ${line}`;
     return Child.spawn(t, line, 'bash', ['-c', script], { cwd });
   };
   const args = [spillway, ...wordsOf(commands.run.examples[0]!)];
@@ -149,16 +154,17 @@ test('each example works on an agent that runs, and says with --json what progra
         .replace('http://127.0.0.1:9202/api/v1/write', storage.url)
         .replace('data/wal/00000000000000000001.open', () => openSegment(cwd))
         .replace('127.0.0.1:9202', `127.0.0.1:${await freePort()}`);
-      const json = withoutJson.includes(name)
-        ? line
-        : line.replace(/(?= -- )|(?= \| (?!spillway))|$/, ' --json');
+      const json = hasJson(name)
+        ? line.replace(/(?= -- )|(?= \| (?!spillway))|$/, ' --json')
+        : `${line} && complete -p spillway`;
       const text = name === 'sink' ? await sinkText(t, cwd, json) : await textOf(shell, cwd, json);
       assert.ok(!text.includes('\u001b'), `${line}: colours without a terminal`);
-      if (withoutJson.includes(name)) continue;
+      if (!hasJson(name)) continue;
       const values = name === 'check-config' ? [text] : text.trimEnd().split('\n');
       assert.notEqual(text, '', line);
-      const [first] = values.map((one) => JSON.parse(one) as object);
-      for (const key of says[name] ?? []) assert.ok(Object.hasOwn(first!, key), `${line}: ${key} in ${text}`);
+      const [first] = values.flatMap((one) => JSON.parse(one) as object | object[]);
+      for (const key of says[name])
+        assert.ok(Object.hasOwn(first!, key), `${line}: ${key} in ${text.slice(0, 500)}`);
     }
   }
   assert.equal((await agent.kill('SIGTERM')).code, 0);

@@ -118,11 +118,11 @@ for (const how of ['stopped', 'running'] as const) {
     assert.equal(list.code, 0);
     assert.match(list.lines[0]!, /^a: 30 rejected with 400, from 20\S+Z to 20\S+Z$/);
     assert.match(list.lines[1]!, /^b: 4 rejected with 400/);
-    assert.match(list.lines[3]!, / a 400 out of bounds$/);
-    assert.equal(list.lines[4], `  up{job="0"} 0 @ ${new Date(now).toISOString()}`);
+    assert.match(list.lines[3]!, / b 400 out of bounds$/);
+    assert.equal(list.lines[4], `  up{job="0"} 3 @ ${new Date(now + 3).toISOString()}`);
     assert.equal(list.lines.at(-1), '... more: --limit N, or export');
     const few = await setup.run('list', '--json', '--limit', '3', '--endpoint', 'b');
-    assert.deepEqual(rowNumbers(few.lines.map((line) => JSON.parse(line))), [0, 1, 2]);
+    assert.deepEqual(rowNumbers(few.lines.map((line) => JSON.parse(line))), [3, 2, 1]);
 
     const exported = await setup.exported();
     assert.equal(exported.length, 34);
@@ -151,8 +151,10 @@ for (const how of ['stopped', 'running'] as const) {
         ['--since', '1ms'],
         ['--before', '1d'],
         ['--reason', 'duplicate'],
+        ['--cause', '422'],
       ].map((filter) => setup.exported(...filter));
-      assert.deepEqual(await Promise.all(none), [[], [], []]);
+      assert.deepEqual(await Promise.all(none), [[], [], [], []]);
+      assert.equal((await setup.exported('--cause', '400')).length, 34);
     }
 
     assert.equal((await setup.run('purge')).code, 2);
@@ -364,3 +366,19 @@ test(
     }
   },
 );
+
+test('letters that the agent is sending again are left to it', async (t) => {
+  const sink = await Sink.start(t, () => ({ instead: 'hang' }));
+  const setup = await Setup.make(t, 'running', [remote(sink.url, { name: 'a' })], { a: some(3) });
+  const begun = await fetch(`${setup.agent!.url}/api/v1/dead_letters/resend`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: '{"endpoint":"a"}',
+  });
+  assert.equal(begun.status, 200);
+  await sink.waitFor('a request', () => sink.requests.length === 1);
+  const { code, lines } = await setup.run('resend');
+  assert.deepEqual([code, lines.length], [1, 1]);
+  assert.match(lines[0]!, /^a: the agent sends them again already/);
+  assert.equal(sink.requests.length, 1);
+});

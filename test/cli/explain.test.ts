@@ -109,4 +109,15 @@ test('a running agent adds what it knows: the loop, dead letters, what was last 
   const shown = await runSpillway(t, 'explain', 'up{job="node"}', '--url', agent.url);
   assert.match(shown.text, /in loop \d+ of \d+\n {2}no dead letters\n {2}last delivered: 7 at /);
   assert.equal((await fetch(`${agent.url}/api/v1/explain`)).status, 400);
+
+  // What was said last is what counts.
+  sink.script = () => ({ status: 400, body: 'much too old', store: false });
+  await sender.write(request(series({ __name__: 'up', job: 'node' }, [at + 1, 8])));
+  const rejected = { endpoint: 'far', reason: 'rejected' };
+  await agent.metricUntil('spillway_endpoint_dropped_rows_total', rejected, (rows) => rows === 3);
+  const query = new URLSearchParams({ match: '{__name__="up",job="node"}' });
+  const later = (await (await fetch(`${agent.url}/api/v1/explain?${query}`)).json()) as {
+    endpoints: { live: Record<string, unknown> }[];
+  };
+  assert.deepEqual(later.endpoints[1]!.live.deadLetters, { count: 2, more: false, words: 'much too old' });
 });

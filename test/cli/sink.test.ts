@@ -81,6 +81,7 @@ test('a sink says what is wrong with a sender, and a load what is wrong with a r
   await end.child.line(/^\{"kind":"sample","labels":\{.*"timestampMs":1000,"value":"1"\}$/);
   assert.equal((await sender.write(request(unsorted)))?.status, 204);
   assert.equal((await sender.post(Uint8Array.of(1, 2, 3))).status, 400);
+  await end.child.line(/"kind":"request".*"bytes":3,"status":400/);
   const { code, report } = await end.end();
   assert.equal(code, 1);
   const problems = (report.problems as string[]).join('\n');

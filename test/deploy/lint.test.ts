@@ -4,6 +4,7 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { it } from 'node:test';
 import { parseAllDocuments } from 'yaml';
+import { needs } from '../support/programs.ts';
 import { tempDir } from '../support/temp.ts';
 import { read } from './packaging.ts';
 import { misfits, shapes } from './schema.ts';
@@ -26,10 +27,7 @@ it('the manifests have keys that Kubernetes knows, with values of their kind', (
   ]);
 });
 
-const isThere = spawnSync('systemd-analyze', ['--version']).status === 0;
-const skip = isThere ? false : 'systemd-analyze: missing';
-
-it('systemd takes the unit, and finds it closed', { skip }, async (t) => {
+it('systemd takes the unit, and finds it closed', needs('systemd-analyze'), async (t) => {
   const file = join(await tempDir(t, 'unit'), 'spillway.service');
   // Of a machine that has Node elsewhere it is another Node, and the rest of the line stays.
   await writeFile(file, read('systemd/spillway.service').replace('/usr/bin/node', process.execPath));

@@ -64,6 +64,9 @@ test('an endpoint that goes back gets again what is still there, as rows that ma
   const plan = await endpoint('seek', 'a', '--oldest', '--dry-run');
   assert.match(plan.text, new RegExp(`^a would go back to segment \\d+: ${rows} rows wait for it again`));
   assert.equal(a.arrivals.duplicates, 0);
+  for (const time of ['2h', new Date(Date.now() - 7_200_000).toISOString()]) {
+    assert.equal((await endpoint('seek', 'a', '--time', time, '--dry-run')).text, plan.text);
+  }
   const done = await endpoint('seek', 'a', '--oldest');
   assert.deepEqual([done.code, done.text.split(':')[0]], [0, 'a']);
   await a.waitFor('every row twice', () => a.arrivals.count === 2 * rows);
@@ -112,6 +115,8 @@ test('what cannot be done is refused, and changes nothing', async (t) => {
     ['seek', 'a'],
     ['seek', 'a', '--now', '--oldest'],
     ['seek', 'a', '--segment', 'x'],
+    ['seek', 'a', '--time', '2026-11-21'],
+    ['seek', 'a', '--time', '2h', '--now'],
     ['pause'],
     ['ls', '--yes'],
   ])

@@ -25,6 +25,14 @@ test('a target means a segment of the queue', () => {
   for (const target of [3, 4, 10]) assert.throws(() => go(target), EndpointControlError);
 });
 
+test('what is passed over is bounded by a segment, which may be gone, or still to begin', () => {
+  assert.deepEqual(
+    [3, 5, 9, 10].map((before) => go({ before })),
+    [3, 5, 9, 10],
+  );
+  assert.throws(() => go({ before: 11 }), EndpointControlError);
+});
+
 test('a time means the first segment that has what came then or later', () => {
   const table = [
     [0, 5],

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { type TestContext, test } from 'node:test';
-import type { LetterLimits, StoredLetter } from '../../src/ledger/dead-letters.ts';
+import type { LetterLimits, LetterOrder, StoredLetter } from '../../src/ledger/dead-letters.ts';
 import { type DeadLetterStore, DeadLettersDamagedError } from '../../src/ledger/dead-letters.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import Database from '../../src/runtime/sqlite.ts';
@@ -171,7 +171,7 @@ test('pages come in the order asked for, and only with what the filter lets thro
 
   const read = (
     filter: Parameters<DeadLetterStore['page']>[0],
-    order: 'arrival' | 'time',
+    order: LetterOrder,
     limit: number,
   ): string => {
     const found: StoredLetter[] = [];
@@ -184,6 +184,8 @@ test('pages come in the order asked for, and only with what the filter lets thro
   };
   for (const limit of [1, 2, 3, 100]) {
     assert.equal(read({}, 'arrival', limit), 'a0 a1 a2 a3 a4 b0 b1 b2 b3 b4 a9');
+    assert.equal(read({}, 'newest', limit), 'a9 b4 b3 b2 b1 b0 a4 a3 a2 a1 a0');
+    assert.equal(read({ endpoint: 'b', sinceMs: noon + 1 }, 'newest', limit), 'b4 b3 b2 b1 b0');
     assert.equal(read({ endpoint: 'a' }, 'time', limit), 'a4 a9 a1 a2 a0 a3');
     assert.equal(read({ endpoint: 'b' }, 'arrival', limit), 'b0 b1 b2 b3 b4');
     assert.equal(read({ reason: 'duplicate' }, 'arrival', limit), 'a9');

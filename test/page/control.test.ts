@@ -76,6 +76,16 @@ function card(page: Page, name: string, state?: string): Locator {
   );
 }
 
+/** Holds what the page asks for next at `url`; `held` resolves with what loses it. */
+async function holdNext(page: Page, url: string): Promise<{ readonly held: Promise<() => Promise<void>> }> {
+  let hold!: (lose: () => Promise<void>) => void;
+  const held = new Promise<() => Promise<void>>((resolve) => {
+    hold = resolve;
+  });
+  await page.route(url, (route) => hold(() => route.abort()), { times: 1 });
+  return { held };
+}
+
 /** What has focus, in words. */
 async function focused(page: Page): Promise<string> {
   return (await page.locator(':focus').textContent()) ?? '';
@@ -86,7 +96,7 @@ test(
   chromium,
   async (t) => {
     const { agent, a, load } = await behindLogin(t);
-    const page = await openPage(t, browser, agent.url, { login, width: 390, height: 800 }, /409/);
+    const page = await openPage(t, browser, agent.url, { login, width: 390, height: 800 }, /409|ERR_FAILED/);
     const dialog = page.getByRole('dialog');
     await page.getByText('Logged in as anna.').waitFor(WAIT);
     await load.send(10);
@@ -106,7 +116,21 @@ test(
     assert.equal(await focused(page), 'Pause…');
     assert.equal(await agent.metric('spillway_endpoint_paused', { endpoint: 'a' }), 0);
     await page.keyboard.press('Enter');
-    await dialog.getByRole('button', { name: 'Pause it' }).waitFor(WAIT);
+    const pauseIt = dialog.getByRole('button', { name: 'Pause it' });
+    await pauseIt.waitFor(WAIT);
+
+    // While it is done the dialog stays; without an answer it says so, and what was shown cannot be agreed to any more.
+    const { held } = await holdNext(page, '**/api/v1/endpoints/pause');
+    await pauseIt.click();
+    const lose = await held;
+    for (let i = 0; i < 3; i++) await page.keyboard.press('Escape');
+    assert.equal(await dialog.getByRole('button', { name: 'Cancel' }).isDisabled(), true);
+    await lose();
+    await dialog.getByText('It is not known whether it was done: the agent does not answer.').waitFor(WAIT);
+    assert.deepEqual([await pauseIt.isVisible(), await focused(page)], [false, 'Close']);
+    await page.keyboard.press('Enter');
+    await pause.press('Enter');
+    await pauseIt.waitFor(WAIT);
     assert.deepEqual([await overflow(page), await lowContrast(page, 4.5)], [0, []]);
     await page.keyboard.press('Tab');
     await page.keyboard.press('Enter');
@@ -130,6 +154,9 @@ test(
     const box = dialog.getByLabel(`Type ${waiting} to go on`);
     await box.fill(`${waiting + 1}`);
     assert.equal(await pass.isDisabled(), true);
+    // What comes meanwhile is not among them.
+    const passed = new Set(load.acknowledged.slice(first));
+    await load.send(2);
     await box.fill(`${waiting}`);
     await pass.click();
     await dialog.getByText('are passed over').waitFor(WAIT);
@@ -141,7 +168,6 @@ test(
     await dialog.getByRole('button', { name: 'Resume it' }).click();
     await dialog.getByText('a delivers again.').waitFor(WAIT);
     await dialog.getByRole('button', { name: 'Close' }).click();
-    const passed = new Set(load.acknowledged.slice(first));
     await load.send(4);
     const after = load.acknowledged.filter((row, i) => i >= first && !passed.has(row));
     await a.waitForRows(after);
@@ -157,6 +183,8 @@ test(
     await dialog.getByRole('button', { name: 'Send them again' }).click();
     await a.waitFor('rows once more', () => after.every((row) => a.arrivals.times(row) === 2));
     await agent.line(/the endpoint is moved in the queue, as asked.*direction=backwards.*user=anna/);
+    assert.equal(await pressed(page, '/-/reload', '{}'), 200);
+    await agent.line(/a reload is asked for over HTTP.*user=anna/);
   },
 );
 
@@ -171,7 +199,7 @@ test(
     await load.send(16);
     await picky.waitForRows(load.acknowledged);
     await sender.write(poison('sour'));
-    const page = await openPage(t, browser, agent.url, { login, dark: true });
+    const page = await openPage(t, browser, agent.url, { login, dark: true }, /ERR_FAILED/);
     const dialog = page.getByRole('dialog');
     const letters = card(page, 'picky').locator('details');
     await letters.locator('summary', { hasText: '1 × rejected (400)' }).click({ ...WAIT });
@@ -191,8 +219,22 @@ test(
     await load.send(16);
     await picky.waitForRows(load.acknowledged);
     await sender.write(poison('bitter'));
-    const again = card(page, 'picky').locator('details', { hasText: '1 × rejected (422)' });
-    await again.locator('summary').click(WAIT);
+    await sender.write(poison('sharp'));
+    const again = card(page, 'picky').locator('details', { hasText: '× rejected (422)' });
+    await again.locator('summary', { hasText: '2 ×' }).click(WAIT);
+    await again.getByRole('button', { name: 'Delete' }).click(WAIT);
+    // In pages, and the agent is gone after the first one.
+    let asks = 0;
+    await page.route('**/api/v1/dead_letters?*before=*', (route) =>
+      ++asks === 1 ? route.continue({ url: `${route.request().url()}&limit=1` }) : route.abort(),
+    );
+    await dialog.getByLabel('Type 2 to go on').fill('2');
+    await dialog.getByRole('button', { name: 'Delete 2' }).click();
+    await dialog
+      .getByText('Only 1 dead letter of 2 is deleted: the agent does not answer. Whether more of them are')
+      .waitFor(WAIT);
+    await page.unrouteAll();
+    await dialog.getByRole('button', { name: 'Close' }).click();
     await again.getByRole('button', { name: 'Delete' }).click(WAIT);
     const purge = dialog.getByRole('button', { name: 'Delete it' });
     await purge.waitFor(WAIT);
@@ -201,7 +243,7 @@ test(
     assert.deepEqual(await lowContrast(page, 4.5), []);
     await purge.click();
     await dialog.getByText('1 dead letter deleted.').waitFor(WAIT);
-    assert.equal(await agent.metric('spillway_dead_letters_purged_total', { endpoint: 'picky' }), 1);
+    assert.equal(await agent.metric('spillway_dead_letters_purged_total', { endpoint: 'picky' }), 2);
 
     const guest = { ...login, username: 'guest' };
     const other = await openPage(t, browser, agent.url, { login: guest }, /403/);

@@ -44,7 +44,7 @@ test('dead letters that came in the place of others are told by their own answer
   let nowMs = 1_000_000;
   const player = new Player({ name: 'a', url: '', at: () => 'up', most: 1e6 });
   const none = { purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
-  let [resent, cause] = [0, '400'];
+  let [resent, cause, running] = [0, '400', false];
   const told = { endpoint: 'a', reason: 'rejected', letters: 1, oldestAtMs: 1, newestAtMs: 1 };
   const board = new StatusBoard({
     version: '',
@@ -58,13 +58,16 @@ test('dead letters that came in the place of others are told by their own answer
     parked: () => [],
     letters: () => [{ endpoint: 'a', letters: 1, resent, ...none }],
     letterCounts: () => [{ ...told, cause }],
-    resend: () => undefined,
+    resend: () => ({ running, startedMs: 0, endedMs: null, total: 9, resent, refused: 0, says: '' }),
   });
   board.tick();
   const shown = () => board.document().endpoints[0]!.deadLetters.byReason.map((letters) => letters.cause);
   assert.deepEqual(shown(), ['400']);
-  [resent, cause] = [1, '422'];
+  // Not over and over while they are being sent.
+  [resent, cause, running] = [1, '422', true];
   nowMs += 5000;
+  assert.deepEqual(shown(), ['400']);
+  running = false;
   assert.deepEqual(shown(), ['422']);
 });
 

@@ -3,6 +3,7 @@ import { type TestContext, test } from 'node:test';
 import { parseConfig } from '../../src/config/load.ts';
 import type { DeadLetterStore } from '../../src/ledger/dead-letters.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
+import { PARTIAL } from '../../src/network/dead-letter.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
 import { Resends } from '../../src/resends.ts';
 import { EXEMPLAR, HISTOGRAM } from '../../src/serialization/rows.ts';
@@ -254,7 +255,7 @@ test('sending again stops where the receiver does not let us in, when it is aske
   const served = await serve(t, [
     { name: 'a', url: sink.url, queue_config: { max_samples_per_send: 1, capacity: 10 } },
   ]);
-  const { letters, ask, resends } = served;
+  const { letters, ask, resends, told } = served;
   letters.keep('a', refusal([0, 1, 2].map((row) => sampleLetter(row, up('a'), noon + row))));
   await ask('POST', '/resend', { endpoint: 'a' });
   assert.match((await ended(served)).says, /^Sent again: 0 of 3 .*does not let us in \(401: who are you\)/);
@@ -271,8 +272,51 @@ test('sending again stops where the receiver does not let us in, when it is aske
     assert.match((await ended(served)).says, /0 of 3 dead letters taken; stopped, as asked/);
   }
   assert.deepEqual(await ask('DELETE', '/resend?endpoint=a'), [200, { stopped: false }]);
+  assert.equal(told.filter((line) => /not sent again any more.*endpoint=a user=anna/.test(line)).length, 1);
   assert.equal((await ask('POST', '/resend', { endpoint: 'nobody' }))[0], 409);
   assert.equal(letters.totals()[0]?.letters, 3);
+});
+
+test('while letters are read to be sent again, the thread receives, and nothing is read that is not sent', async (t) => {
+  const sink = await Sink.start(t, () => ({ status: 401, body: 'who are you' }));
+  const served = await serve(t, [{ name: 'a', url: sink.url, queue_config: { max_samples_per_send: 100 } }]);
+  const { letters, ask } = served;
+  let turns = 0;
+  let turning = true;
+  const turn = (): void => {
+    turns++;
+    if (turning) setImmediate(turn);
+  };
+  turn();
+  atEnd(t, () => {
+    turning = false;
+  });
+  const pages: number[] = [];
+  const { page } = letters;
+  t.mock.method(letters, 'page', (...args: Parameters<typeof page>) => {
+    pages.push(turns);
+    return page.apply(letters, args);
+  });
+  const content = Buffer.from('{"sent":{"samples":9},"notWritten":{"samples":3}}');
+  const unknown = Array.from({ length: 2500 }, (_, row) => ({
+    ...sampleLetter(row, up('a'), noon),
+    kind: PARTIAL,
+    content,
+  }));
+  letters.keep('a', refusal(unknown));
+  await ask('POST', '/resend', { endpoint: 'a' });
+  assert.match((await ended(served)).says, /0 of 2,500 .*2,500 stand for rows of which only the number/);
+  assert.equal(pages.length, 3);
+  assert.ok(
+    pages.every((at, i) => i === 0 || at > pages[i - 1]!),
+    String(pages),
+  );
+
+  pages.length = 0;
+  letters.keep('a', refusal(unknown.map(({ row }) => sampleLetter(row, up('a'), noon))));
+  await ask('POST', '/resend', { endpoint: 'a' });
+  assert.match((await ended(served)).says, /0 of 2,500 .*does not let us in/);
+  assert.equal(pages.length, 1);
 });
 
 test('what makes no sense is refused, and changes nothing', async (t) => {

@@ -297,6 +297,13 @@ describe('the whole', () => {
   }
 
   it('says what to do', () => {
+    const hiccup = { ...calm, ...trouble({ ...retry, sinceMs: nowMs - 1000 }) };
+    const retrying = { name: 'far', etaSeconds: null, ...describeEndpoint(hiccup) };
+    assert.deepEqual([retrying.level, retrying.advice === ''], ['note', false]);
+    assert.equal(describeAgent({ ...running, endpoints: [ok, retrying] }).advice, '');
+    const rejecting = describeEndpoint({ ...calm, lostLastMinute: new Map([['rejected', 3]]) });
+    const losing = { name: 'far', etaSeconds: null, ...rejecting };
+    assert.match(describeAgent({ ...running, endpoints: [ok, losing] }).advice, /dead letters/);
     assert.equal(describeAgent({ ...running, endpoints: [ok, holding] }).advice, holding.advice);
     assert.match(describeAgent({ ...running, endpoints: [holding], full }).advice, /^Bring back far/);
     const byOthers = { ...full, waitsFor: [] };

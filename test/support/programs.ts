@@ -8,6 +8,7 @@ export const programs = {
   prometheus: 'apt-get install -y --no-install-recommends prometheus',
   chromium: 'apt-get install -y --no-install-recommends chromium',
   promtool: 'apt-get install -y --no-install-recommends prometheus',
+  'systemd-analyze': 'apt-get install -y --no-install-recommends systemd',
   'prometheus-3': '.ci/get-peers',
   vmagent: '.ci/get-peers',
   'vmagent-debian': '.ci/get-peers',
