@@ -7,6 +7,7 @@ export interface IngestModule {
   uncompress(source: number, end: number, target: number, total: number): number;
   run(): number;
   scan(at: number, end: number, mostSymbols: number, mostSeries: number): number;
+  labelBytes(end: number): number;
   runV2(): number;
   takeV2(series: number): void;
   rememberRefs(series: number): void;

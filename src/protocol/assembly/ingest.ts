@@ -8,6 +8,7 @@ import { uncompressBlock } from './snappy';
 import { addEntry, entryAt, expectNext, fillSlots, findEntry, hasHash } from './table';
 
 export { learnText, rememberRefs, runV2, takeV2 } from './ingest-v2';
+export { labelBytes } from './label-bytes';
 export { forgetTexts, scan } from './symbols';
 export { fillSlots };
 

@@ -49,7 +49,7 @@ export const TENANT = 100;
 export const SYMBOL_COUNT = 104;
 export const LONGEST_SYMBOL = 168;
 export const SERIES_AT = 108;
-/** Columns of the symbols, as addresses: where each begins and ends, and the entry of its text or 0. Their room. */
+/** Columns of the symbols, as addresses: where each begins and ends, and the entry of its text. Their room. */
 export const SYMBOLS = 112;
 export const SYMBOL_ENDS = 116;
 export const SYMBOL_TEXTS = 120;
