@@ -145,7 +145,8 @@ export class WasmIngestV2 {
     if (this.#loaded) return;
     this.#loaded = true;
     const { memory } = this.#workspace;
-    request.symbols.load(...memory.symbols(memory.get(at.SYMBOL_COUNT)));
+    const [begins, ends] = memory.symbols(memory.get(at.SYMBOL_COUNT));
+    request.symbols.load(begins, ends, memory.target);
   }
 
   #makeRoom(request: RequestV2, entries: number): void {

@@ -1,6 +1,7 @@
 /**
- * Where things stand in the memory of the ingest module: what `ingest.ts` in this folder and `ingest-wasm.ts`
- * beside it have to agree on. Read by both compilers, so it holds nothing but integers.
+ * Where things stand in the memory of the ingest module: what `ingest.ts` in this folder with all that it imports, and
+ * those beside the folder that drive it (`ingest-wasm.ts`, `ingest-wasm-v2.ts`, `ingest-workspace.ts`,
+ * `ingest-memory.ts`), have to agree on. Read by both compilers, so it holds nothing but integers.
  *
  *     0      state: words of 32 bits at the offsets below
  *     256    keys of the hash, random
