@@ -66,7 +66,7 @@ export class HistogramFields {
   timeHi = 0;
   startLo = 0;
   startHi = 0;
-  /** Pairs of offsets: its known fields but for the times, in runs. */
+  /** Pairs of offsets: its known fields but for the times, in runs. Not all of them when it is `unpacked`. */
   readonly parts: number[] = [];
   /** A repeated number of it came as a field of its own, not packed (WIRE-05). */
   unpacked = false;
@@ -259,8 +259,9 @@ function faultIn(raw: Uint8Array, start: number, end: number, hasStart: boolean)
 
 /** Puts down a run behind the `parts` numbers before it; returns how many there are then. */
 function addPart(parts: number, from: number, to: number): number {
-  // Unpacked fields are put together first, and then there are fewer.
-  if (parts >= MAX_PARTS && !fields.unpacked)
+  // Unpacked fields are put together first, and then it is read again: these parts are none of what is kept.
+  if (fields.unpacked) return parts;
+  if (parts >= MAX_PARTS)
     throw new MalformedError('a histogram is scattered over too many fields', { offset: from });
   fields.parts[parts] = from;
   fields.parts[parts + 1] = to;

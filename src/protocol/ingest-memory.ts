@@ -7,6 +7,7 @@ export interface IngestModule {
   uncompress(source: number, end: number, target: number, total: number): number;
   run(): number;
   scan(at: number, end: number, mostSymbols: number, mostSeries: number): number;
+  labelBytes(end: number): number;
   runV2(): number;
   takeV2(series: number): void;
   rememberRefs(series: number): void;
@@ -89,10 +90,9 @@ export class IngestMemory {
     this.module.fillSlots();
   }
 
-  /** Begins and ends of the symbols, relative to the uncompressed body. */
+  /** Begins and ends of the symbols, as addresses: views. */
   symbols(count: number): readonly [begins: Uint32Array, ends: Uint32Array] {
-    const column = (address: number) =>
-      new Uint32Array(this.bytes.buffer, address, count).map((of) => of - this.target);
+    const column = (address: number) => new Uint32Array(this.bytes.buffer, address, count);
     return [column(this.get(at.SYMBOLS)), column(this.get(at.SYMBOL_ENDS))];
   }
 

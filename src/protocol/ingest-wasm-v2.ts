@@ -10,14 +10,20 @@ import { Symbols } from './symbols.ts';
 
 /**
  * Drives the loop in WebAssembly for remote write 2.0 (assembly/ingest-v2.ts), and does what it hands back: what is
- * new, and what no usual sender writes. A request with other fields than symbols and series is read in TypeScript, and
- * so is the first one with more symbols than there is room for.
+ * new, and what no usual sender writes. A request is read in TypeScript from end to end when it
+ *
+ *  - has other fields than symbols and series, or more of these than the limits let in,
+ *  - has more symbols than there is room for: the next one finds room,
+ *  - may have more bytes of labels than may be looked up for a request. The module knows labels without looking them
+ *    up, so it could not tell where the limit is passed.
  */
 export class WasmIngestV2 {
   readonly #workspace: IngestWorkspace;
   readonly #symbols: Symbols = new Symbols();
   /** `#symbols` are those of the request at hand. They are for what the module does not read, and filled late. */
   #loaded = false;
+  /** Requests that were read in TypeScript from end to end. */
+  leftToTypeScript = 0;
 
   constructor(workspace: IngestWorkspace) {
     this.#workspace = workspace;
@@ -26,8 +32,10 @@ export class WasmIngestV2 {
   /** Ingests the `length` bytes that were uncompressed last; results and errors are those of `ingestV2`. */
   ingest(length: number, limits: IngestLimits, dictionary: Dictionary, batch: RowBatch): IngestReport {
     const { raw, rawView } = this.#workspace.memory;
-    if (!this.#scan(length, limits))
+    if (!this.#scan(length, limits)) {
+      this.leftToTypeScript++;
       return ingestV2(raw, rawView, length, dictionary, batch, limits, this.#symbols);
+    }
     this.#loaded = false;
     const report = inRequest(dictionary, limits, () => {
       const request = new RequestV2(raw, rawView, length, this.#symbols, dictionary, batch, limits);
@@ -44,11 +52,12 @@ export class WasmIngestV2 {
     const { module, target, rooms } = memory;
     if (module.scan(target, target + length, word(mostSymbols(limits)), word(limits.series)) === 0)
       return false;
-    // The module looks no label up twice, and does not count what it looks up: with so many refs it cannot be too much.
-    if (length * memory.get(at.LONGEST_SYMBOL) > mostLabelBytes(limits)) return false;
     const symbols = memory.get(at.SYMBOL_COUNT);
     this.#workspace.ask({ symbols });
-    return symbols <= rooms.symbols;
+    if (symbols > rooms.symbols) return false;
+    // There is a ref a byte at most; one long symbol makes that far more than there is.
+    const most = mostLabelBytes(limits);
+    return length * memory.get(at.LONGEST_SYMBOL) <= most || module.labelBytes(target + length) <= most;
   }
 
   #run(request: RequestV2): void {
@@ -136,7 +145,8 @@ export class WasmIngestV2 {
     if (this.#loaded) return;
     this.#loaded = true;
     const { memory } = this.#workspace;
-    request.symbols.load(...memory.symbols(memory.get(at.SYMBOL_COUNT)));
+    const [begins, ends] = memory.symbols(memory.get(at.SYMBOL_COUNT));
+    request.symbols.load(begins, ends, memory.target);
   }
 
   #makeRoom(request: RequestV2, entries: number): void {

@@ -25,6 +25,11 @@ export class WasmIngest {
     return this.#workspace.memory.bytes.length;
   }
 
+  /** Requests of 2.0 that were read in TypeScript from end to end: an ordinary one is not. */
+  get leftToTypeScript(): number {
+    return this.#v2.leftToTypeScript;
+  }
+
   /** As `IngestWorkspace.uncompress`. */
   uncompress(body: Uint8Array, length: number, dictionary: Dictionary): Uint8Array | undefined {
     return this.#workspace.uncompress(body, length, dictionary);

@@ -47,14 +47,18 @@ export class Symbols {
     this.end[id] = end;
   }
 
-  /** Begins with a request whose symbols stand here; nothing is known of any. */
-  load(at: Uint32Array, end: Uint32Array): void {
+  /** Begins with a request whose symbols stand here, as addresses; its body is at `base`. Nothing is known of any. */
+  load(at: Uint32Array, end: Uint32Array, base: number): void {
     this.clear();
     const count = at.length;
-    this.at = room(this.at, count);
-    this.end = room(this.end, count);
-    this.at.set(at);
-    this.end.set(end);
+    const begins = room(this.at, count);
+    const ends = room(this.end, count);
+    for (let i = 0; i < count; i++) {
+      begins[i] = at[i]! - base;
+      ends[i] = end[i]! - base;
+    }
+    this.at = begins;
+    this.end = ends;
     this.count = count;
     this.finish();
   }

@@ -22,7 +22,7 @@ export interface RequestV2 {
 
 /** Bytes of a row in the memory but for its start time and its payload: see assembly/emit-v2.ts. */
 const ROW = 8 + 8 + 4 + 4 + 1 + 1;
-/** Bytes before the rows that are left to the symbols. Where they do not do, which takes thousands of strings, the rows move. */
+/** Bytes before the rows that are left to the symbols. Where they do not do, with thousands of strings, the rows move. */
 const GAP = 1 << 18;
 /** Messages are shorter. */
 const LONGEST = 0x7fffffff;
@@ -36,8 +36,9 @@ const ROOM = { fast: 65536, small: 65536 + 12 * 8192 + 8 * 64 } as const;
  *
  *     rows, payloads | strings of its symbols | gap, symbols | all TimeSeries, slack | room of the compressor | body
  *
- * Undefined when it is not for the module: a row is neither sample nor histogram, or the message is of gigabytes. Throws what WebAssembly
- * throws when the module stops itself, which is a bug, and `RangeError` when there is no memory.
+ * Undefined when it is not for the module: a row is neither sample nor histogram, or the message is of gigabytes.
+ * Throws what WebAssembly throws when the module stops itself, which is a bug, and `RangeError` when there is no
+ * memory.
  */
 export function emitV2Within(
   module: EmitExports,

@@ -396,8 +396,9 @@ export class Dictionary {
       // The rest is read all the same: a malformed label refuses the whole request (WIRE-07).
       if (pair === INVALID) refused ??= this.invalid;
       if (pair < 0) continue;
-      this.#blockPairs[count++] = pair;
+      // What matched may end where the array does.
       this.#blockPairs = room(this.#blockPairs, count + 1);
+      this.#blockPairs[count++] = pair;
     }
     if (count > maxLabels) refused ??= 'too_many_labels';
     if (refused !== undefined) {
@@ -420,7 +421,8 @@ export class Dictionary {
     let n = count;
     while (at < end) {
       const pair = pairs[n]!;
-      if (pair >= pairCount) break;
+      // Nor does one behind the end of the array count: it is undefined.
+      if (!(pair < pairCount)) break;
       const from = pairAt[pair]!;
       const length = pairAt[pair + 1]! - from;
       if (length > end - at || !sameWords(view, at, labels, from, length)) break;

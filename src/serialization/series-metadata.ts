@@ -22,7 +22,7 @@ export class SeriesMetadata {
     return 4 * WORDS * this.#series;
   }
 
-  /** True when something was said of the series. */
+  /** True when something may have been said of the series: it was, of it or of one with a larger id. */
   hasSome(series: number): boolean {
     return series < this.#series;
   }

@@ -238,6 +238,23 @@ test('HIST-01 to HIST-07: the same verdict as the plain rules, however it is enc
   );
 });
 
+describe('a histogram that is scattered over many fields', () => {
+  // In turn a schema and a field that no version has.
+  const scattered = (count: number) => Array.from({ length: count }, () => [0x20, 0, 0xf8, 0x06, 0]).flat();
+  const unpacked = [0x48, 0];
+  const read = (...bytes: number[]) => readHistogram(Uint8Array.from(bytes), 0, bytes.length, false);
+
+  it('takes no more room than is allowed, also with a number that is not packed', () => {
+    const { parts } = read();
+    assert.throws(() => read(...scattered(3000)), /scattered over too many fields/);
+    assert.ok(parts.length <= 2000, `${parts.length} numbers`);
+    assert.equal(read(...unpacked, ...scattered(3000)).unpacked, true);
+    assert.ok(parts.length <= 2000, `${parts.length} numbers`);
+    assert.throws(() => read(...unpacked, ...scattered(3000), 0x4c), /wire type 4/);
+    assert.ok(parts.length <= 2000, `${parts.length} numbers`);
+  });
+});
+
 test('RW2-R-27: an invalid histogram is refused alone, and named with its time and its fault', () => {
   const road = new Road();
   const report = road.take(

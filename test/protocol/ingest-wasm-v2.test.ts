@@ -223,6 +223,68 @@ describe('limits', () => {
     assert.ok(passed > 20, `only ${passed} were passed`);
   });
 
+  /** Those of `receiver:` by default. */
+  const usual = { ...noLimits, decodedBytes: 32 << 20 };
+  const long = 'v'.repeat(8000);
+
+  it('leave an ordinary request to the module, also with one long text', () => {
+    for (const of of [
+      (i: number) => named(i),
+      (i: number) => named(i, i === 0 ? long : 'Help.'),
+      (i: number) => named(i, 'Help.', i === 0 ? { labels: { __name__: 'x', a: long } } : {}),
+      (i: number) =>
+        named(i, 'Help.', {
+          createdTimestamp: 1_700_000_000_000n,
+          ...(i === 0 && { metadata: { type: 1, help: long } }),
+        }),
+    ]) {
+      const wasm = new WasmIngest();
+      const kernels = new BothKernels(undefined, wasm);
+      const raw = encode(...range(2000).map(of));
+      assert.ok(raw.length * long.length > 8 * usual.decodedBytes, `${raw.length} bytes`);
+      for (let i = 0; i < 3; i++) assert.equal(kernels.takeV2(raw, usual).samples, 2000);
+      assert.equal(wasm.leftToTypeScript, 0);
+      kernels.compareAll();
+    }
+  });
+
+  it('of bytes of labels hold for labels that are known, however they are written', () => {
+    // Each long value comes with two names, so that it is looked up for every series.
+    const of = (i: number): SeriesV2 => ({ labels: { __name__: 'x', a: long, b: long, i: `${i}` }, samples });
+    const raw = encode(...range(200).map(of));
+    const { symbols, timeseries } = requestV2(...range(200).map(of));
+    // The refs in two runs, of which the second is behind the samples.
+    const inTwo = Buffer.concat([
+      encodeWriteRequestV2({ symbols: symbols! }),
+      ...timeseries!.map(({ labelsRefs }) => {
+        const [first, second] = [labelsRefs!.slice(0, 2), labelsRefs!.slice(2)].map((refs) => {
+          const run = encodeWriteRequestV2({ timeseries: [{ labelsRefs: refs }] });
+          return run.subarray(2);
+        });
+        const sample = Uint8Array.of(0x12, 2, 0x10, 1);
+        return Buffer.concat([
+          Uint8Array.of(0x2a, first!.length + 4 + second!.length),
+          first!,
+          sample,
+          second!,
+        ]);
+      }),
+    ]);
+    for (const body of [raw, inTwo]) {
+      const wasm = new WasmIngest();
+      const kernels = new BothKernels(undefined, wasm);
+      for (let i = 0; i < 2; i++) assert.equal(kernels.takeV2(body, usual).samples, 200);
+      assert.equal(wasm.leftToTypeScript, 0);
+      const total = 200 * 2 * (long.length + 1);
+      const few = { ...noLimits, decodedBytes: total / 8 };
+      assert.throws(() => kernels.takeV2(body, few), LimitError);
+      assert.equal(wasm.leftToTypeScript, 1);
+      assert.equal(kernels.takeV2(body, { ...noLimits, decodedBytes: total / 7 }).samples, 200);
+      assert.equal(wasm.leftToTypeScript, 1);
+      kernels.compareAll();
+    }
+  });
+
   it('of texts of metadata are those of the request', () => {
     const kernels = new BothKernels();
     const raw = encode(named(0, 'Nine bytes'));
@@ -273,6 +335,22 @@ describe('the memory', () => {
     assert.equal(at.dictionary.contentBytes, known);
   });
 
+  it('is taken once for texts that several symbols have, and once for their series', () => {
+    const at = kernel();
+    const symbols = ['', '__name__', 'x', '__name__', 'x'];
+    // The first one is refused: so its texts were looked up before there was an entry of theirs.
+    const timeseries = [
+      [3, 4, 3, 4],
+      [1, 2],
+      [3, 4],
+    ].map((labelsRefs) => ({ labelsRefs, samples: [{ timestamp: 1n }] }));
+    const once = kernel();
+    take(once, encode({ labels: { __name__: 'x' }, samples }));
+    for (let i = 0; i < 2; i++)
+      assert.equal(take(at, encodeWriteRequestV2({ symbols, timeseries })).samples, 2);
+    assert.equal(at.dictionary.contentBytes, once.dictionary.contentBytes);
+  });
+
   it('has a table that starts anew when it is full, also within a request', () => {
     const kernels = new BothKernels(undefined, new WasmIngest(1 << 11));
     const raw = encode(...[...range(1500), ...range(1500)].map((i) => named(i)));
@@ -295,7 +373,7 @@ describe('the memory', () => {
       ] as const,
       samples,
     }));
-    for (const [reason] of take(at, encode(...refused)).refused) assert.equal(reason, 'empty_label_name');
+    assert.deepEqual([...take(at, encode(...refused)).refused], [['empty_label_name', 50]]);
     assert.equal(at.dictionary.contentBytes, contentBytes);
   });
 });

@@ -128,6 +128,37 @@ describe('the order of names that the series before had', () => {
   });
 });
 
+describe('a block that begins as the one before, as far as that is remembered', () => {
+  // So many pairs of the block before are remembered at first, and the last of them is pair 0 as long as there are less.
+  const remembered = 64;
+  const first = labels({ z: 'pair 0', __name__: 'x' });
+  const shared = [
+    { name: '__name__', value: 'x' },
+    ...Array.from({ length: remembered - 2 }, (_, i) => ({ name: `l${100 + i}`, value: 'v' })),
+  ];
+  const last = { name: 'zz', value: 'last' };
+
+  it('goes on behind it', () => {
+    const dictionary = new Dictionary(1);
+    intern(dictionary, first);
+    intern(dictionary, shared);
+    const of = [...shared, first[0]!, last];
+    assert.deepEqual(labelsOf(dictionary, intern(dictionary, of)), canonical(of));
+    assert.deepEqual(labelsOf(dictionary, intern(dictionary, [...of].reverse())), canonical(of));
+    assert.equal(dictionary.seriesCount, 3);
+  });
+
+  it('is read to its end also when it is the same label again and again', () => {
+    for (const more of [[last], []]) {
+      const dictionary = new Dictionary(1);
+      intern(dictionary, labels({ __name__: 'x' }));
+      const of = [...Array.from({ length: remembered }, () => ({ name: '__name__', value: 'x' })), ...more];
+      assert.equal(intern(dictionary, of), -1);
+      assert.equal(dictionary.invalid, 'duplicate_label');
+    }
+  });
+});
+
 it('labels that differ in any one byte are different labels', () => {
   const dictionary = new Dictionary(1);
   const value = 'abcdefghijklmn';

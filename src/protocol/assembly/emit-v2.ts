@@ -1,6 +1,6 @@
 /*
- * Emission of remote write 2.0 bodies of samples and histograms, as `PlainEmitterV2` in ../emit-v2.ts does it and tells why; byte for
- * byte the same bodies (test/protocol/emit-v2-wasm.test.ts holds them against each other).
+ * Emission of remote write 2.0 bodies of samples and histograms, as `PlainEmitterV2` in ../emit-v2.ts does it and tells
+ * why; byte for byte the same bodies (test/protocol/emit-v2-wasm.test.ts holds them against each other).
  *
  * An instance serves one dictionary, as in emit.ts. The records of ../symbol-columns.ts stand in its memory beside the
  * labels; ../symbol-table.ts has filled in what they say of the dictionary, and here is noted what they say of a
@@ -86,7 +86,8 @@ export function roomV2(rows: usize, count: u32, started: bool, seriesCount: u32)
 
 /**
  * Writes all `TimeSeries` of these rows at `area` and before `areaEnd`, and returns their end; 0 when one is neither
- * sample nor histogram, or of no series. The strings of the symbols are left at `orderAt`, which has room for `strings` words.
+ * sample nor histogram, or of no series. The strings of the symbols are left at `orderAt`, which has room for `strings`
+ * words.
  */
 export function writeV2(
   rows: usize,
@@ -250,7 +251,7 @@ function putHistogram(start: usize, row: u32, time: u64, since: u64): usize {
   return to + size + behind;
 }
 
-/** Writes the length of what ends at `end`, in the byte at `at` or, with what is behind it moved, in more; returns its end. */
+/** Writes the length of what ends at `end`, in the byte at `at` or, moving the rest, in more; returns its end. */
 // @ts-ignore: decorator
 @inline
 function putLength(at: usize, end: usize): usize {

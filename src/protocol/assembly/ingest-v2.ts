@@ -6,7 +6,7 @@ import {
   SYMBOL_COUNT, SYMBOL_TEXTS, TENANT, TYPE, UNIT, UNKNOWN,
 } from './layout';
 import { MOST_ROWS, plainSample, putRow, putRows } from './samples';
-import { enterText, field, fieldStart, findText, sizeOf, stringOf } from './symbols';
+import { enterText, field, fieldStart, findText, NO_ENTRY, sizeOf, stringOf } from './symbols';
 import { addEntry, entryAt, expectNext, findEntry, hasHash } from './table';
 
 /**
@@ -14,8 +14,8 @@ import { addEntry, entryAt, expectNext, findEntry, hasHash } from './table';
  * is what is stored. ../ingest-wasm-v2.ts drives it.
  *
  * The labels of a series become the entries of their texts, and these as a block are looked up in the table, as label
- * blocks are. So no text is touched again behind its first use in a request. Nothing is entered before the driver has
- * found the series to be valid: what is refused takes no room.
+ * blocks are. So no text is touched again behind its first use in a request, but to be entered. Nothing is entered
+ * before the driver has found the series to be valid: what is refused takes no room.
  */
 
 /** What `number` has read. */
@@ -51,8 +51,12 @@ export function rememberRefs(series: u32): void {
   for (let i: u32 = 0; i < count; i++) {
     store<u32>(LABEL_TEXTS + (i << 2), enterText(load<u32>(LABEL_REFS + (i << 2))));
   }
-  hashBlock(LABEL_TEXTS, count << 2);
-  expectNext(addEntry(count << 2, load<u32>(TENANT) | OF_REFS, series));
+  const length = count << 2;
+  const space = load<u32>(TENANT) | OF_REFS;
+  hashBlock(LABEL_TEXTS, length);
+  // It is there when these symbols are others with the texts of a known series.
+  const known = findEntry(length, space);
+  expectNext(known != 0 ? known : addEntry(length, space, series));
 }
 
 /** The text of this symbol is this string of the dictionary; there must be room. */
@@ -164,9 +168,10 @@ function readRefs(at: u32, end: u32): u32 {
     }
     if (ref >= symbols || count == most) return 0;
     let text = load<u32>(texts + (ref << 2));
-    if (text == 0) {
-      text = findText(ref);
-      if (text == 0) allKnown = false;
+    // Both 0 and `NO_ENTRY`: one comparison for all texts that are known.
+    if (<i32>text <= 0) {
+      if (text != NO_ENTRY) text = findText(ref);
+      if (<i32>text <= 0) allKnown = false;
     }
     store<u32>(LABEL_TEXTS + (count << 2), text);
     count++;

@@ -8,6 +8,7 @@ import { uncompressBlock } from './snappy';
 import { addEntry, entryAt, expectNext, fillSlots, findEntry, hasHash } from './table';
 
 export { learnText, rememberRefs, runV2, takeV2 } from './ingest-v2';
+export { labelBytes } from './label-bytes';
 export { forgetTexts, scan } from './symbols';
 export { fillSlots };
 
@@ -20,7 +21,8 @@ export { hash0, hash1, hashBlock };
  * among it, is handed back to the TypeScript, one field at a time, so the order of rows and the words of errors have
  * one source.
  *
- * ../ingest-wasm.ts drives it, and layout.ts says where things stand. Nothing here trusts a length: each is held
+ * ../ingest-wasm.ts and ../ingest-wasm-v2.ts drive it, in the memory of ../ingest-memory.ts; layout.ts says where
+ * things stand. Nothing here trusts a length: each is held
  * against the end of what it is part of, which is within the memory.
  */
 

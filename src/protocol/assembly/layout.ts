@@ -1,6 +1,7 @@
 /**
- * Where things stand in the memory of the ingest module: what `ingest.ts` in this folder and `ingest-wasm.ts`
- * beside it have to agree on. Read by both compilers, so it holds nothing but integers.
+ * Where things stand in the memory of the ingest module: what `ingest.ts` in this folder with all that it imports, and
+ * those beside the folder that drive it (`ingest-wasm.ts`, `ingest-wasm-v2.ts`, `ingest-workspace.ts`,
+ * `ingest-memory.ts`), have to agree on. Read by both compilers, so it holds nothing but integers.
  *
  *     0      state: words of 32 bits at the offsets below
  *     256    keys of the hash, random
@@ -49,7 +50,7 @@ export const TENANT = 100;
 export const SYMBOL_COUNT = 104;
 export const LONGEST_SYMBOL = 168;
 export const SERIES_AT = 108;
-/** Columns of the symbols, as addresses: where each begins and ends, and the entry of its text or 0. Their room. */
+/** Columns of the symbols, as addresses: where each begins and ends, and the entry of its text. Their room. */
 export const SYMBOLS = 112;
 export const SYMBOL_ENDS = 116;
 export const SYMBOL_TEXTS = 120;

@@ -6,8 +6,15 @@ import { addEntry, entryAt, findEntry } from './table';
 
 /**
  * The symbols of a 2.0 request: where each stands, and which entry of the table its text has. A text is looked up when
- * it is first used, once a request; from then on a label is two numbers.
+ * it is first used, once a request, whether it is found or not: it may be long, and used a hundred thousand times. From
+ * then on a label is two numbers.
  */
+
+/**
+ * In place of the entry of a text: it was looked up in this request, and has none. 0 stands for one that was not looked
+ * up.
+ */
+export const NO_ENTRY: u32 = 0xffffffff;
 
 /** Of `field`: where the field begins behind its length, and where it ends. */
 export let fieldStart: u32 = 0;
@@ -77,14 +84,18 @@ export function forgetTexts(): void {
 /** The entry of the text of this symbol, or 0 when it has none. */
 export function textOf(ref: u32): u32 {
   const text = load<u32>(load<u32>(SYMBOL_TEXTS) + (ref << 2));
+  if (text == NO_ENTRY) return 0;
   return text != 0 ? text : findText(ref);
 }
 
-/** The same; a text without an entry gets one. There must be room. */
+/** The entry of the text of this symbol; it gets one when it has none. There must be room. */
 export function enterText(ref: u32): u32 {
   let text = textOf(ref);
   if (text != 0) return text;
-  // `textOf` has hashed it.
+  // Another symbol may have the same text, and may have been entered since this one was looked up.
+  text = findText(ref);
+  if (text != 0) return text;
+  // `findText` has hashed it.
   text = addEntry(sizeOf(ref), OF_TEXT, 0);
   store<u32>(load<u32>(SYMBOL_TEXTS) + (ref << 2), text);
   return text;
@@ -104,10 +115,10 @@ export function sizeOf(ref: u32): u32 {
   return load<u32>(load<u32>(SYMBOL_ENDS) + (ref << 2)) - load<u32>(load<u32>(SYMBOLS) + (ref << 2));
 }
 
-/** The same, for who has looked whether it is known in this request. */
+/** As `textOf`, for who has seen that it was not looked up in this request; or was, and may have come since. */
 export function findText(ref: u32): u32 {
   hashBlock(load<u32>(load<u32>(SYMBOLS) + (ref << 2)), sizeOf(ref));
   const text = findEntry(sizeOf(ref), OF_TEXT);
-  store<u32>(load<u32>(SYMBOL_TEXTS) + (ref << 2), text);
+  store<u32>(load<u32>(SYMBOL_TEXTS) + (ref << 2), text != 0 ? text : NO_ENTRY);
   return text;
 }
