@@ -186,6 +186,9 @@ interface Line {
   readonly fast: Line | undefined;
 }
 
+/** Of the bytes: below it nothing is saved that anybody would pay for. */
+const LEAST_SAVED = 0.02;
+
 const HEADER = [
   'rows of',
   'message',
@@ -199,7 +202,8 @@ const HEADER = [
 
 function cellsOf({ what, version, kernel, compression, ns, bytes, ofPlain, fast }: Line): string[] {
   const saved = fast === undefined ? 0 : fast.bytes - bytes;
-  const price = fast === undefined || saved <= 0 ? '' : ((ns - fast.ns) / saved).toFixed(0);
+  const price =
+    fast === undefined || saved < LEAST_SAVED * fast.bytes ? '' : ((ns - fast.ns) / saved).toFixed(0);
   return [what, version, kernel, compression, ns.toFixed(0), bytes.toFixed(1), ofPlain.toFixed(2), price];
 }
 

@@ -37,8 +37,8 @@ const PARTS = [
       'What do a row, its bytes and `wire_compression` cost where a body is made? Fifty thousand series, each with one ' +
       'sample, in bodies of 2000 rows: those of one shard follow the order of the scrape, those of sixteen have every ' +
       'sixteenth series. CPU time of the emission alone. `small` is worth its CPU time where a gigabyte that it saves ' +
-      'costs more than the CPU-seconds in the last column; between zones or to the internet it usually does, inside a ' +
-      "network of one's own it does not, and that is where most receivers are: `fast` is the default.",
+      'costs more than the CPU-seconds in the last column: over 2.0, between zones or to the internet, it usually does. ' +
+      "Inside a network of one's own it does not, and over 1.0 there is nothing to save: `fast` is the default.",
   },
   {
     name: 'deliver',

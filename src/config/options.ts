@@ -428,7 +428,7 @@ export const options = {
         type: 'enum',
         values: ['fast', 'small'],
         default: 'fast',
-        why: 'A body takes about 2.5 times less CPU over 1.0, four times less over 2.0, and most links to a store are not scarce. Where bytes are paid for, `small` sends up to an eighth fewer over 1.0, a tenth over 2.0.',
+        why: 'Over 1.0 it takes half the CPU of `small` and nearly no more bytes. Over 2.0 `small` sends about a twelfth fewer bytes for three to four times the CPU (docs/performance.md): worth it where bytes are paid for, which most links to a store are not.',
         about:
           'How hard request bodies are compressed. Both are snappy, which every receiver reads; `fast` is written straight from the dictionary.',
       },

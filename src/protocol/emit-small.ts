@@ -5,8 +5,8 @@ import { Scratch, SnappyCompressor, uncompress } from './snappy.ts';
 
 /**
  * Bodies for links that cost more than CPU: what another emitter writes is uncompressed again, and the general
- * compressor looks for more. At most the bytes of plain snappy, seven eighths to all of those of direct emission, at
- * two to three and a half times its CPU (bench/emit.ts). `WasmEmitterV1` does the same within the module.
+ * compressor looks for more. At most the bytes of plain snappy; over 1.0 nearly all of those of direct emission, over 2.0
+ * eleven twelfths, for two to four times its CPU (bench/emit.ts). `WasmEmitterV1` does the same within the module.
  */
 export class SmallEmitter implements Emitter {
   readonly #emitter: Emitter;
