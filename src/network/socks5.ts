@@ -41,9 +41,10 @@ export async function openSocks5(
     const [version, method] = await reader.read(2);
     if (version !== 5) throw new ProxyFailedError(`the proxy ${proxy} does not speak SOCKS 5`, facts);
     if (method === 2 && userinfo !== undefined) {
-      const [user, password] = [await userinfo.username.reveal(), await userinfo.password.reveal()].map(
-        (text) => Buffer.from(text).subarray(0, 255),
-      ) as [Buffer, Buffer];
+      const short = (text: string, what: string): Buffer =>
+        shortText(text, `the ${what} of \`proxy_url\``, facts);
+      const user = short(await userinfo.username.reveal(), 'user');
+      const password = short(await userinfo.password.reveal(), 'password');
       socket.write(
         Buffer.concat([[1, user.length], user, [password.length], password].map((part) => Buffer.from(part))),
       );
@@ -61,7 +62,7 @@ export async function openSocks5(
           : 'takes no way to authenticate that we know';
       throw new ProxyRefusedError(`the proxy ${proxy} ${wants}`, facts);
     }
-    const name = Buffer.from(target.hostname).subarray(0, 255);
+    const name = shortText(target.hostname, `the host of ${facts.target}`, facts);
     const port = [target.port >> 8, target.port & 255];
     // Always as a name: an address in its text form is one that the proxy parses.
     socket.write(Buffer.concat([Buffer.from([5, 1, 0, 3, name.length]), name, Buffer.from(port)]));
@@ -76,6 +77,13 @@ export async function openSocks5(
   } finally {
     reader.release();
   }
+}
+
+/** As SOCKS writes a text: its length is one byte. Throws `ProxyRefusedError` for a longer one, which no wait mends. */
+function shortText(text: string, what: string, facts: Record<string, string>): Buffer {
+  const bytes = Buffer.from(text);
+  if (bytes.length <= 255) return bytes;
+  throw new ProxyRefusedError(`${what} has ${bytes.length} bytes, and SOCKS 5 allows 255`, facts);
 }
 
 /** Reads so many bytes, and gives back what came beyond them. */

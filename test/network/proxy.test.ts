@@ -227,6 +227,12 @@ test('a SOCKS proxy that will not let us through is a hold; one that cannot, a r
   for (const [options, userinfo, code, words] of [
     [{ credentials: 'other:one' }, 'me:s3cret', 'PROXY_REFUSED', /does not take the user and password/],
     [{ credentials: 'other:one' }, undefined, 'PROXY_REFUSED', /wants credentials/],
+    [
+      { credentials: 'other:one' },
+      `me:s3cret${'x'.repeat(250)}`,
+      'PROXY_REFUSED',
+      /^the password of `proxy_url` has 256 bytes, and SOCKS 5 allows 255$/,
+    ],
     [{}, 'me:s3cret', 'RECEIVED', /^$/],
     [{ reply: 2 }, undefined, 'PROXY_REFUSED', /mimir\.example:443: its rules do not allow it$/],
     [{ reply: 5 }, undefined, 'PROXY_FAILED', /mimir\.example:443: the connection was refused$/],
