@@ -24,7 +24,8 @@ function picky(isPoison: (row: Row) => boolean): Script {
 
 /**
  * About a fifth of the answers are none that an agent could like. Rows may be stored behind each of them. A slow
- * receiver also lets its sender wait for seconds; a fast one leaves no backlog, so that loops are given up.
+ * receiver also lets its sender wait for seconds, and takes less by two loops (some 100 rows a second) than the load
+ * brings on any machine; a fast one leaves no backlog, so that loops are given up.
  */
 function faulty(random: Random, isPoison: (row: Row) => boolean, slow: boolean): Script {
   return ({ rows }: Received): Answer => {
@@ -39,7 +40,7 @@ function faulty(random: Random, isPoison: (row: Row) => boolean, slow: boolean):
     if (kind < 0.1) return { status: 500, body: 'internal', store };
     if (kind < 0.15) return { instead: 'reset', store };
     if (kind < 0.2) return { status: 200, instead: 'reset-mid-answer', store };
-    return { delayMs: slow ? random.int(40, 120) : random.int(1, 4) };
+    return { delayMs: slow ? random.int(150, 400) : random.int(1, 4) };
   };
 }
 
