@@ -17,6 +17,7 @@ import {
   settledRows,
 } from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
+import { programFile } from '../runtime/program-files.ts';
 import { YOUNG_GENERATION_MB } from '../runtime/young-heap.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
@@ -417,7 +418,7 @@ export class Endpoint implements KeptEndpoint {
       paused: this.#pausedMs !== undefined,
       ...this.#learned(),
     };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(programFile('endpoint/worker.js'), {
       workerData,
       name: `endpoint ${this.name}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
