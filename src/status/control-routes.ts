@@ -45,8 +45,8 @@ export const endpointsPath = '/api/v1/endpoints';
  *     POST   /api/v1/endpoints/pause       {name}: sends nothing to it until it is resumed; its rows wait on disk
  *     POST   /api/v1/endpoints/resume      {name}
  *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now", a segment
- * id, {atMs}: the segment of what came at that time, or {before}: passes over what waits before this segment, and
- * never goes back
+ * id, {atMs}: the segment of what came at that time, {before}: passes over what waits before this segment, and never
+ * goes back, or {from}: delivers once more from this segment on, and never passes over anything
  *
  * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A
  * POST with a body must say that it is JSON: no browser sends that from another site unasked.
@@ -177,9 +177,11 @@ function targetOf(to: unknown): SeekTarget {
   if (typeof to === 'object' && to !== null) {
     if ('atMs' in to && Number.isSafeInteger(to.atMs)) return { atMs: to.atMs as number };
     if ('before' in to && Number.isSafeInteger(to.before)) return { before: to.before as number };
+    if ('from' in to && Number.isSafeInteger(to.from)) return { from: to.from as number };
   }
   throw new BodyError(
-    'to: expected "oldest", "now", the id of a segment, {"atMs": milliseconds}, or {"before": the id of a segment}',
+    'to: expected "oldest", "now", the id of a segment, {"atMs": milliseconds}, {"before": the id of a segment}, or ' +
+      '{"from": the id of a segment}',
   );
 }
 
