@@ -13,6 +13,7 @@ import { UsageError } from './errors.ts';
 import type { Flags } from './flags.ts';
 import { Output } from './output.ts';
 import { type Resent, resendLetters } from './resend-letters.ts';
+import { oneLine } from './text.ts';
 
 const LIST_LETTERS = 20;
 
@@ -194,8 +195,4 @@ function jsonLine(letter: StoredLetter): string {
 
 function timeText(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function oneLine(words: string): string {
-  return words.replace(/[\s\p{C}]+/gu, ' ').trim();
 }

@@ -4,6 +4,7 @@ import { AgentClient, agentUrl } from './agent-client.ts';
 import { type Paint, paintFor } from './colour.ts';
 import { CommandError } from './errors.ts';
 import { type Answers, isWell, statusView } from './status-view.ts';
+import { cutTo } from './text.ts';
 
 export interface StatusCommandOptions {
   readonly config: Config;
@@ -33,8 +34,7 @@ const EVERY_MS = 1000;
 export async function statusCommand(options: StatusCommandOptions, screen: Screen): Promise<number> {
   const client = new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig);
   const paint = paintFor(screen);
-  // A terminal that does not know how wide it is says 0.
-  const view = (answers: Answers): string[] => statusView(answers, paint, screen.columns || 100);
+  const view = (answers: Answers): string[] => statusView(answers, paint, columnsOf(screen));
   if (options.json || options.once || screen.isTTY !== true) {
     const answers = await ask(client);
     if (options.json)
@@ -69,13 +69,18 @@ async function live(
       lines = [`${paint('no answer', 'red')}: ${error.message}\n`];
     }
     lines.push(`${new Date().toLocaleTimeString('en-GB')}  Ctrl-C ends this view, not the agent\n`);
-    // What does not fit would scroll, and the next view would not stand over it.
-    const shown = lines.slice(0, (screen.rows || 24) - 1);
+    // What does not fit would scroll or take two rows, and the next view would not stand over it.
+    const shown = lines.slice(0, (screen.rows || 24) - 1).map((line) => cutTo(columnsOf(screen), line));
     screen.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('')}`);
     drawn = shown.length;
     await wait(EVERY_MS, signal);
   }
   return well ? 0 : 1;
+}
+
+/** A terminal that does not know how wide it is says 0. */
+function columnsOf(screen: Screen): number {
+  return screen.columns || 100;
 }
 
 async function ask(client: AgentClient): Promise<Answers> {
