@@ -108,12 +108,17 @@ export async function catQueue(
   return { rows, leftOut, segments: chosen.length, damage };
 }
 
-/** Resolves when `output` takes more, or is closed. What is not waited for any more is not listened to. */
+/**
+ * Resolves when `output` takes more, or nobody reads it any more (`EPIPE`). What is not waited for any more is not
+ * listened to. Rejects with what else goes wrong.
+ */
 async function drained(output: Writable): Promise<void> {
   const done = new AbortController();
   const heard = ['drain', 'close'].map((event) => once(output, event, { signal: done.signal }));
   try {
     await Promise.race(heard);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
   } finally {
     done.abort();
     await Promise.allSettled(heard);
