@@ -26,13 +26,20 @@ export interface Screen {
 }
 
 const EVERY_MS = 1000;
+/** Numbers of a live view that are older than this are no numbers of now. */
+const LIVE_ANSWER_MS = 5000;
 
 /**
  * `spillway status`: on a terminal a live view, until the signal; elsewhere, with `once` or `json`, the state of this
  * moment. Returns the exit code: 0 when writes are taken and no endpoint fails, else 1. Throws `CommandError`.
  */
 export async function statusCommand(options: StatusCommandOptions, screen: Screen): Promise<number> {
-  const client = new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig);
+  const client = new AgentClient(
+    options.url ?? agentUrl(options.config),
+    options.httpConfig,
+    '',
+    options.signal,
+  );
   const paint = paintFor(screen);
   const view = (answers: Answers): string[] => statusView(answers, paint, columnsOf(screen));
   if (options.json || options.once || screen.isTTY !== true) {
@@ -58,11 +65,12 @@ async function live(
   while (!signal.aborted) {
     let lines: string[];
     try {
-      const answers = await ask(client);
+      const answers = await ask(client, LIVE_ANSWER_MS);
       well = isWell(answers);
       lines = view(answers);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
+      if (signal.aborted) break;
       // At first it is a wrong address, in all likelihood.
       if (drawn === 0) throw error;
       well = false;
@@ -83,13 +91,13 @@ function columnsOf(screen: Screen): number {
   return screen.columns || 100;
 }
 
-async function ask(client: AgentClient): Promise<Answers> {
+async function ask(client: AgentClient, answerMs?: number): Promise<Answers> {
   const get = async (path: string): Promise<unknown> => {
-    const { status, text } = await client.ask('GET', path);
+    const { status, text } = await client.ask('GET', path, undefined, answerMs);
     if (status === 200) return JSON.parse(text);
     throw new CommandError(`the agent refuses ${path} (${status}): ${text.trim()}`);
   };
-  const ready = await client.ask('GET', '/-/ready');
+  const ready = await client.ask('GET', '/-/ready', undefined, answerMs);
   const status = (await get('/api/v1/status')) as Answers['status'];
   return {
     base: client.base,
