@@ -110,6 +110,7 @@ const commands = {
     const done: ({ readonly endpoint: string } & Partial<Resent>)[] = [];
     for (const name of wanted) {
       const endpoint = config.remoteWrite.find((one) => one.name === name);
+      // Asked anew for each: sending those before it took its time, and what two send again arrives twice.
       const busy = endpoint !== undefined && (await source.beingResent()).has(name);
       if (endpoint === undefined || busy) {
         const stopped = busy
