@@ -1,10 +1,10 @@
 import { parseDuration } from '../config/durations.ts';
 import type { Config } from '../config/load.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
+import { parseSelector } from '../promql/selector.ts';
 import { integersAsJson } from '../status/inspect.ts';
 import { isForAll, isReason, type LetterQuery } from '../status/letter-query.ts';
 import { letterObject, letterText } from '../status/letter-text.ts';
-import { parseSelector } from '../status/selector.ts';
 import { endpointReasonNames } from '../telemetry/reasons.ts';
 import type { CommandName } from './commands.ts';
 import { confirm } from './confirm.ts';
