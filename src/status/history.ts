@@ -1,7 +1,7 @@
 import type { EndpointHistory, HistoryDocument } from './document.ts';
 
 export const STEP_MS = 10_000;
-/** An hour. */
+/** An hour of them; the page keeps as many as the agent. */
 export const STEPS = 360;
 const HOUR_MS = STEPS * STEP_MS;
 
