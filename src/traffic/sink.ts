@@ -258,12 +258,12 @@ export class TrafficSink {
 
 const TOO_LARGE = `a body of more than ${MOST_BYTES / 2 ** 20} MiB, which receivers refuse`;
 
-/** Undefined when it is too large; the rest of it is not read then. */
+/** Undefined when it is too large. */
 async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
   if (Number(request.headers['content-length'] ?? 0) > MOST_BYTES) return undefined;
   const parts: Buffer[] = [];
   let bytes = 0;
-  // Not destroyed: it is to be answered.
+  // Not destroyed: some of the rest is read over while the answer leaves.
   for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     bytes += part.length;
     if (bytes > MOST_BYTES) return undefined;
