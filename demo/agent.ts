@@ -45,7 +45,7 @@ export class DemoAgent {
       config,
       `data_dir: ./data\nremote_write:\n  - name: storage\n    url: ${endpoint.href}\n`,
     );
-    const args = ['--enable-source-maps', PROGRAM, 'run', '--config', config, '--listen', listen];
+    const args = [PROGRAM, 'run', '--config', config, '--listen', listen];
     const child = spawn(process.execPath, args, { cwd: folder, stdio: ['ignore', 'pipe', 'pipe'] });
     const death = deathOf(child, 'the agent');
     createInterface({ input: child.stderr! }).on('line', (line) => {

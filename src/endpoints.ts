@@ -174,27 +174,33 @@ export class Endpoints {
   /**
    * Has an endpoint go on elsewhere. Backwards it delivers once more what is still in the queue. Forwards it passes
    * over what waits for it, counted as `skipped`: that is ordered in the ledger, and done segment by segment behind this
-   * answer, also after a restart; what is on the wire is awaited. With `dryRun` it says what it would do: forwards,
-   * `{before}` with the segment that it names does that and no more, whatever has come since. Rejects with
-   * `EndpointControlError`, and with what file system and ledger throw.
+   * answer, also after a restart; what is on the wire is awaited. With `dryRun` it says what it would do: `{before}`
+   * (forwards) and `{from}` (backwards) with the segment that it names do that and no more, whatever has come since. For
+   * `now` a dry run ends the open segment too, so that there is such a segment. Rejects with `EndpointControlError`, and
+   * with what file system and ledger throw.
    */
   seek(name: string, target: SeekTarget, graceMs: number, dryRun: boolean): Promise<Seek> {
     return this.#inTurn(async () => {
       const { queue, now } = this.#options;
       const endpoint = this.#named(name);
-      // Cut for a dry run as well: what comes behind is not what somebody agrees to give up.
       const segment = target === 'now' ? await queue.cut() : segmentOf(queue, name, target, now());
-      const to = { segment, row: 0 };
-      const firstMs = queue.segments.find(({ id }) => id === segment)?.firstMs;
-      const where = target === 'now' || firstMs === undefined ? { segment } : { segment, atMs: firstMs };
-      const isBehind = comparePositions(to, endpoint.low) > 0;
-      if (!isBehind && target !== 'now' && !isBefore(target)) {
-        const rows = dryRun ? endpoint.rowsBackTo(to) : await endpoint.goBack(to, graceMs);
-        return { direction: 'backwards', ...where, rows };
+      const ahead = comparePositions({ segment, row: 0 }, endpoint.low) > 0;
+      const only = onlyDirection(target);
+      const direction = only ?? (ahead ? 'forwards' : 'backwards');
+      const there = (at: number, rows: number): Seek => {
+        // Behind all that is there is no time to tell.
+        const atMs = target === 'now' ? undefined : queue.segments.find(({ id }) => id === at)?.firstMs;
+        return { direction, segment: at, ...(atMs !== undefined && { atMs }), rows };
+      };
+      if (ahead !== (direction === 'forwards')) return there(endpoint.low.segment, 0);
+      if (ahead) {
+        const rows = endpoint.rowsBefore(segment);
+        if (!dryRun) endpoint.skipTo(segment);
+        return there(segment, rows);
       }
-      const rows = isBehind ? endpoint.rowsBefore(segment) : 0;
-      if (isBehind && !dryRun) endpoint.skipTo(segment);
-      return { direction: 'forwards', ...where, rows };
+      if (dryRun) return there(segment, endpoint.rowsBackTo(segment));
+      const back = await endpoint.goBack(segment, graceMs);
+      return there(back.segment, back.rows);
     });
   }
 
@@ -372,6 +378,7 @@ export class Endpoints {
       if (this.#ended) throw new EndpointControlError('the agent is stopping');
       return action();
     });
+    // Whoever asked hears of it; the next one does not wait for that.
     this.#turn = done.catch(() => undefined);
     return done;
   }
@@ -485,6 +492,9 @@ function awayOf(absences: readonly Absence[]): Absence | undefined {
   return absences.find(({ to }) => to === undefined);
 }
 
-function isBefore(target: SeekTarget): boolean {
-  return typeof target === 'object' && 'before' in target;
+/** The one way that `target` may go; undefined for either. */
+function onlyDirection(target: SeekTarget): Seek['direction'] | undefined {
+  if (target === 'now') return 'forwards';
+  if (typeof target !== 'object') return undefined;
+  return 'before' in target ? 'forwards' : 'from' in target ? 'backwards' : undefined;
 }

@@ -251,7 +251,7 @@ export const commands: Readonly<Record<CommandName, Command>> = {
         value: 'TIME',
         says: 'to the segment of what came at this time: 2026-11-21T03:00Z, or 2h for so long ago',
       },
-      { flag: 'dry-run', says: 'say what it would do, and do nothing' },
+      { flag: 'dry-run', says: 'say what it would do, and move nothing' },
       { flag: 'yes', says: 'do not ask before rows are given up; needed where there is no terminal' },
       ...asked,
       json,

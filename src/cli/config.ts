@@ -5,7 +5,7 @@ import { renderOptionsDoc } from '../config/options-doc.ts';
 import type { Section } from '../config/rows.ts';
 import { renderDefaults } from '../config/sample.ts';
 import { accepted } from '../config/values.ts';
-import { packageRoot } from '../runtime/version.ts';
+import { packageRoot } from '../runtime/program-files.ts';
 
 /** Prints a configuration with every setting at its default; as JSON each setting by its path. */
 export function printDefaults(json: boolean, write: (text: string) => void): void {

@@ -119,8 +119,9 @@ const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => P
       process.stderr.write('nothing was changed\n');
       return 1;
     }
-    // What has come since is not what was agreed to.
-    const done = await seek(plan.direction === 'forwards' ? { before: plan.segment } : to, false);
+    // What has come since, or been done by others, is not what was agreed to.
+    const { direction, segment } = plan;
+    const done = await seek(direction === 'forwards' ? { before: segment } : { from: segment }, false);
     write(options.json ? `${JSON.stringify(done)}\n` : `${name}: ${wordsFor(done)}\n`);
     return 0;
   },

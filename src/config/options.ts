@@ -428,7 +428,7 @@ export const options = {
         type: 'enum',
         values: ['fast', 'small'],
         default: 'fast',
-        why: 'Over 1.0 it takes half the CPU of `small` and nearly no more bytes. Over 2.0 `small` sends about a twelfth fewer bytes for three to four times the CPU (docs/performance.md): worth it where bytes are paid for, which most links to a store are not.',
+        why: 'Over 1.0 it takes half the CPU of `small` and nearly no more bytes. Over 2.0 `small` sends about a twelfth fewer bytes for three to four and a half times the CPU (docs/performance.md): worth it where bytes are paid for, which most links to a store are not.',
         about:
           'How hard request bodies are compressed. Both are snappy, which every receiver reads; `fast` is written straight from the dictionary.',
       },

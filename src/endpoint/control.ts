@@ -12,15 +12,25 @@ export class UnknownEndpointError extends EndpointControlError {
 
 /**
  * Where an endpoint shall go on: at the oldest data that there is, behind all of it, or where a segment begins. With
- * `atMs` that is the segment which was written at this time, so that nothing that came later is passed over. `before`
- * passes over what waits before a segment, and never goes back: for what somebody has agreed to meanwhile.
+ * `atMs` that is the segment which was written at this time, so that nothing that came later is passed over.
+ *
+ * The last two do what somebody has agreed to and no more, wherever the endpoint stands by now: `before` passes over what
+ * waits before a segment, and never goes back; `from` delivers once more from a segment on, or from the oldest that is
+ * left, and never passes over anything.
  */
-export type SeekTarget = 'oldest' | 'now' | number | { readonly atMs: number } | { readonly before: number };
+export type SeekTarget =
+  | 'oldest'
+  | 'now'
+  | number
+  | { readonly atMs: number }
+  | { readonly before: number }
+  | { readonly from: number };
 
 /** What moving an endpoint does, or would do. */
 export interface Seek {
   /** `backwards` sends rows once more, `forwards` passes over rows that wait. */
   readonly direction: 'backwards' | 'forwards';
+  /** Where it goes on: where it stands already, when there is nothing to do. */
   readonly segment: number;
   /** When the first row came that it goes on with, ms; undefined when that is still to come. */
   readonly atMs?: number;

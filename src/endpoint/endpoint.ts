@@ -17,6 +17,7 @@ import {
   settledRows,
 } from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
+import { programFile } from '../runtime/program-files.ts';
 import { YOUNG_GENERATION_MB } from '../runtime/young-heap.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
@@ -240,10 +241,11 @@ export class Endpoint implements KeptEndpoint {
     await this.resume();
   }
 
-  /** Rows that would be sent again, if it went back to `to`: they were settled, or were not for it. */
-  rowsBackTo(to: Position): number {
+  /** Rows that would be sent again, if it went back to `segment`: they were settled, or were not for it. */
+  rowsBackTo(segment: number): number {
     const { progress } = this.#whereItStands();
-    return progress === undefined ? 0 : Math.max(0, this.#rowsFrom(to) - this.#waitingBehind(progress));
+    if (progress === undefined) return 0;
+    return Math.max(0, this.#rowsFrom({ segment, row: 0 }) - this.#waitingBehind(progress));
   }
 
   /** Rows that wait for it in segments below `segment`, at most: what it has read ahead counts as before them. */
@@ -252,16 +254,24 @@ export class Endpoint implements KeptEndpoint {
   }
 
   /**
-   * Goes back to `to`, which is not behind its `low`, and delivers from there once more. Returns how many rows that
-   * brings back; all that were sent before go as rows that may have been delivered (RLY-13). Its thread rests first.
-   * Rejects with what file system and ledger throw, and then it goes on where it stood.
+   * Goes back to where `segment` begins, which is not behind its `low`, and delivers from there once more. Returns
+   * where it stands then, and how many rows that brings back; all that were sent before go as rows that may have been
+   * delivered (RLY-13). Its thread rests first. Rejects with what file system and ledger throw, and then it goes on where
+   * it stood.
    */
-  async goBack(to: Position, graceMs: number): Promise<number> {
+  async goBack(
+    segment: number,
+    graceMs: number,
+  ): Promise<{ readonly segment: number; readonly rows: number }> {
     await this.pause(graceMs);
     const before = this.#low;
     try {
       const { progress } = this.#whereItStands();
-      if (progress === undefined || this.#ended) return 0;
+      // While its thread came to rest, segments were released.
+      const to = { segment: Math.max(segment, this.#options.queue.oldest), row: 0 };
+      if (progress === undefined || this.#ended || comparePositions(to, before) > 0) {
+        return { segment: before.segment, rows: 0 };
+      }
       this.#options.ledger.orders.dropSkip(this.name);
       // From here on nothing behind `to` is deleted.
       this.#low = to;
@@ -274,7 +284,7 @@ export class Endpoint implements KeptEndpoint {
         file.close();
       }
       this.#save(block);
-      return rows;
+      return { segment: to.segment, rows };
     } catch (error) {
       this.#low = before;
       throw error;
@@ -417,7 +427,7 @@ export class Endpoint implements KeptEndpoint {
       paused: this.#pausedMs !== undefined,
       ...this.#learned(),
     };
-    const worker = new Worker(new URL('./worker.js', import.meta.url), {
+    const worker = new Worker(programFile('endpoint/worker.js'), {
       workerData,
       name: `endpoint ${this.name}`,
       resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },

@@ -159,9 +159,9 @@ export class Feeder {
     return front.isOpen ? this.#metadata.again(front.context, this.#timeOf(front)) : [];
   }
 
-  /** Some of `takeRepeats` was not taken. */
-  forgetMetadata(): void {
-    this.#metadata.forget();
+  /** These of `takeRepeats` were taken. */
+  repeatsArrived(entries: readonly OutgoingMetadata[]): void {
+    this.#metadata.arrived(entries);
   }
 
   /** Reads on, as far as there is data and room. To be called when there is more of either. */

@@ -81,40 +81,48 @@ export class MetadataFilter {
     this.#intervalMs = intervalMs;
   }
 
-  /** True when a row with this shall be sent. */
+  /** True when a row with this shall be sent; it counts as sent then, since rows are sent until they arrive. */
   passes(entry: MetadataEntry, time: MetadataTime): boolean {
-    return this.#passes(entry, time, ROW_SHARE);
+    const key = keyOf(entry);
+    const hash = hashOf(entry.message);
+    if (!this.#isDue(key, hash, time, ROW_SHARE)) return false;
+    this.#note(key, hash, time);
+    return true;
   }
 
   /**
    * The same once an interval, when there is no row: what was sent since is left out. By half of it, so that nothing
-   * waits for nearly two.
+   * waits for nearly two. It counts as sent when it has arrived (`arrived`).
    */
-  passesAgain(entry: MetadataEntry, time: MetadataTime): boolean {
-    return this.#passes(entry, time, LEAST_SHARE);
+  isDue(entry: MetadataEntry, time: MetadataTime): boolean {
+    return this.#isDue(keyOf(entry), hashOf(entry.message), time, LEAST_SHARE);
   }
 
-  /** Some of what was let through did not arrive: all of it is sent again when it comes again. */
-  forget(): void {
-    this.#sent.clear();
+  /** This was sent, though there was no row. */
+  arrived(entry: MetadataEntry, time: MetadataTime): void {
+    this.#note(keyOf(entry), hashOf(entry.message), time);
   }
 
-  #passes({ family, tenant, message }: MetadataEntry, time: MetadataTime, share: number): boolean {
-    const { committedMs, nowMs } = time;
-    const name = `${tenant}\n${family}`;
-    // A name may be as long as a text.
-    const key = name.length <= LONG_NAME ? name : hashOf(name);
-    const hash = hashOf(message);
+  #isDue(key: string, hash: string, { committedMs, nowMs }: MetadataTime, share: number): boolean {
     const before = this.#sent.get(key);
-    if (before?.hash === hash) {
-      if (isWithin(committedMs - before.committedMs, share * this.#intervalMs)) return false;
-      if (isWithin(nowMs - before.nowMs, LEAST_SHARE * this.#intervalMs)) return false;
-    }
+    if (before?.hash !== hash) return true;
+    return (
+      !isWithin(committedMs - before.committedMs, share * this.#intervalMs) &&
+      !isWithin(nowMs - before.nowMs, LEAST_SHARE * this.#intervalMs)
+    );
+  }
+
+  #note(key: string, hash: string, { committedMs, nowMs }: MetadataTime): void {
     // All are forgotten then, which costs a repetition.
     if (this.#sent.size >= MOST_FAMILIES) this.#sent.clear();
     this.#sent.set(key, { hash, committedMs, nowMs });
-    return true;
   }
+}
+
+function keyOf({ tenant, family }: MetadataEntry): string {
+  const name = `${tenant}\n${family}`;
+  // A name may be as long as a text.
+  return name.length <= LONG_NAME ? name : hashOf(name);
 }
 
 function hashOf(content: string | Uint8Array): string {

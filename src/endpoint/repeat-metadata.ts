@@ -19,6 +19,8 @@ export interface RepeatOptions {
   readonly due: () => Iterable<OutgoingMetadata>;
   /** True while rows do not get through: then nothing else is tried. */
   readonly isDown: () => boolean;
+  /** These of `due` were taken. */
+  readonly onTaken: (entries: readonly OutgoingMetadata[]) => void;
   /** So many entries were not taken, for the status or network error `cause`. */
   readonly onFailure: (entries: number, cause: string, words: string) => void;
 }
@@ -75,12 +77,16 @@ export class MetadataRepeats {
   }
 
   /** What became of a request; `over` when it is not worth going on with others, `refused` with this tenant. */
-  async #tellTenant(tenant: string, entries: readonly Uint8Array[]): Promise<'taken' | 'refused' | 'over'> {
-    const { stats, onFailure } = this.#options;
+  async #tellTenant(
+    tenant: string,
+    entries: readonly OutgoingMetadata[],
+  ): Promise<'taken' | 'refused' | 'over'> {
+    const { stats, onTaken, onFailure } = this.#options;
     const outcome = await this.#send(tenant, entries);
     if (outcome === undefined || outcome.kind === 'aborted') return 'over';
     if (outcome.kind === 'response' && outcome.status >= 200 && outcome.status < 300) {
       stats.add('metadataRepeated', entries.length);
+      onTaken(entries);
       return 'taken';
     }
     onFailure(entries.length, answerOf(outcome), outcome.words);
@@ -90,14 +96,14 @@ export class MetadataRepeats {
   }
 
   /** What became of the request; undefined when there was none. */
-  async #send(tenant: string, entries: readonly Uint8Array[]) {
+  async #send(tenant: string, entries: readonly OutgoingMetadata[]) {
     const { destination, stats, limit } = this.#options;
     const { signal } = this.#abort;
     for (let ms = limit?.waitMs() ?? 0; ms > 0 && !signal.aborted; ms = limit?.waitMs() ?? 0)
       await wait(ms, signal);
     if (signal.aborted) return undefined;
     const body = compress(
-      lettersMessage(entries.map((content) => ({ kind: METADATA, labels: nothing, content }))),
+      lettersMessage(entries.map(({ message }) => ({ kind: METADATA, labels: nothing, content: message }))),
     );
     limit?.take(entries.length, body.length);
     const started = performance.now();
@@ -119,18 +125,19 @@ const nothing = new Uint8Array(0);
 function* requestsOf(
   all: Iterable<OutgoingMetadata>,
   most: number,
-): Iterable<{ readonly tenant: string; readonly entries: readonly Uint8Array[] }> {
-  let entries: Uint8Array[] = [];
+): Iterable<{ readonly tenant: string; readonly entries: readonly OutgoingMetadata[] }> {
+  let entries: OutgoingMetadata[] = [];
   let bytes = 0;
   let of = '';
-  for (const { tenant, message } of all) {
+  for (const entry of all) {
+    const { tenant, message } = entry;
     if (entries.length > 0 && (entries.length >= most || bytes >= MOST_BYTES || tenant !== of)) {
       yield { tenant: of, entries };
       entries = [];
       bytes = 0;
     }
     of = tenant;
-    entries.push(message);
+    entries.push(entry);
     bytes += message.length;
   }
   if (entries.length > 0) yield { tenant: of, entries };

@@ -14,11 +14,15 @@ export interface SeekableQueue {
  * The segment that `target` means. A time means the first one that has rows of that time or later: whoever starts
  * there misses none of them, and gets some that are older. Throws `EndpointControlError` for what is not there.
  */
-export function segmentOf(queue: SeekableQueue, endpoint: string, target: SeekTarget, nowMs: number): number {
+export function segmentOf(
+  queue: SeekableQueue,
+  endpoint: string,
+  target: Exclude<SeekTarget, 'now'>,
+  nowMs: number,
+): number {
   const { oldest, segments } = queue;
   const newest = queue.watermark.segment;
   if (target === 'oldest') return oldest;
-  if (target === 'now') return newest;
   if (typeof target === 'number') {
     if (target >= oldest && target <= newest) return target;
     throw new EndpointControlError(
@@ -31,6 +35,7 @@ export function segmentOf(queue: SeekableQueue, endpoint: string, target: SeekTa
     if (target.before <= newest + 1) return target.before;
     throw new EndpointControlError(`segment ${target.before} is not in the queue yet`, { endpoint });
   }
+  if ('from' in target) return Math.min(Math.max(target.from, oldest), newest);
   const { atMs } = target;
   if (atMs > nowMs) throw new EndpointControlError('this time is still to come', { endpoint, at_ms: atMs });
   return segments.find(({ id, lastMs }) => id >= oldest && lastMs >= atMs)?.id ?? newest;

@@ -30,8 +30,11 @@ export interface MetadataForV2 {
   version(): WireVersion;
 }
 
-/** What is to be sent of a family, to one tenant. */
-export type OutgoingMetadata = Pick<MetadataEntry, 'tenant' | 'message'>;
+/** What is to be sent of a family once more. */
+export interface OutgoingMetadata extends MetadataEntry {
+  /** When it was found to be due. */
+  readonly time: MetadataTime;
+}
 
 /**
  * What becomes of metadata. Rows of it are sent to 1.0, by family and not more often than `send_interval`; for 2.0 the
@@ -86,11 +89,6 @@ export class MetadataTaker {
     return passes ? { bytes: message, tenant } : 'metadata_unchanged';
   }
 
-  /** Some of what `again` gave was not taken: what comes next passes, whatever was sent before. */
-  forget(): void {
-    this.#filter.forget();
-  }
-
   /** Whether what came with series is to be sent again, now: to 1.0. */
   get repeats(): boolean {
     return this.#settings.send && this.#v2?.version() !== '2.0';
@@ -99,7 +97,8 @@ export class MetadataTaker {
   /**
    * What is to be sent once more of the metadata that came with series of this segment: of families of which rows were
    * seen since this was last asked, and that were not sent for a while. To be asked once in `send_interval`. Tenant by
-   * tenant, and made as it is taken: the texts of all families together may be long.
+   * tenant, and made as it is taken: the texts of all families together may be long. What arrives is told to `arrived`;
+   * the rest is due again when rows of it come.
    */
   *again({ told, dictionary }: SegmentContext, time: MetadataTime): Iterable<OutgoingMetadata> {
     const { names } = dictionary.tenants;
@@ -107,9 +106,14 @@ export class MetadataTaker {
       const tenant = names[said.tenant]!;
       if (isNothing(said) || !this.repeats || (tenant === '' && this.#settings.needsTenant)) continue;
       const message = encodeMetadata(said.type, said.family, said.help, said.unit);
-      if (this.#filter.passesAgain({ family: nameOf(said.family), tenant, message }, time))
-        yield { tenant, message };
+      const entry = { family: nameOf(said.family), tenant, message };
+      if (this.#filter.isDue(entry, time)) yield { ...entry, time };
     }
+  }
+
+  /** These of `again` were taken. */
+  arrived(entries: readonly OutgoingMetadata[]): void {
+    for (const entry of entries) this.#filter.arrived(entry, entry.time);
   }
 }
 

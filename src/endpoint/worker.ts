@@ -227,8 +227,8 @@ class EndpointWorker {
       limit,
       due: () => this.#feeder.takeRepeats(),
       isDown: () => this.#manager.loops.every((loop) => loop.failing),
+      onTaken: (entries) => this.#feeder.repeatsArrived(entries),
       onFailure: (entries, cause, said) => {
-        this.#feeder.forgetMetadata();
         if (this.#repetition.tell(`metadata ${cause}`) === undefined) return;
         this.#log(
           'warn',

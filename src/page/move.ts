@@ -2,7 +2,12 @@ import { ask } from './ask.ts';
 import type { Dialog, Plan } from './dialog.ts';
 import { make } from './dom.ts';
 
-type Target = 'oldest' | 'now' | { readonly atMs: number } | { readonly before: number };
+type Target =
+  | 'oldest'
+  | 'now'
+  | { readonly atMs: number }
+  | { readonly before: number }
+  | { readonly from: number };
 
 interface Seek {
   readonly direction: 'backwards' | 'forwards';
@@ -60,7 +65,8 @@ async function planOf(name: string, to: Target | undefined): Promise<Plan> {
     says: says.split(/(?<=\.) (?=[A-Z])/),
     button: loses ? 'Pass over them' : rows > 0 ? 'Send them again' : 'Move it',
     ...(loses ? { typed: rows } : {}),
-    // What has come since is not what was agreed to.
-    act: async () => (await seek(direction === 'forwards' ? { before: segment } : to, false)).says,
+    // What has come since, or been done by others, is not what was agreed to.
+    act: async () =>
+      (await seek(direction === 'forwards' ? { before: segment } : { from: segment }, false)).says,
   };
 }

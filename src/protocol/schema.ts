@@ -13,11 +13,12 @@
  * (WIRE-07).
  */
 
-import { existsSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import type protobuf from 'protobufjs';
 import { SpillwayError } from '../runtime/errors.ts';
+import { packageRoot } from '../runtime/program-files.ts';
 
 export interface WriteRequestV1 {
   readonly timeseries: readonly TimeSeriesV1[];
@@ -188,7 +189,9 @@ function schemaMessage<T>(file: string, name: string) {
     if (compiled === undefined) {
       // Not imported: an agent that decodes nothing here does without it, 9 MB in each thread.
       const { parse } = createRequire(import.meta.url)('protobufjs') as typeof protobuf;
-      compiled = parse(doublesAsBits(readFileSync(protoFile(file), 'utf8'))).root.lookupType(name);
+      compiled = parse(
+        doublesAsBits(readFileSync(join(packageRoot(), 'proto', file), 'utf8')),
+      ).root.lookupType(name);
     }
     return compiled;
   };
@@ -212,14 +215,4 @@ function schemaMessage<T>(file: string, name: string) {
 /** Turns each `double x = n;` of a schema into `fixed64 x_bits = n;`, the same eight bytes on the wire. */
 function doublesAsBits(schema: string): string {
   return schema.replace(/\bdouble (\w+) =/g, 'fixed64 $1_bits =');
-}
-
-/** `proto/<file>` in the nearest directory above this module that has it, be it in `dist/` or `build/`. */
-function protoFile(file: string): string {
-  let directory = import.meta.dirname;
-  while (!existsSync(join(directory, 'proto', file))) {
-    if (directory === dirname(directory)) throw new Error(`no proto/${file} above ${import.meta.dirname}`);
-    directory = dirname(directory);
-  }
-  return join(directory, 'proto', file);
 }

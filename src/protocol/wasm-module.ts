@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { SpillwayError } from '../runtime/errors.ts';
+import { programFile } from '../runtime/program-files.ts';
 
 /** A WebAssembly module is not there, or this Node cannot run it. The TypeScript kernel does the same work. */
 export class WasmError extends SpillwayError {
@@ -32,7 +33,7 @@ export function instantiateWasm<T extends { readonly memory: WasmMemory }>(name:
   try {
     let module = compiled.get(name);
     if (module === undefined) {
-      module = new WebAssembly.Module(readFileSync(new URL(`./${name}.wasm`, import.meta.url)));
+      module = new WebAssembly.Module(readFileSync(programFile(`protocol/${name}.wasm`)));
       compiled.set(name, module);
     }
     return new WebAssembly.Instance(module).exports as T;

@@ -2,6 +2,7 @@ import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto';
 import { Worker } from 'node:worker_threads';
 import type { WebUser } from '../config/web-config.ts';
 import { SpillwayError } from '../runtime/errors.ts';
+import { programFile } from '../runtime/program-files.ts';
 import type { PasswordAnswer, PasswordQuestion } from './password-worker.ts';
 
 /** Too many passwords wait to be compared: the client shall come again. */
@@ -122,7 +123,7 @@ export class Passwords {
   }
 
   #start(): Worker {
-    const worker = new Worker(new URL('./password-worker.js', import.meta.url), { name: 'passwords' });
+    const worker = new Worker(programFile('receiver/password-worker.js'), { name: 'passwords' });
     worker.on('message', ({ id, matches }: PasswordAnswer) => {
       this.#comparisons.get(id)?.settle(matches);
       this.#comparisons.delete(id);

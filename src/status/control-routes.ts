@@ -46,8 +46,8 @@ export const endpointsPath = '/api/v1/endpoints';
  *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere, or with `dryRun` says where that is
  *
  * `to` is where a seek goes: "oldest"; "now"; the id of a segment; {atMs}, the segment of what came at that time;
- * {before}, over what waits before that segment, and never back: what a forward seek that a person has agreed to asks
- * for, since meanwhile the endpoint may have come further.
+ * {before}, over what waits before that segment, and never back; {from}, once more from that segment on, and never over
+ * anything. The last two are for what a person has agreed to: meanwhile the endpoint may have come further.
  *
  * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A
  * POST with a body must say that it is JSON: no browser sends that from another site unasked.
@@ -178,9 +178,11 @@ function targetOf(to: unknown): SeekTarget {
   if (typeof to === 'object' && to !== null) {
     if ('atMs' in to && Number.isSafeInteger(to.atMs)) return { atMs: to.atMs as number };
     if ('before' in to && Number.isSafeInteger(to.before)) return { before: to.before as number };
+    if ('from' in to && Number.isSafeInteger(to.from)) return { from: to.from as number };
   }
   throw new BodyError(
-    'to: expected "oldest", "now", the id of a segment, {"atMs": milliseconds}, or {"before": the id of a segment}',
+    'to: expected "oldest", "now", the id of a segment, {"atMs": milliseconds}, {"before": the id of a segment}, or ' +
+      '{"from": the id of a segment}',
   );
 }
 

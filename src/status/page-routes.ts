@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { programFile } from '../runtime/program-files.ts';
 import { type Handler, refuseMethod } from './answers.ts';
 
 const files: Readonly<Record<string, string>> = {
@@ -20,7 +21,7 @@ const securityHeaders = {
 };
 
 /**
- * The status page: static files beside this module, made by `npm run build` (src/page/), read when they are first
+ * The status page: static files, made by `npm run build` (src/page/), read when they are first
  * asked for. `/` is the page for browsers, and `text` for curl. Paths in it are relative, so that it works behind a
  * proxy that puts it elsewhere.
  */
@@ -33,7 +34,7 @@ export function pageRoutes(text: string): [string, Handler][] {
     }
     let file = cache.get(name);
     if (file === undefined) {
-      const body = readFileSync(new URL(`../page/${name}`, import.meta.url));
+      const body = readFileSync(programFile(`page/${name}`));
       file = { body, tag: `"${createHash('sha256').update(body).digest('base64url').slice(0, 16)}"` };
       cache.set(name, file);
     }

@@ -102,6 +102,30 @@ test('an endpoint that goes forwards never gets what it passes over, and that is
   await agent.metricUntil('spillway_endpoint_unaccounted_rows', { endpoint: 'b' }, (n) => n === 0);
 });
 
+test('what was agreed to is done and no more, whatever others did meanwhile', async (t) => {
+  const { agent, a, load } = await paused(t);
+  const rows = load.acknowledged.length;
+  const seek = async (name: string, to: unknown): Promise<Record<string, unknown>> => {
+    const body = JSON.stringify({ name, to });
+    const headers = { 'Content-Type': 'application/json' };
+    const reply = await fetch(`${agent.url}/api/v1/endpoints/seek`, { method: 'POST', headers, body });
+    assert.equal(reply.status, 200);
+    return (await reply.json()) as Record<string, unknown>;
+  };
+  // Both stand elsewhere than who agreed to this had seen: `b` at the start, `a` at the end.
+  const ended = (await seek('a', 'now')).segment as number;
+  const stayed = await seek('b', { from: ended });
+  assert.deepEqual(
+    [stayed.direction, stayed.rows, (stayed.segment as number) < ended],
+    ['backwards', 0, true],
+  );
+  assert.equal(await agent.metric('spillway_endpoint_backlog_rows', { endpoint: 'b' }), rows);
+  const passed = await seek('a', { before: ended - 1 });
+  assert.deepEqual([passed.direction, passed.rows], ['forwards', 0]);
+  assert.ok((passed.segment as number) >= ended - 1);
+  assert.equal(a.arrivals.duplicates, 0);
+});
+
 test('what cannot be done is refused, and changes nothing', async (t) => {
   const { agent, endpoint } = await paused(t);
   const wrong = await endpoint('pause', 'nobody');

@@ -219,6 +219,7 @@ export class Delivery {
       stats: this.stats,
       due: () => this.feeder.takeRepeats(),
       isDown: () => this.manager.loops.every((loop) => loop.failing),
+      onTaken: (entries) => this.feeder.repeatsArrived(entries),
       onFailure: (entries, cause) => this.repeatFailures.push({ entries, cause }),
     });
     if (t !== undefined) atEnd(t, () => this.stop());

@@ -13,7 +13,7 @@ import { openQueue, put } from '../filequeue/queue.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { request, series } from '../support/messages.ts';
 import { Progress } from '../support/progress.ts';
-import { Sink } from '../support/sink.ts';
+import { type Answer, Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
 import { unsynced } from './delivery.ts';
 
@@ -192,6 +192,36 @@ test('an order to pass over rows outlives the thread that it was given to, and t
     assert.equal(sink.arrivals.count, 30, dies);
     assert.equal(rig.endpoint.unaccountedRows, 0);
   }
+});
+
+test('an endpoint that goes back begins with what is still there when its thread has come to rest', async (t) => {
+  const sink = await Sink.start(t);
+  const rig = await Rig.open(t, sink.url);
+  await rig.endpoint.start();
+  await rig.write(0, 60);
+  await sink.waitFor('all rows', () => sink.arrivals.count === 6 * 60);
+  let answer = (): void => {};
+  const held = new Promise<Answer>((resolve) => {
+    answer = () => resolve({});
+  });
+  sink.script = () => held;
+  const { oldest } = rig.queue;
+  const sent = sink.requests.length;
+  await rig.write(60, 61);
+  await sink.waitFor('a request that is held', () => sink.requests.length > sent);
+  const back = rig.endpoint.goBack(oldest, 10_000);
+  // Meanwhile others let go of what they have passed.
+  const left = oldest + 3;
+  await rig.queue.release(left);
+  answer();
+  const { segment, rows } = await back;
+  assert.deepEqual([segment, rig.queue.oldest], [left, left]);
+  assert.ok(rows > 0);
+  await sink.waitFor('what is still there', () => sink.arrivals.duplicates === rows);
+  assert.deepEqual(await rig.endpoint.goBack(rig.queue.watermark.segment + 1, 10_000), {
+    segment: rig.endpoint.low.segment,
+    rows: 0,
+  });
 });
 
 test('start_at: oldest delivers what was there, now only what comes', async (t) => {

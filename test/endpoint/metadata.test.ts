@@ -55,13 +55,18 @@ test('once more is once an interval, and never waits for two', () => {
   const filter = new MetadataFilter(60_000);
   assert.ok(filter.passes(entry('early', ''), at(1000)));
   assert.ok(filter.passes(entry('late', ''), at(50_000)));
-  const passesAgain = (family: string, ms: number) => filter.passesAgain(entry(family, ''), at(ms));
+  const passesAgain = (family: string, ms: number): boolean => {
+    const due = filter.isDue(entry(family, ''), at(ms));
+    if (due) filter.arrived(entry(family, ''), at(ms));
+    return due;
+  };
   assert.deepEqual([passesAgain('early', 60_000), passesAgain('late', 60_000)], [true, false]);
   assert.deepEqual([passesAgain('early', 119_990), passesAgain('late', 119_990)], [true, true]);
   assert.equal(filter.passes(entry('early', ''), at(170_000)), false, 'a row after it is early');
   assert.equal(passesAgain('never told', 170_000), true);
-  filter.forget();
-  assert.equal(filter.passes(entry('never told', ''), at(171_000)), true, 'it did not arrive');
+  assert.equal(filter.passes(entry('never told', ''), at(171_000)), false, 'it arrived');
+  assert.ok(filter.isDue(entry('asked only', ''), at(171_000)));
+  assert.equal(filter.passes(entry('asked only', ''), at(171_000)), true, 'it did not arrive');
 });
 
 test('without an interval everything passes', () => {

@@ -266,6 +266,33 @@ test('what is not taken is counted, said, and told at the next time', async (t) 
   }
 });
 
+test('what was not taken comes by the rows of the next segment, what was taken does not', async (t) => {
+  let requests = 0;
+  let refuses = false;
+  const rig = await Rig.start(t, () => (refuses && ++requests === 2 ? response(500, 'no') : ok), {
+    settings: { maxMetadataPerSend: 2 },
+  });
+  const { delivery } = rig;
+  const names = ['a', 'b', 'c', 'd', 'e'];
+  await rig.write(...names);
+  await delivery.done();
+  rig.pass(MINUTE / 2);
+  await rig.write(...names);
+  await delivery.done();
+  rig.sent();
+  refuses = true;
+  await delivery.repeats.tell();
+  assert.deepEqual(rig.sent(), [
+    ['a', 'b'],
+    ['c', 'd'],
+  ]);
+  rig.pass(MINUTE / 2);
+  await rig.queue.endSegment();
+  await rig.write(...names);
+  await delivery.done();
+  assert.deepEqual(rig.sent().flat().sort(), ['c', 'd', 'e']);
+});
+
 /** Repeats of what `due` says, to a destination; what each tenant was sent. */
 function of(due: readonly OutgoingMetadata[], script: PostScript, more?: Partial<RepeatOptions>) {
   const destination = new ScriptedDestination(script);
@@ -276,6 +303,7 @@ function of(due: readonly OutgoingMetadata[], script: PostScript, more?: Partial
     stats: new EndpointStats(),
     due: () => due,
     isDown: () => false,
+    onTaken: () => undefined,
     onFailure: () => undefined,
     ...more,
   });
@@ -285,8 +313,12 @@ function of(due: readonly OutgoingMetadata[], script: PostScript, more?: Partial
 /** `08 <type>`: no more is needed of a message. */
 const gauge = Uint8Array.of(0x08, 2);
 
+function dueOf(tenant: string, message: Uint8Array = gauge): OutgoingMetadata {
+  return { tenant, message, family: 'a', time: { committedMs: 0, nowMs: 0 } };
+}
+
 test('a tenant that is refused does not stop the others; an endpoint that does not answer does', async () => {
-  const due = ['one', 'one', 'one', 'two', 'three'].map((tenant) => ({ tenant, message: gauge }));
+  const due = ['one', 'one', 'one', 'two', 'three'].map((tenant) => dueOf(tenant));
   for (const [outcome, posts, failed, taken] of [
     [response(401), 3, 3, 2],
     [response(503), 1, 2, 0],
@@ -303,7 +335,7 @@ test('a tenant that is refused does not stop the others; an endpoint that does n
 });
 
 test('one round at a time, by a timer; a stop cuts it, and there is no other', async () => {
-  const due = [{ tenant: '', message: gauge }];
+  const due = [dueOf('')];
   const { destination, repeats } = of(due, () => undefined);
   repeats.start();
   await destination.progress.until(
@@ -322,7 +354,7 @@ test('one round at a time, by a timer; a stop cuts it, and there is no other', a
 test('texts may be long: then there are fewer entries in a request', async () => {
   const message = new Uint8Array(300 * 1024);
   message.set([0x22, 0xfc, 0xdf, 0x12]); // A help text of all that follows.
-  const due = Array.from({ length: 10 }, () => ({ tenant: '', message }));
+  const due = Array.from({ length: 10 }, () => dueOf('', message));
   const { destination, repeats } = of(due, () => ok);
   await repeats.tell();
   assert.deepEqual(

@@ -188,6 +188,21 @@ test(
   },
 );
 
+test('a dialog does not wait for ever for an agent that hangs', chromium, async (t) => {
+  const { agent } = await behindLogin(t);
+  const page = await openPage(t, browser, agent.url, { login });
+  const dialog = page.getByRole('dialog');
+  await page.getByRole('button', { name: 'Pause a', exact: true }).click(WAIT);
+  const { held } = await holdNext(page, '**/api/v1/endpoints/pause');
+  await page.clock.install();
+  await dialog.getByRole('button', { name: 'Pause it' }).click(WAIT);
+  const lose = await held;
+  await page.clock.fastForward(121_000);
+  await dialog.getByText('the agent does not answer within 120 s').waitFor(WAIT);
+  assert.equal(await dialog.getByRole('button', { name: 'Close' }).isEnabled(), true);
+  await lose();
+});
+
 test(
   'dead letters are looked at, sent again and deleted on the page; a guest may look only',
   chromium,
