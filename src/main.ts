@@ -42,6 +42,10 @@ async function main(line: string[]): Promise<number> {
 }
 
 async function runCommand(command: CommandName, args: readonly string[], flags: Flags): Promise<number> {
+  // Who reads may have enough of it (`| head`): that is no error of the command.
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
   const out = (text: string): boolean => process.stdout.write(text);
   const err = (text: string): boolean => process.stderr.write(text);
   const [first = ''] = args;
@@ -132,7 +136,7 @@ async function runCommand(command: CommandName, args: readonly string[], flags: 
     case 'sink': {
       const { sinkCommand } = await import('./cli/sink.ts');
       const { listen, answer, delay, print = false, verify = false } = flags;
-      return sinkCommand({ listen, answer, delay, print, verify, json, signal: interrupted() }, out);
+      return sinkCommand({ listen, answer, delay, print, verify, json, signal: interrupted() });
     }
     case 'load': {
       const { loadCommand } = await import('./cli/load.ts');

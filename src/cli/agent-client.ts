@@ -15,18 +15,22 @@ export interface AgentAnswer {
   readonly text: string;
 }
 
+/** An agent answers at once, or within the time that its work takes; one that has not answered for so long hangs. */
+export const ANSWER_MS = 30_000;
+
 /** Asks a running agent over HTTP, with credentials and certificates where it wants some. */
 export class AgentClient {
   readonly base: string;
   readonly #http: HttpConfig;
   readonly #userinfo: string | undefined;
   readonly #because: string;
+  readonly #signal: AbortSignal | undefined;
 
   /**
    * User and password in `url` are sent as basic authentication, unless the file `httpConfig` says how to get in.
-   * `because` comes before what is said when nobody answers. Throws `CommandError` and `ConfigError`.
+   * `because` comes before what is said when nobody answers. After `signal` no answer is waited for. Throws `CommandError` and `ConfigError`.
    */
-  constructor(url: string, httpConfig: string | undefined, because = '') {
+  constructor(url: string, httpConfig: string | undefined, because = '', signal?: AbortSignal) {
     if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL`);
     const { origin, pathname, username, password } = new URL(url);
     this.base = `${origin}${pathname.replace(/\/$/, '')}`;
@@ -36,10 +40,12 @@ export class AgentClient {
         : basicAuthorization(decodeURIComponent(username), decodeURIComponent(password));
     this.#http = httpConfig === undefined ? { auth: undefined, tls: undefined } : readHttpConfig(httpConfig);
     this.#because = because;
+    this.#signal = signal;
   }
 
-  /** The answer to a request for `path`. Throws `CommandError` when there is none. */
-  async ask(method: string, path: string, body?: object): Promise<AgentAnswer> {
+  /** The answer to a request for `path`. Throws `CommandError` when there is none within `answerMs`. */
+  async ask(method: string, path: string, body?: object, answerMs: number = ANSWER_MS): Promise<AgentAnswer> {
+    const late = AbortSignal.timeout(answerMs);
     const { auth, tls } = this.#http;
     const authorization = auth === undefined ? this.#userinfo : await authorizationOf(auth);
     const connection = tls && (await new ClientTls(tls).options());
@@ -54,6 +60,7 @@ export class AgentClient {
     try {
       const response = await fetch(this.base + path, {
         method,
+        signal: this.#signal === undefined ? late : AbortSignal.any([late, this.#signal]),
         headers: {
           ...(authorization === undefined ? {} : { Authorization: authorization }),
           ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
@@ -70,6 +77,13 @@ export class AgentClient {
       return { status: response.status, text };
     } catch (cause) {
       if (cause instanceof CommandError) throw cause;
+      if (this.#signal?.aborted) throw new CommandError(`ended before ${this.base} had answered`);
+      if (late.aborted) {
+        const changes = method === 'GET' ? '' : ', and may still do what it was asked';
+        throw new CommandError(
+          `${this.base} has not answered for ${answerMs / 1000} s${changes}: it hangs, has too much to do, or is no agent; its log may say why`,
+        );
+      }
       const refused = tlsFailure(cause, peerOf(this.base, tls));
       if (refused !== undefined) {
         throw new CommandError(`${refused}; \`tls_config\` goes into a file that --http-config-file names`);

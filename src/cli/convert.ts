@@ -19,9 +19,8 @@ export interface ConvertFlags {
 }
 
 /**
- * `config convert`: writes a configuration of ours, and says on standard error what is not in it. 0 when it can be
- * used,
- * 1 when it is to be mended first. Throws `ConvertError` when there is none.
+ * `config convert`: writes a configuration of ours, and says on standard error what is not in it. Returns the exit
+ * code: 0 when it can be used, 1 when it is to be mended first. Throws `ConvertError` when there is none.
  */
 export async function convert(
   args: readonly string[],

@@ -1,10 +1,10 @@
 import { parseDuration } from '../config/durations.ts';
 import type { Config } from '../config/load.ts';
 import type { StoredLetter } from '../ledger/dead-letters.ts';
+import { parseSelector } from '../promql/selector.ts';
 import { integersAsJson } from '../status/inspect.ts';
 import { isForAll, isReason, type LetterQuery } from '../status/letter-query.ts';
 import { letterObject, letterText } from '../status/letter-text.ts';
-import { parseSelector } from '../status/selector.ts';
 import { endpointReasonNames } from '../telemetry/reasons.ts';
 import type { CommandName } from './commands.ts';
 import { confirm } from './confirm.ts';
@@ -13,6 +13,7 @@ import { UsageError } from './errors.ts';
 import type { Flags } from './flags.ts';
 import { Output } from './output.ts';
 import { type Resent, resendLetters } from './resend-letters.ts';
+import { oneLine } from './text.ts';
 
 const LIST_LETTERS = 20;
 
@@ -109,6 +110,7 @@ const commands = {
     const done: ({ readonly endpoint: string } & Partial<Resent>)[] = [];
     for (const name of wanted) {
       const endpoint = config.remoteWrite.find((one) => one.name === name);
+      // Asked anew for each: sending those before it took its time, and what two send again arrives twice.
       const busy = endpoint !== undefined && (await source.beingResent()).has(name);
       if (endpoint === undefined || busy) {
         const stopped = busy
@@ -194,8 +196,4 @@ function jsonLine(letter: StoredLetter): string {
 
 function timeText(ms: number): string {
   return new Date(ms).toISOString();
-}
-
-function oneLine(words: string): string {
-  return words.replace(/[\s\p{C}]+/gu, ' ').trim();
 }

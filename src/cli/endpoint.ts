@@ -3,7 +3,7 @@ import type { Config } from '../config/load.ts';
 import type { ListedEndpoint, Seek, SeekTarget } from '../endpoint/control.ts';
 import { endpointsPath } from '../status/control-routes.ts';
 import type { ParkedReading } from '../telemetry/metrics.ts';
-import { AgentClient, agentUrl } from './agent-client.ts';
+import { AgentClient, ANSWER_MS, agentUrl } from './agent-client.ts';
 import type { CommandName } from './commands.ts';
 import { confirm } from './confirm.ts';
 import { CommandError, UsageError } from './errors.ts';
@@ -82,9 +82,14 @@ const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => P
   'endpoint ls': list,
 
   'endpoint pause': async ({ client, options, write }: Task, name: string): Promise<number> => {
-    const done = await ask<{ readonly pausedSinceMs: number }>(client, 'POST', `${endpointsPath}/pause`, {
-      name,
-    });
+    const path = `${endpointsPath}/pause`;
+    const done = await ask<{ readonly pausedSinceMs: number }>(
+      client,
+      'POST',
+      path,
+      { name },
+      waitOf(options),
+    );
     if (options.json) write(`${JSON.stringify(done)}\n`);
     else {
       write(
@@ -104,7 +109,7 @@ const commands: Readonly<Record<EndpointCommand, (task: Task, name: string) => P
   'endpoint seek': async ({ client, options, write }: Task, name: string): Promise<number> => {
     const to = targetOf(options.to);
     const seek = (target: SeekTarget, dryRun: boolean): Promise<Seek> =>
-      ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to: target, dryRun });
+      ask<Seek>(client, 'POST', `${endpointsPath}/seek`, { name, to: target, dryRun }, waitOf(options));
     const plan = await seek(to, true);
     if (options.dryRun) {
       write(options.json ? `${JSON.stringify(plan)}\n` : `${name} would ${wordsFor(plan)}\n`);
@@ -189,8 +194,19 @@ interface Forgotten {
   readonly deadLetters: number;
 }
 
-async function ask<T>(client: AgentClient, method: string, path: string, body?: object): Promise<T> {
-  const { status, text } = await client.ask(method, path, body);
+/** For what an endpoint may finish first. */
+function waitOf({ config }: EndpointCommandOptions): number {
+  return ANSWER_MS + config.shutdownGraceMs;
+}
+
+async function ask<T>(
+  client: AgentClient,
+  method: string,
+  path: string,
+  body?: object,
+  answerMs = ANSWER_MS,
+): Promise<T> {
+  const { status, text } = await client.ask(method, path, body, answerMs);
   if (status === 200) return JSON.parse(text) as T;
   let said = text.trim();
   try {

@@ -6,7 +6,7 @@ import type { LoadForm } from '../traffic/load-request.ts';
 import { UsageError } from './errors.ts';
 import { headersOf } from './headers.ts';
 import { StatusLine } from './status-line.ts';
-import { countText, durationText } from './text.ts';
+import { countText, durationText, oneLine } from './text.ts';
 
 export interface LoadFlags {
   readonly url: string;
@@ -90,17 +90,19 @@ export async function loadCommand(flags: LoadFlags, write: (text: string) => voi
 function lineOf({ acknowledged, sent, retries, behindMs, lastError }: LoadReport): string {
   return [
     `${countText(acknowledged)} of ${countText(sent)} rows acknowledged`,
-    ...(retries > 0 ? [`${countText(retries)} attempts failed (${lastError})`] : []),
+    ...(retries > 0 ? [`${countText(retries)} attempts failed (${oneLine(lastError ?? '')})`] : []),
     ...(behindMs >= 1000 ? [`${durationText(behindMs / 1000)} late`] : []),
   ].join(', ');
 }
 
 /** What did not arrive, by what is known of it. */
-function failures({ refused, unknown, lastError, ...report }: LoadReport): string[] {
+function failures({ refused, left, unknown, ...report }: LoadReport): string[] {
+  const lastError = oneLine(report.lastError ?? '');
   const { notWritten, notWrittenOf, uncounted, overcounted } = report;
   const lines: string[] = [];
   if (refused > 0) lines.push(`${refused} rows were refused: ${lastError}`);
-  if (lastError?.startsWith('415')) lines.push('the receiver does not take 2.0: --protocol 1.0');
+  if (lastError.startsWith('415')) lines.push('the receiver does not take 2.0: --protocol 1.0');
+  if (left > 0) lines.push(`${left} rows were put off, and not sent again before the end: ${lastError}`);
   if (unknown > 0) lines.push(`${unknown} rows had no answer before the end: ${lastError}`);
   if (writtenRows(notWritten) > 0) lines.push(`answered 2xx, but not written: ${kindsText(notWritten)}`);
   if (uncounted > 0) {

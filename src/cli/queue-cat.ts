@@ -2,15 +2,15 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import type { Writable } from 'node:stream';
 import { SegmentDirectory } from '../filequeue/segment-directory.ts';
+import { matches, type Selector } from '../promql/selector.ts';
+import { seriesText } from '../promql/series-text.ts';
 import { decodeWriteRequestV1, metricTypes } from '../protocol/schema.ts';
 import type { FileSystem } from '../runtime/fs.ts';
 import { type EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../serialization/rows.ts';
 import { histogramLine, integersAsJson } from '../status/inspect.ts';
-import { matches, type Selector } from '../status/selector.ts';
-import { seriesText } from '../status/series-text.ts';
 import { valueText } from '../status/value-text.ts';
-import { readSegmentRows, type WalPlace, type WalRow } from '../status/wal-rows.ts';
 import type { ProgressBar } from './progress-bar.ts';
+import { readSegmentRows, type WalPlace, type WalRow } from './wal-rows.ts';
 
 export type CatFormat = 'openmetrics' | 'ndjson';
 
@@ -108,12 +108,17 @@ export async function catQueue(
   return { rows, leftOut, segments: chosen.length, damage };
 }
 
-/** Resolves when `output` takes more, or is closed. What is not waited for any more is not listened to. */
+/**
+ * Resolves when `output` takes more, or nobody reads it any more (`EPIPE`). What is not waited for any more is not
+ * listened to. Rejects with what else goes wrong.
+ */
 async function drained(output: Writable): Promise<void> {
   const done = new AbortController();
   const heard = ['drain', 'close'].map((event) => once(output, event, { signal: done.signal }));
   try {
     await Promise.race(heard);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EPIPE') throw error;
   } finally {
     done.abort();
     await Promise.allSettled(heard);

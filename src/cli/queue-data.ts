@@ -1,7 +1,7 @@
 import { SegmentDirectory } from '../filequeue/segment-directory.ts';
+import { parseSelector, type Selector } from '../promql/selector.ts';
 import { nodeFileSystem } from '../runtime/fs.ts';
 import { readOnly } from '../runtime/read-only-fs.ts';
-import { parseSelector, type Selector } from '../status/selector.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { type CatFormat, catQueue, newFile } from './queue-cat.ts';

@@ -13,10 +13,8 @@ import { nodeFileSystem } from '../runtime/fs.ts';
 import { readOnly } from '../runtime/read-only-fs.ts';
 import { packageVersion } from '../runtime/version.ts';
 import { wait } from '../runtime/wait.ts';
-import { KINDS } from '../serialization/rows.ts';
-import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { createLogger } from '../telemetry/log.ts';
-import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
+import { harmlessReasons } from '../telemetry/reasons.ts';
 import { CommandError, UsageError } from './errors.ts';
 import { headersOf } from './headers.ts';
 import { ProgressBar } from './progress-bar.ts';
@@ -43,16 +41,6 @@ export interface ReplayOptions {
 
 const LOOK_MS = 100;
 const STOP_MS = 5000;
-/** As configured, or delivered before in all likelihood: nothing that anybody misses. */
-const asAsked: ReadonlySet<EndpointReason> = new Set([
-  'duplicate',
-  'dropped_by_relabel',
-  'metadata_off',
-  'metadata_unchanged',
-  'metadata_with_series',
-  'exemplars_off',
-  'histograms_off',
-]);
 
 /**
  * `spillway queue replay DIR`: sends a directory of segments to a remote-write URL, by the same thread that an agent
@@ -147,16 +135,17 @@ function report(
   write: (text: string) => void,
 ): number {
   const { stats } = endpoint;
-  const lost = lostByReason(stats);
+  const lost = stats.lostByReason();
   const waiting = endpoint.waitingRows();
-  const missed = Object.keys(lost).filter((reason) => !asAsked.has(reason as EndpointReason));
+  const missed = [...lost.keys()].filter((reason) => !harmlessReasons.has(reason));
   if (json) {
     const resent = stats.get('resentRows');
-    write(`${JSON.stringify({ delivered: stats.deliveredRows, lost, waiting, resent, state })}\n`);
+    const counts = { delivered: stats.deliveredRows, lost: Object.fromEntries(lost), waiting, resent };
+    write(`${JSON.stringify({ ...counts, state })}\n`);
   } else {
     write(`delivered ${stats.deliveredRows} rows\n`);
-    for (const [reason, rows] of Object.entries(lost)) write(`not delivered: ${rows} rows, ${reason}\n`);
-    const kept = (lost.rejected ?? 0) + (lost.not_written ?? 0) > 0;
+    for (const [reason, rows] of lost) write(`not delivered: ${rows} rows, ${reason}\n`);
+    const kept = lost.has('rejected') || lost.has('not_written');
     if (kept) {
       write(
         `those that were refused are kept, with the words of the receiver: spillway dead-letters list --data-dir ${state}\n`,
@@ -170,16 +159,6 @@ function report(
     if (waiting === 0) write(`all is accounted for${kept ? '' : `; ${state} is not needed any more`}\n`);
   }
   return waiting === 0 && missed.length === 0 ? 0 : 1;
-}
-
-function lostByReason(stats: EndpointStats): Partial<Record<EndpointReason, number>> {
-  const lost: Partial<Record<EndpointReason, number>> = {};
-  for (const reason of endpointReasonNames) {
-    let rows = 0;
-    for (let kind = 0; kind < KINDS; kind++) rows += stats.lost(reason, kind);
-    if (rows > 0) lost[reason] = rows;
-  }
-  return lost;
 }
 
 /** The configuration with the target in it, and its name there. Throws `UsageError`. */

@@ -1,10 +1,10 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Config } from '../config/load.ts';
+import { seriesText } from '../promql/series-text.ts';
 import { DirectoryLockedError, lockDirectory } from '../runtime/directory-lock.ts';
 import type { RecentLookupResult } from '../status/recent-lookup.ts';
 import { queryRecent } from '../status/recent-query.ts';
-import { seriesText } from '../status/series-text.ts';
 import { AgentClient, agentUrl } from './agent-client.ts';
 import { CommandError } from './errors.ts';
 

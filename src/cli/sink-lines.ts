@@ -1,5 +1,5 @@
+import { seriesText } from '../promql/series-text.ts';
 import { histogramLine, integersAsJson } from '../status/inspect.ts';
-import { seriesText } from '../status/series-text.ts';
 import { histogramText, valueText } from '../status/value-text.ts';
 import type { AnsweredRequest, ReceivedRow } from '../traffic/sink.ts';
 import { bytesText } from './text.ts';

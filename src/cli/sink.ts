@@ -4,6 +4,7 @@ import { wait } from '../runtime/wait.ts';
 import { type SinkReport, TrafficSink } from '../traffic/sink.ts';
 import type { LoadVerdict } from '../traffic/verifier.ts';
 import { CommandError, UsageError } from './errors.ts';
+import { Output } from './output.ts';
 import { requestJson, requestText, rowJson, rowText } from './sink-lines.ts';
 import { StatusLine } from './status-line.ts';
 import { bytesText, countText } from './text.ts';
@@ -22,19 +23,22 @@ export interface SinkFlags {
 const SHOW_MS = 1000;
 
 /**
- * `spillway sink`: receives remote write until the signal, and says what came. Returns the exit code: with `--verify` 1
+ * `spillway sink`: receives remote write until the signal, or until nobody reads what it prints, and says what came. Returns the exit code: with `--verify` 1
  * when something is wrong with it. Throws `UsageError` and `CommandError`.
  */
-export async function sinkCommand(flags: SinkFlags, write: (text: string) => void): Promise<number> {
+export async function sinkCommand(flags: SinkFlags): Promise<number> {
   const listen = parseListenAddress(flags.listen ?? '127.0.0.1:9202');
   if (listen === undefined) throw new UsageError(`--listen ${flags.listen} is not HOST:PORT`);
+  const output = new Output();
+  const signal = AbortSignal.any([flags.signal, output.signal]);
   const options: SinkStart = {
     listen,
     status: statusOf(flags.answer),
     delayMs: delayOf(flags.delay),
     ...(flags.print && {
-      onRow: (row) => write(`${flags.json ? rowJson(row) : rowText(row)}\n`),
-      onRequest: (request) => write(`${flags.json ? requestJson(request) : requestText(request)}\n`),
+      onRow: (row) => void output.line(flags.json ? rowJson(row) : rowText(row)),
+      // The sender waits for whoever reads.
+      onRequest: (request) => output.line(flags.json ? requestJson(request) : requestText(request)),
     }),
   };
   const sink = await started(options);
@@ -42,8 +46,8 @@ export async function sinkCommand(flags: SinkFlags, write: (text: string) => voi
   process.stderr.write(`listening at ${sink.url}; end it by Ctrl-C\n`);
   try {
     let before = sink.report;
-    while (!flags.signal.aborted) {
-      await wait(SHOW_MS, flags.signal);
+    while (!signal.aborted) {
+      await wait(SHOW_MS, signal);
       const now = sink.report;
       if (!flags.print && now.requests !== before.requests) {
         line.show(
@@ -58,8 +62,11 @@ export async function sinkCommand(flags: SinkFlags, write: (text: string) => voi
   }
   const { report } = sink;
   const wrong = flags.verify ? problemsOf(report) : [];
-  if (flags.json) write(`${JSON.stringify({ ...report, problems: wrong })}\n`);
-  else write(`${lineOf(report)}\n${flags.verify ? verdictText(report, wrong) : faultText(report)}`);
+  if (flags.json) await output.line(JSON.stringify({ ...report, problems: wrong }));
+  else {
+    const lines = flags.verify ? verdictLines(report, wrong) : faultLines(report);
+    await output.line([lineOf(report), ...lines].join('\n'));
+  }
   return wrong.length === 0 ? 0 : 1;
 }
 
@@ -122,22 +129,25 @@ function loadProblems(rows: string, { missing, inversions, wrong }: LoadVerdict)
   ];
 }
 
-function verdictText(
+function verdictLines(
   { load, loadHistograms, loadExemplars }: SinkReport,
   problems: readonly string[],
-): string {
+): string[] {
   const seen = [
     `${load.distinct} samples`,
     ...(loadHistograms.distinct > 0 ? [`${loadHistograms.distinct} histograms`] : []),
     ...(loadExemplars.distinct > 0 ? [`${loadExemplars.distinct} exemplars`] : []),
   ].join(', ');
   const again = load.duplicates + loadHistograms.duplicates + loadExemplars.duplicates;
-  const wrong = problems.map((one) => `WRONG: ${one}\n`).join('');
-  return `of spillway load: ${seen}; ${again} of them came again\n${problems.length === 0 ? 'nothing is wrong with what came\n' : wrong}`;
+  const wrong = problems.map((one) => `WRONG: ${one}`);
+  return [
+    `of spillway load: ${seen}; ${again} of them came again`,
+    ...(problems.length === 0 ? ['nothing is wrong with what came'] : wrong),
+  ];
 }
 
-function faultText({ faults }: SinkReport): string {
-  return faults.map((fault) => `the sender breaks a rule: ${fault}\n`).join('');
+function faultLines({ faults }: SinkReport): string[] {
+  return faults.map((fault) => `the sender breaks a rule: ${fault}`);
 }
 
 function statusOf(text: string | undefined): number {

@@ -1,4 +1,5 @@
 import type { BarOutput } from './progress-bar.ts';
+import { cutTo } from './text.ts';
 
 /** One line that tells how things stand, written over and over on a terminal; elsewhere nothing. */
 export class StatusLine {
@@ -12,7 +13,7 @@ export class StatusLine {
   show(text: string): void {
     if (this.#output.isTTY !== true) return;
     this.#isShown = true;
-    this.#output.write(`\r${text.slice(0, (this.#output.columns || 80) - 1)}\u001b[K`);
+    this.#output.write(`\r${cutTo((this.#output.columns || 80) - 1, text)}\u001b[K`);
   }
 
   /** Takes the line from the terminal, for something else to be written. */

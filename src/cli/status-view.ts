@@ -1,6 +1,6 @@
 import type { EndpointStatus, Level, StatusDocument } from '../status/document.ts';
 import type { Colour, Paint } from './colour.ts';
-import { bytesText, countText, durationText, tableText, wrapped } from './text.ts';
+import { bytesText, countText, durationText, oneLine, tableText, wrapped } from './text.ts';
 
 /** What an agent says of itself. */
 export interface Answers {
@@ -22,7 +22,10 @@ const colours: Readonly<Record<Level, Colour>> = {
   critical: 'red',
 };
 
-/** The lines of the view, each with its end and of at most so many columns: numbers of all, words of what is not well. */
+/**
+ * The lines of the view, each with its end: numbers of all, words of what is not well. Sentences are wrapped at so many
+ * columns; a row of the table or an address may be longer.
+ */
 export function statusView({ base, status, notReady }: Answers, paint: Paint, columns: number): string[] {
   const { disk, endpoints, removedEndpoints } = status;
   const numbers = [
@@ -86,7 +89,10 @@ function wordsOf(
   indent: number,
   columns: number,
 ): string[] {
-  return [says, advice].filter((text) => text !== '').flatMap((text) => linesOf(text, indent, columns));
+  // What an endpoint answered is quoted in it.
+  return [says, advice]
+    .filter((text) => text !== '')
+    .flatMap((text) => linesOf(oneLine(text), indent, columns));
 }
 
 function linesOf(text: string, indent: number, columns: number): string[] {

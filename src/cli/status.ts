@@ -4,6 +4,7 @@ import { AgentClient, agentUrl } from './agent-client.ts';
 import { type Paint, paintFor } from './colour.ts';
 import { CommandError } from './errors.ts';
 import { type Answers, isWell, statusView } from './status-view.ts';
+import { cutTo } from './text.ts';
 
 export interface StatusCommandOptions {
   readonly config: Config;
@@ -25,16 +26,22 @@ export interface Screen {
 }
 
 const EVERY_MS = 1000;
+/** Numbers of a live view that are older than this are no numbers of now. */
+const LIVE_ANSWER_MS = 5000;
 
 /**
  * `spillway status`: on a terminal a live view, until the signal; elsewhere, with `once` or `json`, the state of this
  * moment. Returns the exit code: 0 when writes are taken and no endpoint fails, else 1. Throws `CommandError`.
  */
 export async function statusCommand(options: StatusCommandOptions, screen: Screen): Promise<number> {
-  const client = new AgentClient(options.url ?? agentUrl(options.config), options.httpConfig);
+  const client = new AgentClient(
+    options.url ?? agentUrl(options.config),
+    options.httpConfig,
+    '',
+    options.signal,
+  );
   const paint = paintFor(screen);
-  // A terminal that does not know how wide it is says 0.
-  const view = (answers: Answers): string[] => statusView(answers, paint, screen.columns || 100);
+  const view = (answers: Answers): string[] => statusView(answers, paint, columnsOf(screen));
   if (options.json || options.once || screen.isTTY !== true) {
     const answers = await ask(client);
     if (options.json)
@@ -58,19 +65,20 @@ async function live(
   while (!signal.aborted) {
     let lines: string[];
     try {
-      const answers = await ask(client);
+      const answers = await ask(client, LIVE_ANSWER_MS);
       well = isWell(answers);
       lines = view(answers);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
+      if (signal.aborted) break;
       // At first it is a wrong address, in all likelihood.
       if (drawn === 0) throw error;
       well = false;
       lines = [`${paint('no answer', 'red')}: ${error.message}\n`];
     }
     lines.push(`${new Date().toLocaleTimeString('en-GB')}  Ctrl-C ends this view, not the agent\n`);
-    // What does not fit would scroll, and the next view would not stand over it.
-    const shown = lines.slice(0, (screen.rows || 24) - 1);
+    // What does not fit would scroll or take two rows, and the next view would not stand over it.
+    const shown = lines.slice(0, (screen.rows || 24) - 1).map((line) => cutTo(columnsOf(screen), line));
     screen.write(`${drawn > 0 ? `\u001b[${drawn}A` : ''}\u001b[J${shown.join('')}`);
     drawn = shown.length;
     await wait(EVERY_MS, signal);
@@ -78,13 +86,18 @@ async function live(
   return well ? 0 : 1;
 }
 
-async function ask(client: AgentClient): Promise<Answers> {
+/** A terminal that does not know how wide it is says 0. */
+function columnsOf(screen: Screen): number {
+  return screen.columns || 100;
+}
+
+async function ask(client: AgentClient, answerMs?: number): Promise<Answers> {
   const get = async (path: string): Promise<unknown> => {
-    const { status, text } = await client.ask('GET', path);
+    const { status, text } = await client.ask('GET', path, undefined, answerMs);
     if (status === 200) return JSON.parse(text);
     throw new CommandError(`the agent refuses ${path} (${status}): ${text.trim()}`);
   };
-  const ready = await client.ask('GET', '/-/ready');
+  const ready = await client.ask('GET', '/-/ready', undefined, answerMs);
   const status = (await get('/api/v1/status')) as Answers['status'];
   return {
     base: client.base,

@@ -55,6 +55,31 @@ export function wrapped(text: string, indent: number, columns: number): string {
   return [...lines, line].map((one) => ' '.repeat(indent) + one).join('\n');
 }
 
+/** What somebody else wrote, as words on one line: a line break or an escape sequence in it does nothing to a terminal. */
+export function oneLine(words: string): string {
+  return words.replace(/[\s\p{C}]+/gu, ' ').trim();
+}
+
+const wide = /[\p{Script=Han}\p{Script=Hangul}\p{Script=Hiragana}\p{Script=Katakana}\p{Emoji_Presentation}]/u;
+const noWidth = /\p{M}/u;
+/** A colour of `paintFor`, or one character. */
+const tokens = /\p{Cc}\[[\d;]*m|\p{Any}/gu;
+
+/** The line as far as a terminal of so many columns shows it in one row. Colours take no room, and are ended as they were. */
+export function cutTo(columns: number, line: string): string {
+  let left = columns;
+  let cut = '';
+  for (const [token] of line.matchAll(tokens)) {
+    if (token.startsWith('\u001b[') || token === '\n') {
+      cut += token;
+      continue;
+    }
+    left -= noWidth.test(token) ? 0 : wide.test(token) ? 2 : 1;
+    if (left >= 0) cut += token;
+  }
+  return cut;
+}
+
 function scaled(value: number, base: number, units: readonly string[]): string {
   let left = value;
   let unit = 0;

@@ -1,11 +1,6 @@
 import type { FileSystem } from '../runtime/fs.ts';
 import { identify, openSegment } from './identify.ts';
-import {
-  ForeignSegmentError,
-  parseSegmentName,
-  type SegmentInfo,
-  UnknownFormatError,
-} from './segment-file.ts';
+import { parseSegmentName, type SegmentInfo } from './segment-file.ts';
 import type { Watermark } from './segment-log.ts';
 import { readCommitted, summarise } from './segment-summary.ts';
 
@@ -48,8 +43,8 @@ export class SegmentDirectory {
         const { code } = error as NodeJS.ErrnoException;
         // Deleted since it was listed: an agent is done with it.
         if (code === 'ENOENT') continue;
-        const known = error instanceof ForeignSegmentError || error instanceof UnknownFormatError;
-        if (!known && code === undefined) throw error;
+        // What the system or the format says of this file has a code; what has none is a defect of ours.
+        if (code === undefined) throw error;
         skipped.push({ id, cause: (error as Error).message });
       }
     }

@@ -5,7 +5,7 @@ import type {
   LiveFacts,
   RuleStep,
 } from '../explain/explanation.ts';
-import { seriesText } from '../status/series-text.ts';
+import { seriesText } from '../promql/series-text.ts';
 import { clockText, lettersText } from '../status/words.ts';
 import { ask, wordsOf } from './ask.ts';
 import { make, setSentence, setText } from './dom.ts';

@@ -1,5 +1,5 @@
+import { seriesText } from '../promql/series-text.ts';
 import type { LetterStatus } from '../status/document.ts';
-import { seriesText } from '../status/series-text.ts';
 import { clockText, countText, lettersText } from '../status/words.ts';
 import { ask, NoAnswerError, PartlyDoneError, wordsOf } from './ask.ts';
 import { type Dialog, opener, type Plan } from './dialog.ts';

@@ -1,4 +1,5 @@
 import type { EndpointHistory, HistoryDocument, StatusDocument } from '../status/document.ts';
+import { STEPS } from '../status/history.ts';
 
 export interface StreamListener {
   readonly onStatus: (status: StatusDocument) => void;
@@ -12,8 +13,6 @@ export interface StreamListener {
 /** Events come every two seconds; a gap of a few of them is a connection that is lost, whatever TCP says. */
 const SILENCE_MS = 7000;
 const AGAIN_MS = 3000;
-/** An hour of steps. */
-const MOST_STEPS = 360;
 
 /** Listens to the agent, and connects again until the page is closed. */
 export function listen({ onStatus, onHistory, onSilence, onOpen }: StreamListener): void {
@@ -70,7 +69,7 @@ export function listen({ onStatus, onHistory, onSilence, onOpen }: StreamListene
 function joined(before: HistoryDocument, step: HistoryDocument): HistoryDocument {
   const more = step.atMs.length;
   const join = <T>(a: readonly T[] | undefined, b: readonly T[] | undefined): (T | null)[] =>
-    [...(a ?? before.atMs.map(() => null)), ...(b ?? Array<null>(more).fill(null))].slice(-MOST_STEPS);
+    [...(a ?? before.atMs.map(() => null)), ...(b ?? Array<null>(more).fill(null))].slice(-STEPS);
   const endpoints: Record<string, EndpointHistory> = {};
   for (const name of new Set([...Object.keys(before.endpoints), ...Object.keys(step.endpoints)])) {
     const [a, b] = [before.endpoints[name], step.endpoints[name]];
@@ -83,7 +82,7 @@ function joined(before: HistoryDocument, step: HistoryDocument): HistoryDocument
   }
   return {
     stepMs: step.stepMs,
-    atMs: [...before.atMs, ...step.atMs].slice(-MOST_STEPS),
+    atMs: [...before.atMs, ...step.atMs].slice(-STEPS),
     receivedPerSecond: join(before.receivedPerSecond, step.receivedPerSecond),
     walBytes: join(before.walBytes, step.walBytes),
     endpoints,

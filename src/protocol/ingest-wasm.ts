@@ -25,7 +25,7 @@ export class WasmIngest {
     return this.#workspace.memory.bytes.length;
   }
 
-  /** Requests of 2.0 that were read in TypeScript from end to end: an ordinary one is not. */
+  /** For tests: requests of 2.0 that were read in TypeScript from end to end. An ordinary one is not. */
   get leftToTypeScript(): number {
     return this.#v2.leftToTypeScript;
   }

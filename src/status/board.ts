@@ -124,7 +124,7 @@ export class StatusBoard {
     const disk = this.#disk(nowMs, reading, cap);
     const letters = this.#letters(nowMs);
     const list = endpoints().map((detail) => this.#endpoint(nowMs, detail, disk, cap, letters));
-    const lostLastHour = this.#history.lostRows;
+    const lostLastHour = this.#history.lostLastHour(nowMs);
     const before = this.#minute.before(nowMs, MINUTE_MS);
     return {
       version,
@@ -154,10 +154,14 @@ export class StatusBoard {
 
   #step(sample: Sample, last: StepStart): void {
     const ms = sample.atMs - last.atMs;
+    const lost = new Map(
+      [...sample.endpoints].map(([name, now]) => [name, sum(missed(now, last.endpoints.get(name)))]),
+    );
     this.#history.add({
       atMs: sample.atMs,
       receivedPerSecond: perSecond(sample.receivedRows, last.receivedRows, ms),
       walBytes: sample.walBytes,
+      lostRows: sum(lost),
       endpoints: new Map(
         [...sample.endpoints].map(([name, now]) => {
           const before = last.endpoints.get(name);
@@ -165,7 +169,7 @@ export class StatusBoard {
             name,
             {
               deliveredPerSecond: perSecond(now.delivered, before?.delivered, ms),
-              lostPerSecond: perSecond(sum(missed(now, before)), 0, ms),
+              lostPerSecond: perSecond(lost.get(name)!, 0, ms),
               backlogRows: now.backlogRows,
               lagSeconds: now.lagSeconds,
             },

@@ -39,14 +39,15 @@ export const endpointsPath = '/api/v1/endpoints';
  * What changes the agent, for those whose access is `all`:
  *
  *     POST   /-/reload                     puts the configuration file in force; says what has changed
- *     GET    /api/v1/endpoints             the endpoints, and those that something is kept for though they are not
- * configured
- *     DELETE /api/v1/endpoints?name=NAME   lets go what is kept for one of the latter
+ *     GET    /api/v1/endpoints             the endpoints, and those that were removed and something is kept for
+ *     DELETE /api/v1/endpoints?name=NAME   lets go what is kept for one that was removed
  *     POST   /api/v1/endpoints/pause       {name}: sends nothing to it until it is resumed; its rows wait on disk
  *     POST   /api/v1/endpoints/resume      {name}
- *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere; `to` is "oldest", "now", a segment
- * id, {atMs}: the segment of what came at that time, {before}: passes over what waits before this segment, and never
- * goes back, or {from}: delivers once more from this segment on, and never passes over anything
+ *     POST   /api/v1/endpoints/seek        {name, to, dryRun}: goes on elsewhere, or with `dryRun` says where that is
+ *
+ * `to` is where a seek goes: "oldest"; "now"; the id of a segment; {atMs}, the segment of what came at that time;
+ * {before}, over what waits before that segment, and never back; {from}, once more from that segment on, and never over
+ * anything. The last two are for what a person has agreed to: meanwhile the endpoint may have come further.
  *
  * 404: no endpoint of this name; 409: it cannot be done, and nothing has changed; 400: the body is not understood. A
  * POST with a body must say that it is JSON: no browser sends that from another site unasked.

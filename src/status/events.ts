@@ -72,7 +72,8 @@ export class StatusEvents {
       eventText('status', this.#source.document());
     const now = this.#now();
     for (const [response, { untilMs }] of this.#listeners) {
-      if (response.writableLength > MOST_WAITING_BYTES) response.destroy();
+      // Ended by an earlier tick and still here: it does not even take the end.
+      if (response.writableEnded || response.writableLength > MOST_WAITING_BYTES) response.destroy();
       else if (now >= untilMs) response.end(text);
       else response.write(text);
     }
@@ -83,7 +84,10 @@ export class StatusEvents {
     this.#closed = true;
     if (this.#listeners.size === 0) return;
     const text = eventText('status', this.#source.document());
-    for (const response of this.#listeners.keys()) response.end(text);
+    for (const response of this.#listeners.keys()) {
+      if (response.writableEnded) response.destroy();
+      else response.end(text);
+    }
     this.#listeners.clear();
   }
 }

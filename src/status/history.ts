@@ -1,8 +1,9 @@
 import type { EndpointHistory, HistoryDocument } from './document.ts';
 
 export const STEP_MS = 10_000;
-/** An hour. */
+/** An hour of them; the page keeps as many as the agent. */
 export const STEPS = 360;
+const HOUR_MS = STEPS * STEP_MS;
 
 /** What is kept of an endpoint each step. */
 export interface EndpointStep {
@@ -16,6 +17,8 @@ export interface Step {
   readonly atMs: number;
   readonly receivedPerSecond: number;
   readonly walBytes: number;
+  /** Of all endpoints, in this step. A count: a step is longer than `STEP_MS` when the process stood still. */
+  readonly lostRows: number;
   readonly endpoints: ReadonlyMap<string, EndpointStep>;
 }
 
@@ -30,6 +33,7 @@ export class History {
   readonly #atMs = column();
   readonly #received = column();
   readonly #walBytes = column();
+  readonly #lostRows = column();
   readonly #endpoints = new Map<string, Columns>();
   /** Where the next step goes, and how many there are. */
   #next = 0;
@@ -42,6 +46,7 @@ export class History {
     this.#atMs[at] = step.atMs;
     this.#received[at] = step.receivedPerSecond;
     this.#walBytes[at] = step.walBytes;
+    this.#lostRows[at] = step.lostRows;
     for (const name of step.endpoints.keys()) {
       if (!this.#endpoints.has(name)) this.#endpoints.set(name, newColumns());
     }
@@ -76,13 +81,12 @@ export class History {
     };
   }
 
-  /** Rows of all endpoints that were lost in the time that is kept. */
-  get lostRows(): number {
-    let perSecond = 0;
-    for (const { lostPerSecond } of this.#endpoints.values()) {
-      for (const value of lostPerSecond) if (!Number.isNaN(value)) perSecond += value;
-    }
-    return Math.round((perSecond * STEP_MS) / 1000);
+  /** Rows of all endpoints that were lost in the hour before `nowMs`, by steps that ended in it. */
+  lostLastHour(nowMs: number): number {
+    return this.#lostRows.reduce(
+      (sum, rows, at) => (this.#atMs[at]! > nowMs - HOUR_MS ? sum + rows : sum),
+      0,
+    );
   }
 }
 

@@ -5,10 +5,10 @@ import type {
   LetterOrder,
   StoredLetter,
 } from '../ledger/dead-letters.ts';
+import { matches, parseSelector } from '../promql/selector.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { type EndpointReason, endpointReasonNames, endpointReasons } from '../telemetry/reasons.ts';
 import { letterLabels } from './letter-text.ts';
-import { matches, parseSelector } from './selector.ts';
 import { withinTime } from './within-time.ts';
 
 /** Which letters: what the store knows of, and a selector over the labels. */

@@ -2,6 +2,7 @@ import type { StoredLetter } from '../ledger/dead-letters.ts';
 import { PARTIAL } from '../network/dead-letter.ts';
 import { lettersMessage } from '../network/letters-message.ts';
 import { partialWriteOf } from '../network/partial-letter.ts';
+import { seriesText } from '../promql/series-text.ts';
 import {
   decodeWriteRequestV1,
   metricTypes,
@@ -10,7 +11,6 @@ import {
 } from '../protocol/schema.ts';
 import { SAMPLE } from '../serialization/rows.ts';
 import { histogramLine } from './inspect.ts';
-import { seriesText } from './series-text.ts';
 import { histogramText, valueText } from './value-text.ts';
 
 /** The labels of a letter by name, from the fields of its `TimeSeries`. */

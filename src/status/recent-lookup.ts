@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import type BetterSqlite3 from 'better-sqlite3';
 import { hasRecentTables, textToLabels } from '../network/recent-schema.ts';
+import { matches, type Selector } from '../promql/selector.ts';
 import { decodeHistogramV1, metricTypes } from '../protocol/schema.ts';
 import Database from '../runtime/sqlite.ts';
-import { matches, type Selector } from './selector.ts';
 import { histogramText, valueText } from './value-text.ts';
 import { withinTime } from './within-time.ts';
 

@@ -1,7 +1,7 @@
 import type { Config } from '../config/load.ts';
+import { parseSelector } from '../promql/selector.ts';
 import { SpillwayError } from '../runtime/errors.ts';
 import { openRecent } from './recent-lookup.ts';
-import { parseSelector } from './selector.ts';
 
 /** An answer as over HTTP: `body` is its JSON. */
 export interface RecentAnswer {

@@ -27,8 +27,8 @@ export interface StatusOptions {
 }
 
 /**
- * What can be looked at over HTTP: metrics, health, readiness, a summary, recent samples, dead letters. Nothing
- * changes by it but dead letters (dead-letter-routes.ts); control-routes.ts has what changes the agent.
+ * What can be looked at over HTTP, and the page that shows it. Of these routes those of dead letters alone change
+ * something (dead-letter-routes.ts); control-routes.ts has what changes the agent, explain-route.ts explains a series.
  */
 export function statusRoutes(options: StatusOptions): [string, Handler][] {
   return [

@@ -1,6 +1,5 @@
-import { KINDS } from '../serialization/rows.ts';
-import { durationBuckets, type EndpointStats } from '../telemetry/endpoint-stats.ts';
-import { type EndpointReason, endpointReasonNames } from '../telemetry/reasons.ts';
+import { durationBuckets } from '../telemetry/endpoint-stats.ts';
+import type { EndpointReason } from '../telemetry/reasons.ts';
 import type { EndpointDetail } from './endpoint-detail.ts';
 
 /** Counters of one moment. */
@@ -32,20 +31,10 @@ export function sampleEndpoint({ stats, received, backlog, delivery }: EndpointD
     backlogBytes: backlog.bytes,
     lagSeconds: backlog.seconds,
     throttles: stats.get('throttles'),
-    lost: lostByReason(stats),
+    lost: stats.lostByReason(),
     requests: stats.requestSeconds.counts,
     replies: delivery?.replies ?? {},
   };
-}
-
-function lostByReason(stats: EndpointStats): Map<EndpointReason, number> {
-  const lost = new Map<EndpointReason, number>();
-  for (const reason of endpointReasonNames) {
-    let rows = 0;
-    for (let kind = 0; kind < KINDS; kind++) rows += stats.lost(reason, kind);
-    if (rows > 0) lost.set(reason, rows);
-  }
-  return lost;
 }
 
 /** The samples of the last minute, for rates. */

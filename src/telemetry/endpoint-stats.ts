@@ -121,6 +121,17 @@ export class EndpointStats {
     return this.#numbers[LOST_AT + reasonAt[reason] * KINDS + kind]!;
   }
 
+  /** Rows of all kinds that will not be delivered, by each reason for which there are some. */
+  lostByReason(): Map<EndpointReason, number> {
+    const lost = new Map<EndpointReason, number>();
+    for (const reason of endpointReasonNames) {
+      let rows = 0;
+      for (let kind = 0; kind < KINDS; kind++) rows += this.lost(reason, kind);
+      if (rows > 0) lost.set(reason, rows);
+    }
+    return lost;
+  }
+
   /** Rows of all kinds that will not be delivered, for whatever reason. */
   get lostRows(): number {
     let rows = 0;

@@ -1,4 +1,6 @@
 import { Client } from 'undici';
+import { maxRetryAfterMs } from '../network/decisions.ts';
+import { retryAfterMs } from '../network/retry-after.ts';
 import { type Written, writtenOf, writtenRows } from '../network/written.ts';
 import { describeError } from '../runtime/errors.ts';
 import { wait } from '../runtime/wait.ts';
@@ -34,8 +36,10 @@ export interface LoadReport {
   readonly sent: number;
   /** Rows in requests that were answered 2xx, less those that the receiver says it has not written. */
   readonly acknowledged: number;
-  /** Rows in requests that were refused for good. */
+  /** Rows in requests that were refused for good: answered 4xx other than 408 and 429, or 3xx. */
   readonly refused: number;
+  /** Rows whose last answer before the end was 408, 429 or 5xx: they would have been sent again. */
+  readonly left: number;
   /** Of 2.0: rows in requests that were answered 2xx, of which the answer counts fewer, by kind (RW2-S-11). */
   readonly notWritten: Written;
   /** The first requests whose answer counts fewer rows: what was not written of them. */
@@ -44,7 +48,7 @@ export interface LoadReport {
   readonly uncounted: number;
   /** 2xx answers to 2.0 that count more rows than were sent. */
   readonly overcounted: number;
-  /** Attempts that were answered with 429 or 5xx, or not at all, and were made again. */
+  /** Attempts that were answered with 408, 429 or 5xx, or not at all, and were made again. */
   readonly retries: number;
   /** Rows whose last attempt had no answer before the end: taken, or not. */
   readonly unknown: number;
@@ -64,6 +68,10 @@ interface Batch {
 const SERIES_A_REQUEST = 500;
 const RETRY_MS = 100;
 const MOST_RETRY_MS = 5000;
+/** As `remote_timeout` is by default. */
+const ANSWER_MS = 30_000;
+/** Answers that are under way at the end are waited for so long; what has none then is unknown. */
+const END_MS = 1000;
 const MOST_SHORT_ANSWERS = 20;
 
 /**
@@ -77,9 +85,12 @@ export class TrafficLoad {
   readonly stepMs: number;
   readonly #notWritten = { samples: 0, histograms: 0, exemplars: 0 };
   readonly #shortAnswers: ShortAnswer[] = [];
+  /** Cuts off the requests that have no answer a while after the signal. */
+  readonly #cut = new AbortController();
   #sent = 0;
   #acknowledged = 0;
   #refused = 0;
+  #left = 0;
   #uncounted = 0;
   #overcounted = 0;
   #retries = 0;
@@ -98,6 +109,7 @@ export class TrafficLoad {
       sent: this.#sent,
       acknowledged: this.#acknowledged,
       refused: this.#refused,
+      left: this.#left,
       notWritten: { ...this.#notWritten },
       notWrittenOf: [...this.#shortAnswers],
       uncounted: this.#uncounted,
@@ -109,18 +121,28 @@ export class TrafficLoad {
     };
   }
 
-  /** Resolves when it is over: after its time, or after the signal. */
+  /** Resolves when it is over: after its time when all is answered, or soon after the signal. */
   async run(): Promise<LoadReport> {
-    const { series, connections = 4, batch = SERIES_A_REQUEST } = this.#options;
+    const { series, connections = 4, batch = SERIES_A_REQUEST, signal } = this.#options;
     const lanes = Math.min(connections, Math.ceil(series / batch) || 1);
-    await Promise.all(Array.from({ length: lanes }, (_, lane) => this.#lane(lane, lanes, batch)));
+    let timer: NodeJS.Timeout | undefined;
+    const end = (): void => {
+      timer = setTimeout(() => this.#cut.abort(), END_MS);
+    };
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      await Promise.all(Array.from({ length: lanes }, (_, lane) => this.#lane(lane, lanes, batch)));
+    } finally {
+      signal.removeEventListener('abort', end);
+      clearTimeout(timer);
+    }
     return this.report;
   }
 
   async #lane(lane: number, lanes: number, batch: number): Promise<void> {
     const { url, durationMs, signal, series } = this.#options;
     const { origin, pathname, search } = new URL(url);
-    const client = new Client(origin);
+    const client = new Client(origin, { headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS });
     try {
       for (let k = 0; k * this.stepMs < durationMs && !signal.aborted; k++) {
         const dueMs = this.#startMs + k * this.stepMs;
@@ -128,7 +150,7 @@ export class TrafficLoad {
         if (earlyMs > 0) await wait(earlyMs, signal);
         else this.#behindMs = -earlyMs;
         if (signal.aborted) break;
-        for (let first = lane * batch; first < series; first += lanes * batch) {
+        for (let first = lane * batch; first < series && !signal.aborted; first += lanes * batch) {
           await this.#send(client, pathname + search, this.#batch(first, Math.min(series, first + batch), k));
         }
       }
@@ -143,12 +165,14 @@ export class TrafficLoad {
     this.#sent += rows;
     for (let retryMs = RETRY_MS; ; retryMs = Math.min(MOST_RETRY_MS, 2 * retryMs)) {
       let isUnknown = false;
+      let askedMs: number | undefined;
       try {
         const answer = await client.request({
           method: 'POST',
           path,
           headers: { ...loadHeaders[form.protocol], ...headers },
           body: batch.body,
+          signal: this.#cut.signal,
         });
         const text = (await answer.body.text()).trim().slice(0, 200);
         const { statusCode } = answer;
@@ -162,17 +186,21 @@ export class TrafficLoad {
           this.#refused += rows;
           return;
         }
+        const asked = answer.headers['retry-after'];
+        askedMs = retryAfterMs(asked?.toString(), Date.now(), maxRetryAfterMs);
       } catch (error) {
-        this.#lastError = describeError(error);
+        this.#lastError = this.#cut.signal.aborted ? 'no answer' : describeError(error);
         isUnknown = true;
+      }
+      if (!signal.aborted) {
+        this.#retries++;
+        await wait(Math.max(retryMs, askedMs ?? 0), signal);
       }
       if (signal.aborted) {
         if (isUnknown) this.#unknown += rows;
-        else this.#refused += rows;
+        else this.#left += rows;
         return;
       }
-      this.#retries++;
-      await wait(retryMs, signal);
     }
   }
 

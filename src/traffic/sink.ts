@@ -10,6 +10,7 @@ import {
   type Label,
 } from '../protocol/schema.ts';
 import { Scratch, uncompress } from '../protocol/snappy.ts';
+import { answerEarly } from '../receiver/early-answer.ts';
 import { describeError } from '../runtime/errors.ts';
 import { loadMetadata } from './load-shape.ts';
 import { headerFaults, labelFault, symbolFaults } from './request-faults.ts';
@@ -44,8 +45,8 @@ export interface SinkOptions {
   readonly delayMs?: number;
   /** Called for each row that is stored. */
   readonly onRow?: (row: ReceivedRow) => void;
-  /** Called for each request, behind its rows. */
-  readonly onRequest?: (request: AnsweredRequest) => void;
+  /** Called for each request, behind its rows; the answer waits for it. */
+  readonly onRequest?: (request: AnsweredRequest) => Promise<void>;
 }
 
 /** What has come so far. */
@@ -64,7 +65,8 @@ export interface SinkReport extends Verdict {
   readonly faults: readonly string[];
 }
 
-const MOST_BYTES = 256 * 2 ** 20;
+/** Of a body, as it comes and decompressed: what Prometheus and Spillway take by default. */
+const MOST_BYTES = 32 * 2 ** 20;
 const MOST_FAULTS = 20;
 
 /**
@@ -145,9 +147,12 @@ export class TrafficSink {
         response.writeHead(405, { Allow: 'POST' }).end('this is a remote-write receiver: POST\n');
         return;
       }
-      const parts: Buffer[] = [];
-      for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
-      const body = Buffer.concat(parts);
+      const body = await bodyOf(request);
+      if (body === undefined) {
+        this.#fault(TOO_LARGE);
+        answerEarly(request, response, 413, {}, `${TOO_LARGE}\n`);
+        return;
+      }
       const { status, delayMs } = this;
       this.#requests++;
       this.#bytes += body.length;
@@ -162,18 +167,18 @@ export class TrafficSink {
         counts = version === '2.0' ? this.#takeV2(body, stored) : this.#takeV1(body, stored);
       } catch (error) {
         this.#fault(`a body that cannot be read: ${describeError(error)}`);
-        this.#options.onRequest?.({ version, bytes: body.length, status: 400, written: undefined });
+        await this.#options.onRequest?.({ version, bytes: body.length, status: 400, written: undefined });
         response.writeHead(400).end(`${describeError(error)}\n`);
         return;
       }
       if (delayMs > 0) await sleep(delayMs);
       const written = version === '2.0' && stored ? counts : undefined;
       for (const kind of written === undefined ? [] : kinds) this.#written[kind] += counts[kind];
-      this.#options.onRequest?.({ version, bytes: body.length, status, written });
+      await this.#options.onRequest?.({ version, bytes: body.length, status, written });
       response.writeHead(status, written === undefined ? {} : writtenHeaders(written)).end();
     } catch (error) {
       // A connection that was cut while its body came: nothing arrived.
-      if (!request.destroyed) this.#fault(describeError(error));
+      if (request.complete) this.#fault(describeError(error));
       response.destroy();
     }
   }
@@ -249,6 +254,22 @@ export class TrafficSink {
     const times = this.#faults.get(what);
     if (times !== undefined || this.#faults.size < MOST_FAULTS) this.#faults.set(what, (times ?? 0) + 1);
   }
+}
+
+const TOO_LARGE = `a body of more than ${MOST_BYTES / 2 ** 20} MiB, which receivers refuse`;
+
+/** Undefined when it is too large. */
+async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+  if (Number(request.headers['content-length'] ?? 0) > MOST_BYTES) return undefined;
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  // Not destroyed: some of the rest is read over while the answer leaves.
+  for await (const part of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > MOST_BYTES) return undefined;
+    parts.push(part);
+  }
+  return Buffer.concat(parts);
 }
 
 const kinds = ['samples', 'histograms', 'exemplars'] as const;

@@ -80,6 +80,20 @@ test('export writes as fast as the disk takes it, and leaves no listener behind'
   assert.equal(fs.readFileSync(file, 'utf8').trimEnd().split('\n').length, 8000);
 });
 
+test('cat ends quietly when nobody reads any more', async (t) => {
+  const samples = Array.from({ length: 8000 }, (_, i): [number, number] => [1000 + i, i]);
+  const data = await dataDir(t, [request(series({ __name__: 'up', job: 'node' }, ...samples))], 1);
+  const args = [spillway, 'queue', 'cat', data, '--json'];
+  const child = Child.spawn(t, 'cat', process.execPath, args, { cwd: projectDir });
+  await child.line(/"up"/);
+  child.stopReading();
+  assert.equal((await child.end()).code, 0);
+  assert.deepEqual(
+    child.lines.filter((line) => !line.startsWith('{')),
+    [],
+  );
+});
+
 test('histograms, exemplars and metadata are in ndjson, and said to be left out of OpenMetrics', async (t) => {
   const all: Message = {
     timeseries: [

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import http from 'node:http';
 import { type TestContext, test } from 'node:test';
 import { Agent, remote } from '../support/agent.ts';
 import { Child } from '../support/child.ts';
@@ -175,4 +176,54 @@ test('a load says what a receiver of 2.0 has not written, and a sink what it has
     /"kind":"request","version":"2.0",.*"written":\{"samples":2,"histograms":2,"exemplars":0\}/,
   );
   await end.end();
+});
+
+test('a sink ends quietly when nobody reads what it prints any more', async (t) => {
+  const end = await sink(t, '--print');
+  const sender = new Sender(t, new URL(end.url).origin);
+  const send = (ms: number) =>
+    sender.write(request(series({ __name__: 'up' }, [ms, 1]))).catch(() => undefined);
+  await send(1000);
+  await end.child.line(/"kind":"request"/);
+  end.child.stopReading();
+  const before = end.child.lines.length;
+  await send(2000);
+  assert.equal((await end.child.end()).code, 0);
+  assert.deepEqual(end.child.lines.slice(before), []);
+});
+
+test('a sink takes bodies as large as receivers do, and says 413 to a larger one', async (t) => {
+  const end = await sink(t, '--verify');
+  const most = 32 * 2 ** 20;
+  const refused: (number | undefined)[] = [];
+  for (const chunked of [false, true]) {
+    const status = await new Promise<number | undefined>((resolve, reject) => {
+      const headers = chunked ? { 'transfer-encoding': 'chunked' } : { 'content-length': most + 1 };
+      const sent = http.request(end.url, { method: 'POST', headers }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      });
+      // It does not read all of it.
+      sent.on('error', reject);
+      sent.end(Buffer.alloc(chunked ? most + 1 : 0));
+    });
+    refused.push(status);
+  }
+  assert.deepEqual(refused, [413, 413]);
+  const { code, report } = await end.end();
+  assert.equal(code, 1);
+  assert.deepEqual(report.problems, ['a body of more than 32 MiB, which receivers refuse (2 times)']);
+});
+
+test('a connection that is cut while its body comes is no fault of the sink or the sender', async (t) => {
+  const end = await sink(t, '--verify');
+  await new Promise<void>((resolve) => {
+    const sent = http.request(end.url, { method: 'POST', headers: { 'content-length': 1000 } });
+    sent.on('error', () => resolve());
+    sent.write('half', () => sent.destroy(new Error('cut')));
+  });
+  const sender = new Sender(t, new URL(end.url).origin);
+  assert.equal((await sender.write(request(series({ __name__: 'up' }, [1000, 1]))))?.status, 204);
+  const { code, report } = await end.end();
+  assert.deepEqual([code, report.problems], [0, []], JSON.stringify(report));
 });

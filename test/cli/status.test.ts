@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { stripVTControlCharacters } from 'node:util';
 import { paintFor } from '../../src/cli/colour.ts';
 import { statusCommand } from '../../src/cli/status.ts';
 import { type Answers, isWell, statusView } from '../../src/cli/status-view.ts';
+import { cutTo } from '../../src/cli/text.ts';
 import { parseConfig } from '../../src/config/load.ts';
 import type { EndpointStatus, RemovedEndpoint, StatusDocument } from '../../src/status/document.ts';
 import { Agent, remote } from '../support/agent.ts';
@@ -139,4 +141,42 @@ test('on a terminal the view is drawn over itself until it is ended', async (t) 
   // No colour of this test is in the way: what stands before the first words is to draw over the last view.
   assert.ok(written[0]!.startsWith('\u001b[J'));
   assert.ok(written[1]!.startsWith('\u001b[6A\u001b[J'));
+  const one = async (columns: number): Promise<string> => {
+    const narrow: string[] = [];
+    const enough = new AbortController();
+    const write = (text: string): void => {
+      narrow.push(text);
+      enough.abort();
+    };
+    const options = { config, url: agent.url, httpConfig: undefined, json: false, once: false };
+    await statusCommand({ ...options, signal: enough.signal }, { isTTY: true, columns, rows: 0, write });
+    return stripVTControlCharacters(narrow.join(''));
+  };
+  const lines = (await one(20)).split('\n');
+  assert.deepEqual(
+    lines.filter((line) => line.length > 20),
+    [],
+  );
+  assert.match((await one(200)).split('\n').find((line) => line.startsWith('ENDPOINT'))!, /DROPPED$/);
+});
+
+test('a line is cut where the terminal ends: no colour is left on or cut in half, wide characters are two columns', () => {
+  const red = (text: string): string => `\u001b[31m${text}\u001b[0m`;
+  for (const [columns, line, cut] of [
+    [4, 'four', 'four'],
+    [3, 'four\n', 'fou\n'],
+    [3, `a${red('bcd')}e\n`, `a${red('bc')}\n`],
+    [1, `a${red('bcd')}`, `a${red('')}`],
+    [3, '負荷', '負'],
+    [2, 'e\u0301e\u0301e\u0301', 'e\u0301e\u0301'],
+    [3, '🟢🟢x', '🟢'],
+  ] as const) {
+    assert.equal(cutTo(columns, line), cut, JSON.stringify(line));
+  }
+});
+
+test('what an endpoint answers does nothing to the terminal', () => {
+  const says = 'Retrying: 500\u001b[2J\r\nno';
+  const view = statusView(answers({ level: 'warning', says, advice: '' }), paintFor({ isTTY: false }), 100);
+  assert.deepEqual(view.slice(-1), ['  Retrying: 500 [2J no\n']);
 });

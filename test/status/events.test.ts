@@ -140,3 +140,24 @@ test('a stream ends after ten minutes, so that whoever listens comes in by the d
   await ends(heard);
   await hears(heard, '"nowMs":600000');
 });
+
+test('who does not take the end either is cut off, and nothing is written behind the end', async (t) => {
+  for (const ending of ['tick', 'close'] as const) {
+    const { events, at, fill, listen } = await serving(t);
+    const stuck = await listen('GET', false);
+    // More than the kernel keeps for a reader that does not read: the end waits behind it.
+    fill(16 * 2 ** 20);
+    at(600_000);
+    events.tick(false);
+    fill(0);
+    assert.equal(events.listeners, 1);
+    if (ending === 'tick') events.tick(false);
+    else events.close();
+    await poll(
+      () => 'it is still connected',
+      async () => (events.listeners === 0 || ending === 'close' ? true : undefined),
+    );
+    stuck.response.resume();
+    await ends(stuck);
+  }
+});

@@ -10,6 +10,7 @@ function step(i: number, ...names: string[]) {
     atMs: i * STEP_MS,
     receivedPerSecond: i / 3,
     walBytes: 100 * i,
+    lostRows: i === 5 ? 6 : 0,
     endpoints: new Map(names.map((name) => [name, values])),
   };
 }
@@ -41,7 +42,10 @@ test('an endpoint has nothing for the time when it was not there, and is forgott
 test('what was lost is known for an hour', () => {
   const history = new History();
   for (let i = 0; i < STEPS + 5; i++) history.add(step(i, 'a', 'b'));
-  assert.equal(history.lostRows, 6);
+  const at = (i: number): number => history.lostLastHour(i * STEP_MS);
+  assert.equal(at(STEPS + 4), 6);
+  // Also when no step has come since: the process stood still.
+  assert.equal(at(STEPS + 5), 0);
   history.add(step(STEPS + 5, 'a', 'b'));
-  assert.equal(history.lostRows, 0);
+  assert.equal(at(STEPS + 5), 0);
 });

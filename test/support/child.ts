@@ -100,6 +100,11 @@ export class Child {
     }
   }
 
+  /** Nobody reads its standard output any more, as behind `| head`. */
+  stopReading(): void {
+    this.#process.stdout!.destroy();
+  }
+
   /** Sends `signal` and waits for the end. A process that has ended already is left alone. */
   async kill(signal: NodeJS.Signals): Promise<Exit> {
     this.#asked = true;

@@ -35,6 +35,12 @@ describe('EndpointStats', () => {
       }
     }
     assert.deepEqual([stats.deliveredRows, stats.lostRows], [delivered, lost]);
+    const byReason = stats.lostByReason();
+    assert.deepEqual([...byReason.keys()], endpointReasonNames);
+    assert.equal(
+      [...byReason.values()].reduce((sum, rows) => sum + rows),
+      lost,
+    );
     const buckets = durationBuckets.length + 1;
     assert.deepEqual(stats.requestSeconds, {
       counts: Array.from({ length: buckets }, (_, i) => (i === 1 || i === buckets - 1 ? 1 : 0)),

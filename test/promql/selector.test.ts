@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { matches, parseSelector, SelectorError } from '../../src/status/selector.ts';
+import { matches, parseSelector, SelectorError } from '../../src/promql/selector.ts';
 
 describe('parseSelector', () => {
   const cases: readonly (readonly [text: string, matchers: readonly (readonly string[])[]])[] = [

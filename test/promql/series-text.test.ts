@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { parseSelector } from '../../src/status/selector.ts';
-import { seriesText } from '../../src/status/series-text.ts';
+import { parseSelector } from '../../src/promql/selector.ts';
+import { seriesText } from '../../src/promql/series-text.ts';
 
 test('a series is written as a selector, with what is no plain name in quotes', () => {
   const table: readonly (readonly [Record<string, string>, string])[] = [
