@@ -16,7 +16,8 @@ import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/r
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { rowsOf } from '../support/rows.ts';
-import { network, ok, type Post, response, ScriptedDestination } from './support/scripted.ts';
+import { settings as atOnce, network, ok, response } from './support/outcomes.ts';
+import { type Post, ScriptedDestination } from './support/scripted.ts';
 import { metadataPayload, push, type TestRow, TestSegment } from './support/segment.ts';
 
 const never = 3_600_000;
@@ -47,13 +48,8 @@ class Host implements LoopHost {
       maxMetadataPerSend: 2,
       batchSendDeadlineMs: never,
       ttlMs: 0,
-      minBackoffMs: 1,
-      maxBackoffMs: 1,
       probeMs: 0,
-      retryOn429: true,
-      retryOn408: true,
-      holdOn4xx: true,
-      splitRefused: true,
+      ...atOnce,
       ...settings,
     };
     this.loop = new Loop(0, this, new EmitterV1());
@@ -366,7 +362,7 @@ for (const { what, outcome, counter, action, cause } of [
     for (const failure of host.failures) {
       assert.equal(failure.action, action);
       assert.equal(failure.cause, cause);
-      assert.equal(failure.words, outcome.kind === 'aborted' ? undefined : outcome.words);
+      assert.equal(failure.words, outcome.words);
     }
     last.answer(ok);
     await quiet();
