@@ -46,7 +46,7 @@ test('the page says of each endpoint how it stands, through an outage and back',
     browser(),
     agent.url,
     {},
-    /ERR_CONNECTION_REFUSED|ERR_INCOMPLETE_CHUNKED|503|403/,
+    /ERR_CONNECTION_(?:REFUSED|RESET)|ERR_EMPTY_RESPONSE|ERR_INCOMPLETE_CHUNKED|503|403/,
   );
   const whole = page.locator('.whole');
   await page.locator('.hint', { hasText: `Send remote write to ${agent.url}/api/v1/write` }).waitFor(WAIT);
