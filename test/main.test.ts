@@ -13,18 +13,11 @@ import { projectDir, spillway } from './support/paths.ts';
 import { freePort } from './support/ports.ts';
 import { Sender } from './support/sender.ts';
 import { Sink } from './support/sink.ts';
+import { type Ran, runSpillwayIn } from './support/spillway.ts';
 import { tempDir } from './support/temp.ts';
 
-/** Runs the program, as built, to its end. */
-async function run(
-  t: TestContext,
-  args: readonly string[],
-  cwd = projectDir,
-): Promise<{ code: number | null; output: string }> {
-  const child = Child.spawn(t, `spillway ${args.join(' ')}`, process.execPath, [spillway, ...args], { cwd });
-  const { code } = await child.end();
-  return { code, output: `${child.lines.join('\n')}\n` };
-}
+const run = (t: TestContext, args: readonly string[], cwd = projectDir): Promise<Ran> =>
+  runSpillwayIn(t, cwd, ...args);
 
 const { version } = JSON.parse(readFileSync(join(projectDir, 'package.json'), 'utf8')) as { version: string };
 
@@ -32,17 +25,17 @@ test('--help and --version say what they are asked', async (t) => {
   const help = await run(t, ['--help']);
   assert.equal(help.code, 0);
   for (const command of ['run', 'check-config', 'config --defaults', 'recent', 'dead-letters', 'inspect']) {
-    assert.ok(help.output.includes(command), command);
+    assert.ok(help.text.includes(command), command);
   }
   for (const command of ['recent', 'dead-letters', 'queue', 'check-config']) {
-    const { code, output } = await run(t, [command, '--help']);
+    const { code, text } = await run(t, [command, '--help']);
     assert.equal(code, 0);
-    assert.match(output.split('\n')[0]!, new RegExp(`^spillway ${command} `));
-    assert.doesNotMatch(output, /Usage:|\[run\]/);
+    assert.match(text.split('\n')[0]!, new RegExp(`^spillway ${command} `));
+    assert.doesNotMatch(text, /Usage:|\[run\]/);
   }
   const purge = await run(t, ['dead-letters', 'purge', '--frobnicate', '--help']);
-  assert.match(purge.output, /^ {2}--all .*\n {2}--yes /m);
-  assert.deepEqual(await run(t, ['--version']), { code: 0, output: `${version}\n` });
+  assert.match(purge.text, /^ {2}--all .*\n {2}--yes /m);
+  assert.deepEqual(await run(t, ['--version']), { code: 0, text: version });
 });
 
 test('a wrong command line ends with 2, says what is wrong, and where its help is', async (t) => {
@@ -65,13 +58,13 @@ test('a wrong command line ends with 2, says what is wrong, and where its help i
   ];
   await Promise.all(
     wrong.map(async ([args, says, command]) => {
-      const { code, output } = await run(t, args, cwd);
+      const { code, text } = await run(t, args, cwd);
       assert.equal(code, 2, args.join(' '));
-      const [first, ...rest] = output.split('\n');
+      const [first, ...rest] = text.split('\n');
       assert.match(first!, says);
-      assert.deepEqual(rest.slice(-2), [`see: spillway ${command}--help`, '']);
-      assert.ok(rest.length <= 3, output);
-      assert.doesNotMatch(output, /^ +at /m);
+      assert.deepEqual(rest.slice(-1), [`see: spillway ${command}--help`]);
+      assert.ok(rest.length <= 2, text);
+      assert.doesNotMatch(text, /^ +at /m);
     }),
   );
   assert.deepEqual(readdirSync(cwd), []);
@@ -85,31 +78,31 @@ test('check-config says whether a file is valid, and where it is not', async (t)
   writeFileSync(join(cwd, 'bad.yaml'), broken);
   assert.deepEqual(await run(t, ['check-config', 'good.yaml'], cwd), {
     code: 0,
-    output: 'good.yaml is valid\n',
+    text: 'good.yaml is valid',
   });
   const bad = await run(t, ['check-config', 'bad.yaml'], cwd);
   assert.equal(bad.code, 1);
-  assert.match(bad.output, /bad\.yaml:4:5: remote_write\[0\]\.ttl: /);
-  assert.match(bad.output, /bad\.yaml:5:1: .*listen/);
-  assert.doesNotMatch(bad.output, /Usage|^ +at /m);
+  assert.match(bad.text, /bad\.yaml:4:5: remote_write\[0\]\.ttl: /);
+  assert.match(bad.text, /bad\.yaml:5:1: .*listen/);
+  assert.doesNotMatch(bad.text, /Usage|^ +at /m);
   const missing = await run(t, ['check-config', 'missing.yaml'], cwd);
   assert.equal(missing.code, 1);
-  assert.match(missing.output, /cannot read the configuration file missing\.yaml: ENOENT/);
+  assert.match(missing.text, /cannot read the configuration file missing\.yaml: ENOENT/);
 });
 
 test('run ends with 2 on a broken configuration, before it makes anything', async (t) => {
   const cwd = await tempDir(t, 'main');
   writeFileSync(join(cwd, 'bad.yaml'), broken);
-  const { code, output } = await run(t, ['run', '--config', 'bad.yaml'], cwd);
+  const { code, text } = await run(t, ['run', '--config', 'bad.yaml'], cwd);
   assert.equal(code, 2);
-  assert.match(output, /bad\.yaml:4:5: /);
+  assert.match(text, /bad\.yaml:4:5: /);
   assert.deepEqual(readdirSync(cwd), ['bad.yaml']);
 });
 
 test('config --defaults prints a configuration that is valid', async (t) => {
-  const { code, output } = await run(t, ['config', '--defaults']);
+  const { code, text } = await run(t, ['config', '--defaults']);
   assert.equal(code, 0);
-  const config = parseConfig(output, { file: 'defaults', baseDir: '/' });
+  const config = parseConfig(text, { file: 'defaults', baseDir: '/' });
   assert.deepEqual(config.listen, { host: '127.0.0.1', port: 9201 });
 });
 
@@ -128,9 +121,9 @@ test('inspect prints a captured request and a segment as lines of JSON', async (
     [[segment], { offset: 0, type: 'header' }],
     [[golden], { offset: 0, type: 'header', segment: 1 }],
   ] as const) {
-    const { code, output } = await run(t, ['inspect', ...args]);
-    assert.equal(code, 0, output);
-    const lines = output
+    const { code, text } = await run(t, ['inspect', ...args]);
+    assert.equal(code, 0, text);
+    const lines = text
       .trimEnd()
       .split('\n')
       .map((line) => JSON.parse(line) as object);
@@ -143,10 +136,10 @@ test('inspect prints a captured request and a segment as lines of JSON', async (
 
 test('inspect says what it cannot read, without a stack', async (t) => {
   for (const file of ['missing.bin', join(projectDir, 'package.json')]) {
-    const { code, output } = await run(t, ['inspect', file]);
+    const { code, text } = await run(t, ['inspect', file]);
     assert.equal(code, 1);
-    assert.ok(output.startsWith(`spillway: ${file} cannot be read`), output);
-    assert.doesNotMatch(output, /^ +at /m);
+    assert.ok(text.startsWith(`spillway: ${file} cannot be read`), text);
+    assert.doesNotMatch(text, /^ +at /m);
   }
 });
 
@@ -159,24 +152,24 @@ test('recent looks samples up in a running agent, and says when there is none', 
     request(series({ __name__: 'up', job: 'mine' }, [Date.now(), 42])),
   );
   assert.equal(sent?.status, 204);
-  const output = await poll(
+  const text = await poll(
     () => 'the sample does not show',
     async () => {
-      const { code, output } = await run(t, ['recent', 'up{job="mine"}', '--url', url]);
-      assert.equal(code, 0, output);
-      return / 42$/m.test(output) ? output : undefined;
+      const { code, text } = await run(t, ['recent', 'up{job="mine"}', '--url', url]);
+      assert.equal(code, 0, text);
+      return / 42$/m.test(text) ? text : undefined;
     },
   );
-  assert.match(output, /^up\{job="mine"\}$/m);
+  assert.match(text, /^up\{job="mine"\}$/m);
 
   const wrong = await run(t, ['recent', 'up{', '--url', url]);
   assert.equal(wrong.code, 1);
-  assert.match(wrong.output, /^spillway: .*\(400\)$/m);
+  assert.match(wrong.text, /^spillway: .*\(400\)$/m);
   await child.kill('SIGTERM');
   const gone = await run(t, ['recent', 'up', '--url', url]);
   assert.equal(gone.code, 1);
-  assert.match(gone.output, new RegExp(`^spillway: no agent answers at ${url}: .*ECONNREFUSED`));
-  assert.doesNotMatch(gone.output, /^ +at /m);
+  assert.match(gone.text, new RegExp(`^spillway: no agent answers at ${url}: .*ECONNREFUSED`));
+  assert.doesNotMatch(gone.text, /^ +at /m);
 });
 
 test('recent goes by --config: to the agent that runs on it, and to its file when none does', async (t) => {
@@ -189,7 +182,7 @@ test('recent goes by --config: to the agent that runs on it, and to its file whe
   const look = (...args: string[]) => run(t, ['recent', 'up', ...args], cwd);
   const never = await look('--config', 'spillway.yaml');
   assert.equal(never.code, 1);
-  assert.match(never.output, /^spillway: there is nothing in \S+queue: no agent has run there\n$/);
+  assert.match(never.text, /^spillway: there is nothing in \S+queue: no agent has run there$/);
   assert.deepEqual(readdirSync(cwd), ['spillway.yaml']);
 
   const args = [spillway, 'run', '-c', 'spillway.yaml'];
@@ -197,9 +190,9 @@ test('recent goes by --config: to the agent that runs on it, and to its file whe
   const url = (await child.line(/listening on (http:\S+)/))[1]!;
   await new Sender(t, url).write(request(series({ __name__: 'up' }, [Date.now(), 42])));
   const found = async (...how: string[]): Promise<string | undefined> => {
-    const { code, output } = await look(...how);
-    assert.equal(code, 0, output);
-    return / 42$/m.test(output) ? output : undefined;
+    const { code, text } = await look(...how);
+    assert.equal(code, 0, text);
+    return / 42$/m.test(text) ? text : undefined;
   };
   await poll(
     () => 'the sample does not show',
@@ -232,14 +225,14 @@ test('a port in use, or a directory in use, ends with 1 and is named', async (t)
   const taken = await run(t, ['run', '--listen', `127.0.0.1:${port}`], cwd);
   assert.equal(taken.code, 1);
   assert.match(
-    taken.output,
+    taken.text,
     new RegExp(`^spillway: cannot listen on 127\\.0\\.0\\.1:${port}; .*EADDRINUSE`, 'm'),
   );
-  assert.doesNotMatch(taken.output, /^ +at /m);
+  assert.doesNotMatch(taken.text, /^ +at /m);
   await usingQueue(t, walDirectory(join(cwd, 'data')));
   const locked = await run(t, ['run', '--listen', '127.0.0.1:0'], cwd);
   assert.equal(locked.code, 1);
-  assert.match(locked.output, /^spillway: .*data\/wal is in use by another Spillway process/m);
+  assert.match(locked.text, /^spillway: .*data\/wal is in use by another Spillway process/m);
 });
 
 test('a data directory that cannot be made ends the start, and is named with its key', {
@@ -250,14 +243,11 @@ test('a data directory that cannot be made ends the start, and is named with its
     ['run', '--listen', '127.0.0.1:0', '--data-dir', '/proc/x'],
     ['run', '--listen', '127.0.0.1:0', '--data-dir', join(projectDir, 'package.json')],
   ]) {
-    const { code, output } = await run(t, args, cwd);
+    const { code, text } = await run(t, args, cwd);
     assert.equal(code, 1);
-    assert.match(
-      output,
-      /^spillway: the data directory \S+ cannot be made: set `data_dir` \(or --data-dir\)/m,
-    );
-    assert.match(output, /: (ENOENT|EEXIST): .*mkdir/);
-    assert.doesNotMatch(output, /^ +at /m);
+    assert.match(text, /^spillway: the data directory \S+ cannot be made: set `data_dir` \(or --data-dir\)/m);
+    assert.match(text, /: (ENOENT|EEXIST): .*mkdir/);
+    assert.doesNotMatch(text, /^ +at /m);
   }
 });
 

@@ -10,8 +10,9 @@ import { remote } from '../support/agent.ts';
 import { Child } from '../support/child.ts';
 import { poll } from '../support/deadline.ts';
 import { request, series } from '../support/messages.ts';
-import { spillway } from '../support/paths.ts';
+import { projectDir, spillway } from '../support/paths.ts';
 import { freePort } from '../support/ports.ts';
+import { find, needs } from '../support/programs.ts';
 import { Sender } from '../support/sender.ts';
 import { Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
@@ -93,6 +94,17 @@ const says: Readonly<Record<WithJson, readonly string[]>> = {
   'hash-password': ['hash'],
 };
 
+/** What only this shell understands. */
+const inFish = commands.completion.examples.find((example) => example.includes('fish'))!;
+
+test('the example for fish completes words in fish', needs('fish'), async (t) => {
+  const own = `function spillway; '${process.execPath}' '${spillway}' $argv; end`;
+  const script = `${own}; ${inFish}; and complete -C 'spillway check-'`;
+  const child = Child.spawn(t, inFish, find('fish')!, ['--no-config', '-c', script], { cwd: projectDir });
+  assert.equal((await child.end()).code, 0, child.tail());
+  assert.match(child.tail(), /^check-config\t\w/);
+});
+
 const row = (name: string) => series({ __name__: name, job: 'node' }, [Date.now(), 1]);
 
 /** An agent as `spillway run` of its own example starts it, with rows, a dead letter and an endpoint taken out. */
@@ -148,7 +160,7 @@ test('each example works on an agent that runs, and says with --json what progra
     if (name === 'queue ls') await shell('spillway endpoint pause storage --config spillway.yaml').end();
     if (name === 'queue ls') await new Sender(t, url).write(request(row('up')));
     for (const example of commands[name].examples) {
-      if (example.includes('fish')) continue;
+      if (example === inFish) continue;
       const line = example
         .replace('http://127.0.0.1:9201', url)
         .replace('http://127.0.0.1:9202/api/v1/write', storage.url)

@@ -7,6 +7,7 @@ import { segmentPath } from '../../src/filequeue/segment-file.ts';
 import { decodeWriteRequestV1, encodeWriteRequestV1, staleMarkerBits } from '../../src/protocol/schema.ts';
 import { openQueue, putEach, usingQueue } from '../filequeue/queue.ts';
 import { Child } from '../support/child.ts';
+import { within } from '../support/deadline.ts';
 import { bitsOf, type Message, request, series } from '../support/messages.ts';
 import { projectDir, spillway } from '../support/paths.ts';
 import { type Row, rowsOf } from '../support/rows.ts';
@@ -182,7 +183,7 @@ test('replay sends all of a backup in order, over a kill, and changes nothing in
     '1000000',
   ];
   const first = Child.spawn(t, 'replay', process.execPath, [spillway, ...args], { cwd: projectDir });
-  await some;
+  await within(() => `${answered} requests have come:\n${first.tail()}`, some);
   await first.kill('SIGKILL');
   assert.ok(sink.arrivals.count < manyRows.length);
   sink.script = () => ({});

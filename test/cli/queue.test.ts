@@ -7,17 +7,10 @@ import { segmentName, segmentPath } from '../../src/filequeue/segment-file.ts';
 import type { Verification } from '../../src/filequeue/verify.ts';
 import { openQueue, putEach, row, usingQueue } from '../filequeue/queue.ts';
 import { readAll, rowTexts } from '../filequeue/read-back.ts';
-import { Child } from '../support/child.ts';
-import { projectDir, spillway } from '../support/paths.ts';
+import { type Ran, runSpillway } from '../support/spillway.ts';
 import { tempDir } from '../support/temp.ts';
 
-async function run(t: TestContext, ...args: string[]): Promise<{ code: number | null; output: string }> {
-  const child = Child.spawn(t, 'spillway queue', process.execPath, [spillway, 'queue', ...args], {
-    cwd: projectDir,
-  });
-  const { code } = await child.end();
-  return { code, output: child.lines.join('\n') };
-}
+const run = (t: TestContext, ...args: string[]): Promise<Ran> => runSpillway(t, 'queue', ...args);
 
 const sent = [1, 2, 3].map((at) => row(`s${at}`, at));
 
@@ -51,9 +44,9 @@ test('a whole queue is whole, by word and by exit code, beside whoever uses it',
   const { data, wal } = await dataDir(t);
   await usingQueue(t, wal);
   const before = snapshot(wal);
-  const { code, output } = await run(t, 'verify', '--data-dir', data);
+  const { code, text } = await run(t, 'verify', '--data-dir', data);
   assert.equal(code, 0);
-  assert.match(output, /^2 of 2 segments are whole; 4 rows in \d+ bytes can be read$/);
+  assert.match(text, /^2 of 2 segments are whole; 4 rows in \d+ bytes can be read$/);
   assert.deepEqual(snapshot(wal), before);
 });
 
@@ -64,26 +57,23 @@ test('damage is shown by verify, mended by repair, and the queue goes on', async
 
   const seen = await run(t, 'verify', '--data-dir', data);
   assert.equal(seen.code, 1);
-  assert.match(
-    seen.output,
-    /0001\.committed: damaged; \d+ bytes from \d+ on cannot be read; 1 rows are lost/,
-  );
-  assert.match(seen.output, /1 of 2 segments are whole; 3 rows/);
+  assert.match(seen.text, /0001\.committed: damaged; \d+ bytes from \d+ on cannot be read; 1 rows are lost/);
+  assert.match(seen.text, /1 of 2 segments are whole; 3 rows/);
   const json = await run(t, 'verify', '--data-dir', data, '--json');
-  const found = JSON.parse(json.output) as Verification;
+  const found = JSON.parse(json.text) as Verification;
   assert.deepEqual([json.code, found.whole, found.files[0]!.verdict], [1, false, 'damaged']);
 
   const plan = await run(t, 'repair', '--dry-run', '--data-dir', data);
   assert.equal(plan.code, 1);
-  assert.match(plan.output, /0001\.committed: damaged bytes go to quarantine/);
+  assert.match(plan.text, /0001\.committed: damaged bytes go to quarantine/);
   assert.deepEqual(snapshot(wal), broken, 'neither has changed anything');
 
   const done = await run(t, 'repair', '--data-dir', data);
-  assert.equal(done.code, 0, done.output);
-  assert.match(done.output, /0001\.committed: damaged bytes were taken out; a copy is in quarantine/);
-  assert.match(done.output, /1 rows are lost; \d+ bytes were taken out by a repair/);
+  assert.equal(done.code, 0, done.text);
+  assert.match(done.text, /0001\.committed: damaged bytes were taken out; a copy is in quarantine/);
+  assert.match(done.text, /1 rows are lost; \d+ bytes were taken out by a repair/);
   assert.equal((await run(t, 'verify', '--data-dir', data)).code, 0);
-  assert.match((await run(t, 'repair', '--dry-run', '--data-dir', data)).output, /nothing to repair/);
+  assert.match((await run(t, 'repair', '--dry-run', '--data-dir', data)).text, /nothing to repair/);
   const [copy] = fs.readdirSync(join(wal, 'quarantine'));
   assert.match(copy!, /0001\.committed\.\d+-\d+\.damaged/);
 
@@ -98,9 +88,9 @@ test('repair does not run beside an agent', async (t) => {
   spoil(first);
   await usingQueue(t, wal);
   const before = snapshot(wal);
-  const { code, output } = await run(t, 'repair', '--data-dir', data);
+  const { code, text } = await run(t, 'repair', '--data-dir', data);
   assert.equal(code, 1);
-  assert.match(output, /in use by another Spillway process/);
+  assert.match(text, /in use by another Spillway process/);
   assert.deepEqual(snapshot(wal), before);
 });
 
@@ -113,15 +103,15 @@ test('what stands under wrong names, is empty, a directory, or of a later versio
   fs.writeFileSync(segmentPath(wal, 3, 'committed'), '');
   fs.mkdirSync(segmentPath(wal, 4, 'committed'));
   fs.writeFileSync(segmentPath(wal, 5, 'open'), '');
-  const { files } = JSON.parse((await run(t, 'verify', '--json', '--data-dir', data)).output) as Verification;
+  const { files } = JSON.parse((await run(t, 'verify', '--json', '--data-dir', data)).text) as Verification;
   assert.deepEqual(
     files.map(({ verdict }) => verdict),
     ['foreign', 'foreign', 'empty', 'unreadable', 'whole'],
   );
-  const { code, output } = await run(t, 'repair', '--data-dir', data);
-  assert.equal(code, 0, output);
-  assert.match(output, /another segment than its name says; it is read as .*0002\.committed/);
-  assert.match(output, /a directory has the name of a segment/);
+  const { code, text } = await run(t, 'repair', '--data-dir', data);
+  assert.equal(code, 0, text);
+  assert.match(text, /another segment than its name says; it is read as .*0002\.committed/);
+  assert.match(text, /a directory has the name of a segment/);
   assert.deepEqual(fs.readdirSync(join(wal, 'quarantine')).sort(), [
     `${segmentName(3, 'committed')}.damaged`,
     `${segmentName(4, 'committed')}.directory`,
@@ -140,9 +130,9 @@ test('a wrong command line ends with 2', async (t) => {
     [['verify', 'x', 'y'], /unexpected argument: y/],
     [['repair', '--data-dir', join(data, 'nowhere')], /there is no queue in/],
   ] as const) {
-    const { code, output } = await run(t, ...args);
-    assert.equal(code, 2, output);
-    assert.match(output, says);
+    const { code, text } = await run(t, ...args);
+    assert.equal(code, 2, text);
+    assert.match(text, says);
   }
   assert.ok(!fs.existsSync(join(data, 'nowhere')));
 });

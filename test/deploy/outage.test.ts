@@ -81,12 +81,13 @@ test('dashboard and alerts tell an outage from health', needs('prometheus'), asy
   // The drain, through an endpoint that takes its time, so that it can be seen, and refuses one series for good.
   sink.script = ({ rows }) =>
     rows.some(({ series }) => series.includes('poison')) ? { status: 400, body: 'no' } : { delayMs: 50 };
-  const sender = new Sender(t, agent.url);
-  await sender.write(request(series({ __name__: 'poison' }, [Date.now(), 1])));
   await prometheus.eventually(panel('Caught up in'), ([seconds]) => seconds! > 0);
   await look();
-  await prometheus.eventually(panel('Dead letters'), ([letters]) => letters === 1);
+  const sender = new Sender(t, agent.url);
+  await sender.write(request(series({ __name__: 'poison' }, [Date.now(), 1])));
+  // First what is only to be seen for some seconds.
   await prometheus.eventually(panel('Rows in and out', 2), ([rate]) => rate! > 0);
+  await prometheus.eventually(panel('Dead letters'), ([letters]) => letters === 1);
   await look();
   assert.ok((await firing()).includes('SpillwayRowsRejected'));
   load.stop();

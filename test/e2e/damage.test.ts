@@ -26,6 +26,8 @@ async function withBacklog(t: TestContext): Promise<{ agent: Agent; sink: Sink; 
   });
   const load = new Load(t, agent.url);
   await load.send(100);
+  // Its thread runs, and has its progress file.
+  await agent.metricUntil('spillway_endpoint_retries_total', {}, (retries) => retries > 0);
   await agent.kill9();
   return { agent, sink, load, wal: join(agent.dataDir, 'wal') };
 }

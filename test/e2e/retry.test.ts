@@ -76,7 +76,7 @@ test('rows that are refused for good are counted, shown with the words of the re
   await write('poison', 2);
   await agent.line(/no poison here, please/);
   await write('good', 3);
-  await sink.waitFor('the row behind', () => [...sink.arrivals.rows()].length === 2);
+  await sink.waitFor('the row behind', () => [...sink.arrivals.rows()].some(({ at }) => at === 3n));
 
   const failed = () =>
     agent.metric('prometheus_remote_storage_samples_failed_total', { remote_name: 'picky' });

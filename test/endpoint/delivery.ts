@@ -22,6 +22,7 @@ import type { Position } from '../../src/serialization/position.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../../src/telemetry/reasons.ts';
 import { noon } from '../filequeue/queue.ts';
+import { settings } from '../network/support/outcomes.ts';
 import { seriesHash } from '../reference/series-hash.ts';
 import { ruleOf, type WrittenRule } from '../relabel/rules.ts';
 import { atEnd } from '../support/cleanup.ts';
@@ -67,13 +68,8 @@ export const quick: LoopSettings = {
   maxMetadataPerSend: 10,
   batchSendDeadlineMs: 0,
   ttlMs: 0,
-  minBackoffMs: 1,
-  maxBackoffMs: 1,
   probeMs: 0,
-  retryOn429: true,
-  retryOn408: true,
-  holdOn4xx: true,
-  splitRefused: true,
+  ...settings,
 };
 
 /**

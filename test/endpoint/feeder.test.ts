@@ -6,13 +6,8 @@ import { decodeProgress } from '../../src/network/progress.ts';
 import { CATCH_UP, FRONT, WAITING } from '../../src/network/shard-table.ts';
 import { HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
 import { noon, put, putEach, row, usingQueue } from '../filequeue/queue.ts';
-import {
-  ok,
-  type Post,
-  type PostScript,
-  response,
-  ScriptedDestination,
-} from '../network/support/scripted.ts';
+import { ok, response } from '../network/support/outcomes.ts';
+import { type Post, type PostScript, ScriptedDestination } from '../network/support/scripted.ts';
 import { Arrivals } from '../support/arrivals.ts';
 import { labels, type Message, request, series } from '../support/messages.ts';
 import { Random } from '../support/random.ts';

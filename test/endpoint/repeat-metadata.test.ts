@@ -8,7 +8,8 @@ import { Negotiation } from '../../src/network/version.ts';
 import { METADATA } from '../../src/serialization/rows.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import { noon, putV2, usingQueue } from '../filequeue/queue.ts';
-import { network, ok, type PostScript, response, ScriptedDestination } from '../network/support/scripted.ts';
+import { network, ok, response } from '../network/support/outcomes.ts';
+import { type PostScript, ScriptedDestination } from '../network/support/scripted.ts';
 import type { SeriesV2 } from '../support/messages-v2.ts';
 import { tempDir } from '../support/temp.ts';
 import { Delivery, type DeliveryOptions, unsynced } from './delivery.ts';
@@ -191,10 +192,7 @@ test('over 2.0 it goes with each series; when 1.0 is fallen back to, once an int
     const { delivery } = rig;
     if (setting.version === '2.0')
       rig.destination.script = ({ rows }) => ({
-        kind: 'response',
-        status: 204,
-        retryAfter: undefined,
-        words: '',
+        ...response(204),
         written: { samples: rows.length, histograms: 0, exemplars: 0 },
       });
     await rig.write('a');

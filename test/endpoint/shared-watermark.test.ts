@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Worker } from 'node:worker_threads';
 import { SharedWatermark } from '../../src/endpoint/shared-watermark.ts';
+import { deadlineMs } from '../support/deadline.ts';
 
 test('what one thread publishes the other reads, to the limits of the numbers', () => {
   const main = new SharedWatermark();
@@ -36,7 +37,9 @@ test('all numbers are of one moment, however often they change', async (t) => {
   const writer = new Worker(new URL('./watermark-writer.js', import.meta.url), { workerData: main.buffer });
   t.after(() => writer.terminate());
   const seen = new Set<number>();
+  const end = Date.now() + deadlineMs;
   while (seen.size < 1000) {
+    assert.ok(Date.now() < end, `${seen.size} different ones were seen`);
     const { segment, offset, rows, committedRows } = main.read();
     assert.deepEqual([offset, rows, committedRows], [segment, segment, segment]);
     seen.add(segment);

@@ -5,6 +5,7 @@ import { type FileQueue, QueueFullError } from '../../src/filequeue/file-queue.t
 import type { CommitError } from '../../src/filequeue/group-commit.ts';
 import { Keeper, type KeeperOptions, type KeptEndpoint } from '../../src/filequeue/keeper.ts';
 import { Reserve, reservePath } from '../../src/filequeue/reserve.ts';
+import { poll } from '../support/deadline.ts';
 import { tempDir } from '../support/temp.ts';
 import { noon, put, row, usingQueue } from './queue.ts';
 import { readAll, rowTexts } from './read-back.ts';
@@ -119,10 +120,13 @@ test('the cap holds at once, not only each second; what is in the way is ended, 
   assert.equal(keeper.full?.limit, 'max_bytes');
   assert.throws(() => put(queue, row('a', 0)), QueueFullError);
   const ended = queue.segments.at(-1)!.id;
-  while (times.rest === 0) {
-    await new Promise((resolve) => setImmediate(resolve));
-    await keeper.look();
-  }
+  await poll(
+    () => 'readers are not told to leave it',
+    async () => {
+      await keeper.look();
+      return times.rest > 0 ? true : undefined;
+    },
+  );
   assert.deepEqual(queue.watermark, { segment: ended + 1, offset: 0, rows: 0 });
   await queue.release(queue.watermark.segment);
   await keeper.look();

@@ -371,6 +371,7 @@ test('what cannot be read before the stated end was acknowledged: it is damage, 
 });
 
 test('a recovery that fails at any operation is done by the next one', async (t) => {
+  const random = Random.of(t);
   const { bytes, ends } = await leftOpen(t);
   const end = encodeEnd(fullSummary, mark, bytes.length);
   const left = {
@@ -410,7 +411,6 @@ test('a recovery that fails at any operation is done by the next one', async (t)
     assert.ok(failed instanceof Error || /^remove/.test(files.log[n]!), operation);
     await isAsGood(disk, operation);
   }
-  const random = Random.of(t);
   for (let n = 0; ; n++) {
     const disk = new ForgetfulFs();
     await write(disk, '/wal', left);
@@ -418,7 +418,8 @@ test('a recovery that fails at any operation is done by the next one', async (t)
     await recoverDirectory(disk, '/wal').catch(() => undefined);
     if (!disk.dead) break;
     for (const survival of ['nothing', 'everything', 'chance'] as const) {
-      await isAsGood(disk.powerCut(survival, random), `${survival} survived of ${disk.log.at(-1)}`);
+      const operation = `${survival} survived of ${disk.log.at(-1)}, SEED=${random.seed}`;
+      await isAsGood(disk.powerCut(survival, random), operation);
     }
   }
 });

@@ -6,13 +6,13 @@ import { type TestContext, test } from 'node:test';
 import { HttpDestination, type HttpDestinationOptions } from '../../src/network/client.ts';
 import { decide } from '../../src/network/decisions.ts';
 import type { Outcome } from '../../src/network/destination.ts';
+import { within } from '../support/deadline.ts';
+import { facts, response, settings } from './support/outcomes.ts';
+import { patiently, shortMs } from './support/patiently.ts';
 
 const body = Uint8Array.of(1, 2, 3, 250, 251, 252);
 const never = new AbortController().signal;
 const noContent = 'HTTP/1.1 204 No Content\r\n\r\n';
-
-/** Short, but only in the tests of a timeout does it pass. */
-const shortMs = 60;
 
 async function listen(t: TestContext, server: Server): Promise<string> {
   const sockets = new Set<Socket>();
@@ -31,9 +31,10 @@ async function listen(t: TestContext, server: Server): Promise<string> {
 
 /** Settles when `socket` is closed, also by a reset. */
 function closed(socket: Socket): Promise<void> {
-  return new Promise((resolve) => {
+  const gone = new Promise<void>((resolve) => {
     socket.once('close', () => resolve());
   });
+  return within(() => 'the connection is not closed', gone);
 }
 
 /** A server that answers requests; gives its address. */
@@ -77,33 +78,8 @@ function destination(
   return created;
 }
 
-function response(status: number, words = '', retryAfter?: string): Outcome {
-  return { kind: 'response', status, retryAfter, words };
-}
-
-/** The outcome without its words, which are the platform's. */
-function facts(outcome: Outcome): object {
-  if (outcome.kind === 'network') {
-    assert.notEqual(outcome.words, '');
-    return { code: outcome.code, maybeDelivered: outcome.maybeDelivered };
-  }
-  return outcome;
-}
-
 function isTimeout(outcome: Outcome): outcome is Outcome & { kind: 'network' } {
   return outcome.kind === 'network' && /^UND_ERR_[A-Z]+_TIMEOUT$/.test(outcome.code);
-}
-
-/**
- * Tries something with a short timeout, and with longer ones while it says that this one passed before what was to be
- * seen had come: on a busy machine that may be the very connection.
- */
-async function patiently(attempt: (remoteTimeoutMs: number) => Promise<boolean>): Promise<void> {
-  let remoteTimeoutMs = shortMs;
-  while (!(await attempt(remoteTimeoutMs))) {
-    remoteTimeoutMs *= 2;
-    assert.ok(remoteTimeoutMs < 10_000, 'all of it times out');
-  }
 }
 
 test('the request, byte for byte (RW1-S-01, RW1-S-02, RW2-S-08)', async (t) => {
@@ -243,14 +219,6 @@ test('credentials that fail or cannot be sent hold the endpoint, and harm no lat
   ]) {
     const outcome = await writer.post(body, 0, never);
     assert.deepEqual(outcome, { kind: 'network', code: 'NO_CREDENTIALS', words, maybeDelivered: false });
-    const settings = {
-      minBackoffMs: 1,
-      maxBackoffMs: 1,
-      retryOn429: true,
-      retryOn408: true,
-      holdOn4xx: true,
-      splitRefused: true,
-    };
     assert.equal(decide(outcome, { attempt: 0, resent: false }, settings, 0, 0).action, 'hold');
   }
   assert.deepEqual(await writer.post(body, 0, never), response(204));

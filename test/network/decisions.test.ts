@@ -2,28 +2,14 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { backoffMs } from '../../src/network/backoff.ts';
 import { type Answer, type Decision, decide, maxRetryAfterMs } from '../../src/network/decisions.ts';
+import { settings as atOnce, network, response } from './support/outcomes.ts';
 
-const settings = {
-  minBackoffMs: 30,
-  maxBackoffMs: 5000,
-  retryOn429: true,
-  retryOn408: true,
-  holdOn4xx: true,
-  splitRefused: true,
-};
+const settings = { ...atOnce, minBackoffMs: 30, maxBackoffMs: 5000 };
 const strict = { ...settings, retryOn408: false, holdOn4xx: false, splitRefused: false };
 const random = 0.25;
 const now = Date.UTC(2026, 7, 9);
 const fresh = { attempt: 0, resent: false };
 const resent = { attempt: 0, resent: true };
-
-function response(status: number, words = '', retryAfter?: string): Answer {
-  return { kind: 'response', status, retryAfter, words };
-}
-
-function network(code: string, maybeDelivered: boolean): Answer {
-  return { kind: 'network', code, words: '', maybeDelivered };
-}
 
 /** A decision in a few words, without its wait. */
 function brief(decision: Decision): string {

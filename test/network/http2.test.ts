@@ -16,20 +16,21 @@ import { dialDirectly } from '../../src/network/dial.ts';
 import { Http2Session } from '../../src/network/http2.ts';
 import { Http2Sessions } from '../../src/network/negotiated.ts';
 import { atEnd } from '../support/cleanup.ts';
+import { within } from '../support/deadline.ts';
 import { answer, bodyOf, closed, type Http2Request, Http2Server } from '../support/http2.ts';
 import { type FramePeer, startFrameServer } from '../support/http2-frames.ts';
 import { tlsFile } from '../support/https.ts';
 import { listenAnywhere } from '../support/ports.ts';
+import { Progress } from '../support/progress.ts';
 import { TestProxy } from '../support/proxy.ts';
 import { SocksProxy } from '../support/socks.ts';
 import { tempDir } from '../support/temp.ts';
+import { facts, response, settings } from './support/outcomes.ts';
+import { patiently, shortMs } from './support/patiently.ts';
 
 const never = new AbortController().signal;
 const body = Uint8Array.of(1, 2, 3, 250, 251, 252);
 const ca_file = tlsFile('ca.crt');
-
-/** Short, but only in the tests of a timeout does it pass. */
-const shortMs = 60;
 
 function destination(t: TestContext, url: string, more: object = {}): Destination {
   const remote_write = [{ url, enable_http2: true, tls_config: { ca_file }, ...more }];
@@ -39,51 +40,42 @@ function destination(t: TestContext, url: string, more: object = {}): Destinatio
   return created;
 }
 
-const settings = {
-  minBackoffMs: 1,
-  maxBackoffMs: 1,
-  retryOn429: true,
-  retryOn408: true,
-  holdOn4xx: true,
-  splitRefused: true,
-};
-
-function response(status: number, words = '', retryAfter?: string): Outcome {
-  return { kind: 'response', status, retryAfter, words };
-}
-
-/** The outcome of a request that was not answered, without its words. */
-function facts(outcome: Outcome): object {
-  if (outcome.kind !== 'network') return outcome;
-  assert.notEqual(outcome.words, '');
-  return { code: outcome.code, maybeDelivered: outcome.maybeDelivered };
-}
-
 /** Holds requests until `count` of them are there; resolves with them. */
 function gathered(server: Http2Server, count: number): Promise<Http2Request[]> {
   const held: Http2Request[] = [];
-  return new Promise((resolve) => {
+  const all = new Promise<Http2Request[]>((resolve) => {
     server.onRequest = (request) => {
       held.push(request);
       if (held.length === count) resolve(held);
     };
   });
+  return within(() => `${held.length} of ${count} requests have come`, all);
+}
+
+/** The connections of a server, as they come. */
+class Connected {
+  readonly peers: FramePeer[] = [];
+  readonly #progress = new Progress();
+
+  /** Returns how many there are now. */
+  add(peer: FramePeer): number {
+    const count = this.peers.push(peer);
+    this.#progress.made();
+    return count;
+  }
+
+  /** Number `index`, as soon as it is there. */
+  async nth(index: number): Promise<FramePeer> {
+    await this.#progress.until(
+      () => `connection ${index}: there were ${this.peers.length}`,
+      () => this.peers.length > index,
+    );
+    return this.peers[index]!;
+  }
 }
 
 function posts(writer: Destination, count: number): Promise<Outcome>[] {
   return Array.from({ length: count }, () => writer.post(body, 0, never));
-}
-
-/**
- * Tries something with a short timeout, and with longer ones while it says that this one passed before what was to be
- * seen had come: on a busy machine that may be the very connection.
- */
-async function patiently(attempt: (remote_timeout: string) => Promise<boolean>): Promise<void> {
-  let timeoutMs = shortMs;
-  while (!(await attempt(`${timeoutMs}ms`))) {
-    timeoutMs *= 2;
-    assert.ok(timeoutMs < 10_000, 'all of it times out');
-  }
 }
 
 test('a server that agrees is sent HTTP/2: all that is said by HTTP/1.1, on one connection', async (t) => {
@@ -203,10 +195,10 @@ test('more calls than the server takes on a connection have another one', async 
 test('a timeout ends one request: the others of its connection go on, which takes no more and then closes', async (t) => {
   const server = await Http2Server.start(t);
   const patient = destination(t, server.url);
-  await patiently(async (remote_timeout) => {
+  await patiently(async (timeoutMs) => {
     server.sessions.length = 0;
     server.requests.length = 0;
-    const writer = destination(t, server.url, { remote_timeout });
+    const writer = destination(t, server.url, { remote_timeout: `${timeoutMs}ms` });
     // The longer ones have come before the one that waits in vain, and are answered after it.
     let late: Http2Request | undefined;
     server.onRequest = (request) => {
@@ -216,7 +208,7 @@ test('a timeout ends one request: the others of its connection go on, which take
     const before = await writer.post(body, 0, never);
     const outcome = await writer.post(body, 1, never);
     if (before.kind !== 'response' || late === undefined) return false;
-    const words = `no answer within ${Number.parseInt(remote_timeout, 10)} ms`;
+    const words = `no answer within ${timeoutMs} ms`;
     assert.deepEqual(outcome, {
       kind: 'network',
       code: 'UND_ERR_HEADERS_TIMEOUT',
@@ -378,11 +370,11 @@ for (const [name, onConnect, code] of unbegun) {
 }
 
 test('a call does not wait for a connection that another one has given up', async (t) => {
-  const connected: FramePeer[] = [];
+  const connected = new Connected();
   const url = await startFrameServer(t, {
     // The first one says nothing more.
     onConnect: (peer) => {
-      if (connected.push(peer) > 1) peer.settings();
+      if (connected.add(peer) > 1) peer.settings();
     },
     onRequest: (peer, stream) => peer.head(stream, 204, true),
   });
@@ -390,7 +382,7 @@ test('a call does not wait for a connection that another one has given up', asyn
   const [first, patient] = [new AbortController(), new AbortController()];
   const cut = writer.post(body, 0, first.signal);
   const waiting = writer.post(body, 0, patient.signal);
-  while (connected.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  await connected.nth(0);
   first.abort();
   assert.deepEqual(await cut, { kind: 'aborted', maybeDelivered: false });
   assert.deepEqual(await writer.post(body, 0, never), response(204));
@@ -399,12 +391,12 @@ test('a call does not wait for a connection that another one has given up', asyn
 });
 
 test('a call that gives up while it connects anew leaves nothing behind that sends later', async (t) => {
-  const connected: FramePeer[] = [];
+  const connected = new Connected();
   let requests = 0;
   const url = await startFrameServer(t, {
     // The second one says nothing until it is too late.
     onConnect: (peer) => {
-      if (connected.push(peer) !== 2) peer.settings();
+      if (connected.add(peer) !== 2) peer.settings();
     },
     onRequest: (peer, stream) => {
       requests++;
@@ -413,16 +405,17 @@ test('a call that gives up while it connects anew leaves nothing behind that sen
   });
   const writer = destination(t, url);
   assert.deepEqual(await writer.post(body, 0, never), response(204));
-  connected[0]!.reset();
-  await connected[0]!.closed();
+  const before = await connected.nth(0);
+  before.reset();
+  await before.closed();
   const abort = new AbortController();
   const cut = writer.post(body, 0, abort.signal);
-  while (connected.length < 2) await new Promise((resolve) => setImmediate(resolve));
+  const second = await connected.nth(1);
   abort.abort();
   assert.deepEqual(await cut, { kind: 'aborted', maybeDelivered: false });
-  await connected[1]!.closed();
+  await second.closed();
   assert.deepEqual(await writer.post(body, 0, never), response(204));
-  assert.deepEqual([connected.length, requests], [3, 2]);
+  assert.deepEqual([connected.peers.length, requests], [3, 2]);
 });
 
 test('a server that turns its connection over: what it has not looked at goes by the next one, at once', async (t) => {
@@ -485,7 +478,7 @@ test('a connection that dies under several requests: the outcome of each is unkn
 
 for (const status of [200, 500] as const) {
   test(`a ${status} whose body drips: a timeout for the whole, and the connection goes on`, async (t) => {
-    await patiently(async (remote_timeout) => {
+    await patiently(async (timeoutMs) => {
       const drips: NodeJS.Timeout[] = [];
       const connections: number[] = [];
       const url = await startFrameServer(t, {
@@ -498,7 +491,7 @@ for (const status of [200, 500] as const) {
           }
         },
       });
-      const writer = destination(t, url, { remote_timeout });
+      const writer = destination(t, url, { remote_timeout: `${timeoutMs}ms` });
       const outcome = await writer.post(body, 0, never);
       const after = await writer.post(body, 0, never);
       for (const drip of drips) clearInterval(drip);
@@ -586,33 +579,31 @@ test('after its answer a call sends nothing of its body, which the caller fills 
 });
 
 test('a call that is cut while all connect leaves the connection to the others; the last one closes it', async (t) => {
-  const connected: FramePeer[] = [];
+  const connected = new Connected();
   const url = await startFrameServer(t, {
-    onConnect: (peer) => connected.push(peer),
+    onConnect: (peer) => connected.add(peer),
     onRequest: (peer, stream) => peer.head(stream, 204, true),
   });
   const writer = destination(t, url);
   const [first, second] = [new AbortController(), new AbortController()];
   const calls = [first, second].map(({ signal }) => writer.post(body, 0, signal));
-  while (connected.length === 0) await new Promise((resolve) => setImmediate(resolve));
+  const shared = await connected.nth(0);
   first.abort();
   assert.deepEqual(await calls[0], { kind: 'aborted', maybeDelivered: false });
-  connected[0]!.settings();
+  shared.settings();
   assert.deepEqual(await calls[1], response(204));
-  assert.equal(connected.length, 1);
+  assert.equal(connected.peers.length, 1);
 
   const other = destination(t, url);
   const abort = new AbortController();
   const lone = [0, 1].map(() => other.post(body, 0, abort.signal));
-  while (connected.length === 1) await new Promise((resolve) => setImmediate(resolve));
-  const gone = connected[1]!.closed();
+  const gone = (await connected.nth(1)).closed();
   abort.abort();
   for (const call of lone) assert.deepEqual(await call, { kind: 'aborted', maybeDelivered: false });
   await gone;
   // What comes now does not wait for what was given up.
   const next = other.post(body, 0, never);
-  while (connected.length === 2) await new Promise((resolve) => setImmediate(resolve));
-  connected[2]!.settings();
+  (await connected.nth(2)).settings();
   assert.deepEqual(await next, response(204));
 });
 

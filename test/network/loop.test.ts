@@ -15,8 +15,10 @@ import { Scratch } from '../../src/protocol/snappy.ts';
 import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import { atEnd } from '../support/cleanup.ts';
+import { poll } from '../support/deadline.ts';
 import { rowsOf } from '../support/rows.ts';
-import { network, ok, type Post, response, ScriptedDestination } from './support/scripted.ts';
+import { settings as atOnce, network, ok, response } from './support/outcomes.ts';
+import { type Post, ScriptedDestination } from './support/scripted.ts';
 import { metadataPayload, push, type TestRow, TestSegment } from './support/segment.ts';
 
 const never = 3_600_000;
@@ -47,13 +49,8 @@ class Host implements LoopHost {
       maxMetadataPerSend: 2,
       batchSendDeadlineMs: never,
       ttlMs: 0,
-      minBackoffMs: 1,
-      maxBackoffMs: 1,
       probeMs: 0,
-      retryOn429: true,
-      retryOn408: true,
-      holdOn4xx: true,
-      splitRefused: true,
+      ...atOnce,
       ...settings,
     };
     this.loop = new Loop(0, this, new EmitterV1());
@@ -366,7 +363,7 @@ for (const { what, outcome, counter, action, cause } of [
     for (const failure of host.failures) {
       assert.equal(failure.action, action);
       assert.equal(failure.cause, cause);
-      assert.equal(failure.words, outcome.kind === 'aborted' ? undefined : outcome.words);
+      assert.equal(failure.words, outcome.words);
     }
     last.answer(ok);
     await quiet();
@@ -1011,6 +1008,14 @@ test('a stop before the deadline ends the wait for it', async (t) => {
   assert.equal(host.destination.posts.length, 0);
 });
 
+/** Resolves when the loop has waited so many times. */
+async function throttled({ stats }: Host, times: number): Promise<void> {
+  await poll(
+    () => `it has waited ${stats.get('throttles')} of ${times} times`,
+    async () => (stats.get('throttles') >= times ? true : undefined),
+  );
+}
+
 test('a request waits for the share of the endpoint, and takes what it sends from it', async (t) => {
   const host = new Host(t);
   let clock = 0;
@@ -1020,12 +1025,12 @@ test('a request waits for the share of the endpoint, and takes what it sends fro
   const segment = new TestSegment(1);
   host.push(segment, ...rows(0, 8));
   host.loop.wake();
-  while (host.stats.get('throttles') < 2) await new Promise((resolve) => setImmediate(resolve));
+  await throttled(host, 2);
   assert.equal(host.destination.posts.length, 0);
   assert.deepEqual(host.events, [], 'what has not left is not noted as such');
   clock = 3; // two tokens: the request may leave, and owes two
   (await host.destination.nth(0)).answer(ok);
-  while (host.stats.get('throttles') < 4) await new Promise((resolve) => setImmediate(resolve));
+  await throttled(host, 4);
   assert.equal(host.destination.posts.length, 1);
   clock = 1000;
   (await host.destination.nth(1)).answer(ok);
@@ -1039,7 +1044,7 @@ test('a wait for a share ends when the loop is stopped', async (t) => {
   host.limit.take(1e6, 0);
   host.push(new TestSegment(1), ...rows(0, 4));
   host.loop.wake();
-  while (host.stats.get('throttles') < 1) await new Promise((resolve) => setImmediate(resolve));
+  await throttled(host, 1);
   await host.loop.stop();
   assert.equal(host.destination.posts.length, 0);
 });

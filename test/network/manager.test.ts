@@ -9,7 +9,8 @@ import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { Random } from '../support/random.ts';
 import type { Row } from '../support/rows.ts';
-import { ok, type PostScript, response, ScriptedDestination } from './support/scripted.ts';
+import { settings as atOnce, ok, response } from './support/outcomes.ts';
+import { type PostScript, ScriptedDestination } from './support/scripted.ts';
 import { push, TestSegment } from './support/segment.ts';
 import { noCounts, standing } from './support/standing.ts';
 
@@ -51,13 +52,8 @@ class Rig {
         maxMetadataPerSend: 16,
         batchSendDeadlineMs: 0,
         ttlMs: 0,
-        minBackoffMs: 1,
-        maxBackoffMs: 1,
         probeMs: 0,
-        retryOn429: true,
-        retryOn408: true,
-        holdOn4xx: true,
-        splitRefused: true,
+        ...atOnce,
         ...settings,
       },
       minShards: 1,

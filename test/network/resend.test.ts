@@ -17,22 +17,7 @@ import { letterOf, metadataLetter, sampleLetter } from '../support/letters.ts';
 import { labels } from '../support/messages.ts';
 import { describeRow, rowsOf } from '../support/rows.ts';
 import { Sink } from '../support/sink.ts';
-
-const settings = {
-  minBackoffMs: 1,
-  maxBackoffMs: 1,
-  retryOn429: true,
-  retryOn408: true,
-  holdOn4xx: true,
-  splitRefused: true,
-};
-
-const answer = (status: number, words = ''): Outcome => ({
-  kind: 'response',
-  status,
-  retryAfter: undefined,
-  words,
-});
+import { network, response, settings } from './support/outcomes.ts';
 
 interface Sent {
   /** Times of the samples of each request, or the families of its metadata. */
@@ -87,7 +72,7 @@ test('a request has letters of one tenant', async () => {
     ...samples(7).map((letter, i) => ({ ...letter, tenant: ['a', 'b', ''][i % 3]! })),
     { ...metadataLetter(7, 'x', ''), tenant: 'b' },
   ];
-  const { requests } = await send(letters, () => answer(204), { maxSamplesPerSend: 3 });
+  const { requests } = await send(letters, () => response(204), { maxSamplesPerSend: 3 });
   assert.deepEqual(requests, ['a: 0 3 6', 'b: x', 'b: 1 4', '2 5']);
 });
 
@@ -97,7 +82,7 @@ test('letters go in full requests and in their order, metadata apart', async () 
     ...samples(9),
     ...['b', 'c'].map((family, i) => metadataLetter(101 + i, family, '')),
   ];
-  const { requests, taken, refused, stopped } = await send(letters, () => answer(204));
+  const { requests, taken, refused, stopped } = await send(letters, () => response(204));
   assert.deepEqual(requests, ['0 1 2 3', '4 5 6 7', 'a b', 'c', '8']);
   assert.deepEqual(taken, [0, 1, 2, 3, 4, 5, 6, 7, 100, 101, 102, 8]);
   assert.deepEqual([refused, stopped], [[], undefined]);
@@ -108,7 +93,7 @@ test('of a refused request the letters at fault are found, and nothing else is r
   const bad = new Set([2n, 3n, 9n]);
   const { taken, refused, requests } = await send(samples(16), ({ timeseries }) => {
     const found = timeseries.find(({ samples: [one] }) => bad.has(one!.timestamp));
-    return found === undefined ? answer(200) : answer(400, `not ${found.samples[0]!.timestamp}`);
+    return found === undefined ? response(200) : response(400, `not ${found.samples[0]!.timestamp}`);
   });
   assert.deepEqual(
     taken,
@@ -127,7 +112,7 @@ test('of a refused request the letters at fault are found, and nothing else is r
 test('a request that is too large is sent in parts', async () => {
   const { taken, refused } = await send(
     samples(9),
-    ({ timeseries }) => answer(timeseries.length > 2 ? 413 : 204),
+    ({ timeseries }) => response(timeseries.length > 2 ? 413 : 204),
     {
       maxSamplesPerSend: 100,
     },
@@ -136,35 +121,35 @@ test('a request that is too large is sent in parts', async () => {
 });
 
 for (const { what, outcome, action, cause } of [
-  { what: '503', outcome: answer(503, 'busy'), action: 'retry', cause: '5xx' },
-  { what: '429', outcome: answer(429, 'busy'), action: 'retry', cause: '429' },
-  { what: '401', outcome: answer(401, 'busy'), action: 'hold', cause: '401' },
+  { what: '503', outcome: response(503, 'busy'), action: 'retry', cause: '5xx' },
+  { what: '429', outcome: response(429, 'busy'), action: 'retry', cause: '429' },
+  { what: '401', outcome: response(401, 'busy'), action: 'hold', cause: '401' },
   {
     what: 'refused connection',
-    outcome: { kind: 'network', code: 'ECONNREFUSED', words: 'busy', maybeDelivered: false },
+    outcome: { ...network('ECONNREFUSED', false), words: 'busy' },
     action: 'retry',
     cause: 'network',
   },
 ] as const) {
   test(`a ${what} ends it, also within a request that is being split`, async () => {
-    const first = await send(samples(9), (_, index) => (index === 1 ? outcome : answer(204)));
+    const first = await send(samples(9), (_, index) => (index === 1 ? outcome : response(204)));
     assert.deepEqual(first.stopped, { action, cause, words: 'busy' });
     assert.deepEqual([first.taken, first.refused, first.requests.length], [[0, 1, 2, 3], [], 2]);
 
-    const second = await send(samples(9), (_, index) => (index === 1 ? outcome : answer(400)));
+    const second = await send(samples(9), (_, index) => (index === 1 ? outcome : response(400)));
     assert.deepEqual([second.taken, second.refused, second.requests.length], [[], [], 2]);
   });
 }
 
 test('it gives up when nothing but refusals comes, and counts anew when something is taken', async () => {
-  const never = await send(samples(40), () => answer(400, 'no'), { mostRefusals: 5 });
+  const never = await send(samples(40), () => response(400, 'no'), { mostRefusals: 5 });
   assert.equal(never.refused.length, 5);
   assert.deepEqual(never.stopped, { action: 'refused', cause: '400', words: 'no' });
 
   const some = await send(
     samples(40),
     ({ timeseries }) =>
-      answer(timeseries.length === 1 && timeseries[0]!.samples[0]!.timestamp % 4n === 0n ? 204 : 400),
+      response(timeseries.length === 1 && timeseries[0]!.samples[0]!.timestamp % 4n === 0n ? 204 : 400),
     { mostRefusals: 5 },
   );
   assert.deepEqual([some.taken.length, some.refused.length, some.stopped], [10, 30, undefined]);
@@ -235,7 +220,7 @@ test('RLY-12: of letters that a receiver wrote in part, those are found that it 
         const good = times.filter((at) => at !== 2n).length;
         const written = { samples: good, histograms: 0, exemplars: 0 };
         const status = good < times.length ? 400 : 204;
-        return { kind: 'response', status, retryAfter: undefined, words: 'out of order', written };
+        return { ...response(status, 'out of order'), written };
       },
       close: async () => undefined,
     },

@@ -2,33 +2,34 @@ import assert from 'node:assert/strict';
 import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { join } from 'node:path';
-import { after, before, type TestContext, test } from 'node:test';
+import { type TestContext, test } from 'node:test';
 import { hashSync } from 'bcryptjs';
-import type { Browser, Locator, Page } from 'playwright-core';
+import type { Locator, Page } from 'playwright-core';
 import { stringify } from 'yaml';
 import { Agent, remote } from '../support/agent.ts';
-import { launchBrowser, lowContrast, openPage, overflow } from '../support/browser.ts';
+import {
+  browserForAll,
+  card,
+  lowContrast,
+  openPage,
+  overflow,
+  pressed,
+  WAIT,
+  withBrowser,
+} from '../support/browser.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { basic } from '../support/https.ts';
 import { Load } from '../support/load.ts';
 import { request, series } from '../support/messages.ts';
 import { listenAnywhere } from '../support/ports.ts';
-import { needs } from '../support/programs.ts';
 import { Sender } from '../support/sender.ts';
 import { type Script, Sink } from '../support/sink.ts';
 import { tempDir } from '../support/temp.ts';
 
-/** What is shown is a tick old, and the machine may be slow. */
-const WAIT = { timeout: 60_000 };
-const chromium = needs('chromium');
 const login = { username: 'anna', password: 's3cret' };
 const authorization = basic(login.username, login.password);
 
-let browser: Browser;
-before(async () => {
-  if (chromium.skip === false) browser = await launchBrowser();
-});
-after(() => browser?.close());
+const browser = browserForAll();
 
 interface Scene {
   readonly agent: Agent;
@@ -70,12 +71,6 @@ function refuses(job: string, status: number, body: string): Script {
   return ({ rows }) => (rows.some(({ series }) => series.includes(job)) ? { status, body } : {});
 }
 
-function card(page: Page, name: string, state?: string): Locator {
-  return page.locator(
-    `article[aria-labelledby="endpoint-${name}"]${state === undefined ? '' : `[data-state=${state}]`}`,
-  );
-}
-
 /** Holds what the page asks for next at `url`; `held` resolves with what loses it. */
 async function holdNext(page: Page, url: string): Promise<{ readonly held: Promise<() => Promise<void>> }> {
   let hold!: (lose: () => Promise<void>) => void;
@@ -93,10 +88,16 @@ async function focused(page: Page): Promise<string> {
 
 test(
   'behind a login, buttons pause, move and resume an endpoint, and nothing is done by accident',
-  chromium,
+  withBrowser,
   async (t) => {
     const { agent, a, load } = await behindLogin(t);
-    const page = await openPage(t, browser, agent.url, { login, width: 390, height: 800 }, /409|ERR_FAILED/);
+    const page = await openPage(
+      t,
+      browser(),
+      agent.url,
+      { login, width: 390, height: 800 },
+      /409|ERR_FAILED/,
+    );
     const dialog = page.getByRole('dialog');
     await page.getByText('Logged in as anna.').waitFor(WAIT);
     await load.send(10);
@@ -205,7 +206,7 @@ test('a dialog does not wait for ever for an agent that hangs', chromium, async 
 
 test(
   'dead letters are looked at, sent again and deleted on the page; a guest may look only',
-  chromium,
+  withBrowser,
   async (t) => {
     const { agent, picky, load } = await behindLogin(t);
     const sender = new Sender(t, agent.url, undefined, { authorization });
@@ -214,7 +215,7 @@ test(
     await load.send(16);
     await picky.waitForRows(load.acknowledged);
     await sender.write(poison('sour'));
-    const page = await openPage(t, browser, agent.url, { login, dark: true }, /ERR_FAILED/);
+    const page = await openPage(t, browser(), agent.url, { login, dark: true }, /ERR_FAILED/);
     const dialog = page.getByRole('dialog');
     const letters = card(page, 'picky').locator('details');
     await letters.locator('summary', { hasText: '1 × rejected (400)' }).click({ ...WAIT });
@@ -261,7 +262,7 @@ test(
     assert.equal(await agent.metric('spillway_dead_letters_purged_total', { endpoint: 'picky' }), 2);
 
     const guest = { ...login, username: 'guest' };
-    const other = await openPage(t, browser, agent.url, { login: guest }, /403/);
+    const other = await openPage(t, browser(), agent.url, { login: guest }, /403/);
     await other.getByText('Logged in as guest, who may look only').waitFor(WAIT);
     await card(other, 'a').waitFor(WAIT);
     assert.equal(await other.getByRole('button', { name: /Pause|Move|Resume/ }).count(), 0);
@@ -269,18 +270,12 @@ test(
   },
 );
 
-/** The status of what a page asks for by itself. */
-function pressed(page: Page, url: string, body: string): Promise<number> {
-  const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body };
-  return page.evaluate(`fetch(${JSON.stringify(url)}, ${JSON.stringify(init)}).then(({ status }) => status)`);
-}
-
 test(
   'a page of somebody else presses no buttons with the password that the browser knows',
-  chromium,
+  withBrowser,
   async (t) => {
     const { agent } = await behindLogin(t);
-    const page = await openPage(t, browser, agent.url, { login });
+    const page = await openPage(t, browser(), agent.url, { login });
     await page.getByText('Logged in as anna.').waitFor(WAIT);
     const evil = createServer((_request, response) => {
       const form = `<form method="post" enctype="text/plain" action="${agent.url}/-/reload"><input name="x"></form>`;
@@ -308,12 +303,12 @@ test(
   },
 );
 
-test('a box says what happens to a series', chromium, async (t) => {
+test('a box says what happens to a series', withBrowser, async (t) => {
   const { agent, a } = await behindLogin(t);
   const sender = new Sender(t, agent.url, undefined, { authorization });
   await sender.write(request(series({ __name__: 'up', job: 'node' }, [Date.now(), 1])));
   await a.waitFor('the sample', () => a.arrivals.count === 1);
-  const page = await openPage(t, browser, agent.url, { login, width: 360, height: 740 }, /400/);
+  const page = await openPage(t, browser(), agent.url, { login, width: 360, height: 740 }, /400/);
   const box = page.getByLabel('A series, with all of its labels');
   await box.fill('up{job="noise"}', WAIT);
   await box.press('Enter');

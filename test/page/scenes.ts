@@ -1,8 +1,9 @@
 import type { Full } from '../../src/filequeue/retention.ts';
 import { SAMPLE } from '../../src/serialization/rows.ts';
-import { StatusBoard, TICK_MS } from '../../src/status/board.ts';
+import { type StatusBoard, TICK_MS } from '../../src/status/board.ts';
 import type { EndpointDetail } from '../../src/status/endpoint-detail.ts';
 import { EndpointStats } from '../../src/telemetry/endpoint-stats.ts';
+import { quietBoard } from '../status/quiet-board.ts';
 
 /**
  * An hour at an agent, played through the real board by a clock of its own: what the page looks like in the middle of
@@ -74,12 +75,10 @@ export function play(scene: Scene): StatusBoard {
     const waitsFor = players.filter(({ waiting }) => waiting > 1e6).map(({ played }) => played.name);
     return { limit: 'max_bytes', endpoint: '', usedBytes: bytes(), limitBytes: scene.capBytes, waitsFor };
   };
-  const board = new StatusBoard({
+  const board = quietBoard({
     version: '0.1.0',
     now: () => nowMs,
-    phase: () => 'running',
     receivedRows: () => receivedRows,
-    refusedRows: () => 0,
     queue: () => ({
       bytes: bytes(),
       segments: 12,
@@ -95,13 +94,11 @@ export function play(scene: Scene): StatusBoard {
     }),
     full,
     endpoints: () => players.map((player) => player.detail(nowMs)),
-    parked: () => [],
     letters: () =>
       players.map(({ played, letters }) => {
         const none = { resent: 0, purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
         return { endpoint: played.name, letters: Math.floor(letters), ...none };
       }),
-    resend: () => undefined,
     letterCounts: () =>
       players
         .filter(({ letters }) => letters >= 1)

@@ -75,13 +75,15 @@ describe('Connections', () => {
   });
 
   it('tells who is late to come again, in the headers and in the body, also on a connection that was used', async (t) => {
-    const { open, closed } = await serve(t, { requestTimeoutMs: 1000, headerTimeoutMs: 300 });
-    const [silent, inHead, inBody, used] = [await open(), await open(), await open(), await open()];
+    const { open, closed } = await serve(t, { requestTimeoutMs: 2000, headerTimeoutMs: 1000 });
+    // Before anything may be late: its first request.
+    const used = await open();
+    used.send(get);
+    await used.answer();
+    const [silent, inHead, inBody] = [await open(), await open(), await open()];
     inHead.send('POST /api/v1/write HTTP/1.1\r\nHost');
     inBody.send(head(100));
     inBody.send('x');
-    used.send(get);
-    await used.answer();
     used.send('POST /api');
     for (const wire of [silent, inHead, inBody, used]) {
       const answer = await wire.answer();

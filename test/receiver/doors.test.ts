@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, rename, writeFile } from 'node:fs/promises';
 import { Agent as HttpsAgent } from 'node:https';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
@@ -80,7 +80,11 @@ async function build(t: TestContext, config: object | string): Promise<House> {
     lines,
     refusals,
     cameIn,
-    rewrite: (next) => writeFile(file, text(next)),
+    // In one step: half of a file would be another file, of which more is said.
+    rewrite: async (next) => {
+      await writeFile(`${file}.new`, text(next));
+      await rename(`${file}.new`, file);
+    },
     ask: (what, authorization, client = {}) =>
       ask(url, { ...what, ...client, headers: authorization === undefined ? {} : { authorization } }),
   };

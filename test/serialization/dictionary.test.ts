@@ -129,32 +129,38 @@ describe('the order of names that the series before had', () => {
 });
 
 describe('a block that begins as the one before, as far as that is remembered', () => {
-  // So many pairs of the block before are remembered at first, and the last of them is pair 0 as long as there are less.
-  const remembered = 64;
+  // Some pairs of the block before are remembered, and the last of them is pair 0 as long as there are less. How many
+  // that are is not for a test to know: all these lengths have the edge among them, and its next ones.
+  const lengths = Array.from({ length: 300 }, (_, i) => 2 + i);
   const first = labels({ z: 'pair 0', __name__: 'x' });
-  const shared = [
+  const sharedBy = (length: number): Label[] => [
     { name: '__name__', value: 'x' },
-    ...Array.from({ length: remembered - 2 }, (_, i) => ({ name: `l${100 + i}`, value: 'v' })),
+    ...Array.from({ length: length - 2 }, (_, i) => ({ name: `l${100 + i}`, value: 'v' })),
   ];
   const last = { name: 'zz', value: 'last' };
 
   it('goes on behind it', () => {
-    const dictionary = new Dictionary(1);
-    intern(dictionary, first);
-    intern(dictionary, shared);
-    const of = [...shared, first[0]!, last];
-    assert.deepEqual(labelsOf(dictionary, intern(dictionary, of)), canonical(of));
-    assert.deepEqual(labelsOf(dictionary, intern(dictionary, [...of].reverse())), canonical(of));
-    assert.equal(dictionary.seriesCount, 3);
+    for (const length of lengths) {
+      const shared = sharedBy(length);
+      const dictionary = new Dictionary(1);
+      intern(dictionary, first);
+      intern(dictionary, shared);
+      const of = [...shared, first[0]!, last];
+      assert.deepEqual(labelsOf(dictionary, intern(dictionary, of)), canonical(of), `${length} labels`);
+      assert.deepEqual(labelsOf(dictionary, intern(dictionary, [...of].reverse())), canonical(of));
+      assert.equal(dictionary.seriesCount, 3);
+    }
   });
 
   it('is read to its end also when it is the same label again and again', () => {
-    for (const more of [[last], []]) {
-      const dictionary = new Dictionary(1);
-      intern(dictionary, labels({ __name__: 'x' }));
-      const of = [...Array.from({ length: remembered }, () => ({ name: '__name__', value: 'x' })), ...more];
-      assert.equal(intern(dictionary, of), -1);
-      assert.equal(dictionary.invalid, 'duplicate_label');
+    for (const length of lengths) {
+      for (const more of [[last], []]) {
+        const dictionary = new Dictionary(1);
+        intern(dictionary, labels({ __name__: 'x' }));
+        const of = [...Array.from({ length }, () => ({ name: '__name__', value: 'x' })), ...more];
+        assert.equal(intern(dictionary, of), -1, `${length} labels`);
+        assert.equal(dictionary.invalid, 'duplicate_label');
+      }
     }
   });
 });

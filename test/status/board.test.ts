@@ -1,24 +1,15 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { StatusBoard, TICK_MS } from '../../src/status/board.ts';
+import { TICK_MS } from '../../src/status/board.ts';
 import { Player, play, scenes } from '../page/scenes.ts';
+import { quietBoard } from './quiet-board.ts';
 
 test('an endpoint that comes after the start has rates and losses from its first seconds on', () => {
   let nowMs = 1_000_000;
   const players: Player[] = [];
-  const board = new StatusBoard({
-    version: '',
+  const board = quietBoard({
     now: () => nowMs,
-    phase: () => 'running',
-    receivedRows: () => 0,
-    refusedRows: () => 0,
-    queue: () => undefined,
-    full: () => undefined,
     endpoints: () => players.map((player) => player.detail(nowMs)),
-    parked: () => [],
-    letters: () => [],
-    letterCounts: () => [],
-    resend: () => undefined,
   });
   board.tick();
   players.push(new Player({ name: 'a', url: '', at: () => 'up', most: 1e6, refuses: 2 }));
@@ -54,16 +45,9 @@ test('dead letters that came in the place of others are told by their own answer
   const none = { purged: 0, maxRows: 0, maxAge: 0, failed: 0 };
   let [resent, cause, running] = [0, '400', false];
   const told = { endpoint: 'a', reason: 'rejected', letters: 1, oldestAtMs: 1, newestAtMs: 1 };
-  const board = new StatusBoard({
-    version: '',
+  const board = quietBoard({
     now: () => nowMs,
-    phase: () => 'running',
-    receivedRows: () => 0,
-    refusedRows: () => 0,
-    queue: () => undefined,
-    full: () => undefined,
     endpoints: () => [player.detail(nowMs)],
-    parked: () => [],
     letters: () => [{ endpoint: 'a', letters: 1, resent, ...none }],
     letterCounts: () => [{ ...told, cause }],
     resend: () => ({ running, startedMs: 0, endedMs: null, total: 9, resent, refused: 0, says: '' }),

@@ -6,7 +6,6 @@ import { parseConfig } from '../../src/config/load.ts';
 import { RecentDestination } from '../../src/network/recent.ts';
 import { HttpServer } from '../../src/receiver/server.ts';
 import { Resends } from '../../src/resends.ts';
-import { StatusBoard } from '../../src/status/board.ts';
 import { controlRoutes } from '../../src/status/control-routes.ts';
 import { StatusEvents } from '../../src/status/events.ts';
 import { explainRoute } from '../../src/status/explain-route.ts';
@@ -18,6 +17,7 @@ import { atEnd } from '../support/cleanup.ts';
 import { type Message, request, series } from '../support/messages.ts';
 import { encodeBody } from '../support/sender.ts';
 import { tempDir } from '../support/temp.ts';
+import { quietBoard } from './quiet-board.ts';
 
 const now = 1_700_000_000_000;
 
@@ -42,20 +42,7 @@ async function serve(t: TestContext, url = 'sqlite:recent.db'): Promise<Served> 
     baseDir: dir,
   });
   const { logger, lines } = logLines();
-  const board = new StatusBoard({
-    version: '1.2.3',
-    now: Date.now,
-    phase: () => 'running',
-    receivedRows: () => 7,
-    refusedRows: () => 0,
-    queue: () => undefined,
-    full: () => undefined,
-    endpoints: () => [],
-    parked: () => [],
-    letters: () => [],
-    letterCounts: () => [],
-    resend: () => undefined,
-  });
+  const board = quietBoard({ version: '1.2.3', receivedRows: () => 7 });
   const routes = statusRoutes({
     config: () => config,
     version: '1.2.3',

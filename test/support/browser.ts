@@ -1,8 +1,14 @@
 import assert from 'node:assert/strict';
-import type { TestContext } from 'node:test';
-import { type Browser, chromium, type Page } from 'playwright-core';
+import { after, before, type TestContext } from 'node:test';
+import { type Browser, chromium, type Locator, type Page } from 'playwright-core';
 import { atEnd } from './cleanup.ts';
-import { find } from './programs.ts';
+import { deadlineMs } from './deadline.ts';
+import { find, needs } from './programs.ts';
+
+/** What is shown is a tick old, and the machine may be slow. */
+export const WAIT: { readonly timeout: number } = { timeout: deadlineMs };
+/** Options of a test that needs a browser. */
+export const withBrowser: ReturnType<typeof needs> = needs('chromium');
 
 /** Without any traffic of its own; each launch has a profile of its own. */
 const args = [
@@ -16,7 +22,17 @@ const args = [
 ];
 
 export function launchBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: find('chromium')!, headless: true, args, timeout: 60_000 });
+  return chromium.launch({ executablePath: find('chromium')!, headless: true, args, ...WAIT });
+}
+
+/** One browser for the tests of a file, which is there while they run. */
+export function browserForAll(): () => Browser {
+  let browser: Browser | undefined;
+  before(async () => {
+    if (withBrowser.skip === false) browser = await launchBrowser();
+  });
+  after(() => browser?.close());
+  return () => browser!;
 }
 
 export interface PageOptions {
@@ -28,8 +44,9 @@ export interface PageOptions {
 }
 
 /**
- * A page of the agent at `url` in a browser without cookies. At its end the test fails when there was an error on its
- * console but for `expectedErrors`, or when it asked anybody else for anything.
+ * A page of the agent at `url` in a browser without cookies. At its end the test fails when its script has thrown, when
+ * it asked anybody else for anything, or when there was an error on its console, or a request without an answer, that is
+ * none of `expectedErrors`.
  */
 export async function openPage(
   t: TestContext,
@@ -45,8 +62,16 @@ export async function openPage(
   });
   const page = await context.newPage();
   const problems: string[] = [];
+  const unlessExpected = (problem: string): void => {
+    if (!expectedErrors.test(problem)) problems.push(problem);
+  };
   page.on('console', (message) => {
-    if (message.type() === 'error' || message.type() === 'warning') problems.push(message.text());
+    if (message.type() === 'error' || message.type() === 'warning') unlessExpected(message.text());
+  });
+  page.on('requestfailed', (request) => {
+    const { errorText } = request.failure()!;
+    // The page has let go of it by itself, or is closed.
+    if (errorText !== 'net::ERR_ABORTED') unlessExpected(`${request.url()}: ${errorText}`);
   });
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('request', (request) => {
@@ -54,13 +79,23 @@ export async function openPage(
   });
   atEnd(t, async () => {
     await context.close();
-    assert.deepEqual(
-      problems.filter((problem) => !expectedErrors.test(problem)),
-      [],
-    );
+    assert.deepEqual(problems, []);
   });
   await page.goto(`${url}/`);
   return page;
+}
+
+/** What the page says of an endpoint, if given in this state. */
+export function card(page: Page, name: string, state?: string): Locator {
+  return page.locator(
+    `article[aria-labelledby="endpoint-${name}"]${state === undefined ? '' : `[data-state=${state}]`}`,
+  );
+}
+
+/** The status of what a page asks for by itself, with a body of JSON. */
+export function pressed(page: Page, url: string, body: string): Promise<number> {
+  const init = { method: 'POST', headers: { 'Content-Type': 'application/json' }, body };
+  return page.evaluate(`fetch(${JSON.stringify(url)}, ${JSON.stringify(init)}).then(({ status }) => status)`);
 }
 
 /** How far the page is wider than its window, in pixels. */

@@ -4,6 +4,7 @@ import type { Socket } from 'node:net';
 import type { TestContext } from 'node:test';
 import { createServer, type TLSSocket } from 'node:tls';
 import { atEnd } from './cleanup.ts';
+import { within } from './deadline.ts';
 import { tlsFile } from './https.ts';
 import { listenAnywhere } from './ports.ts';
 
@@ -71,7 +72,8 @@ export class FramePeer {
 
   /** Settles when its other end is gone. */
   async closed(): Promise<void> {
-    if (!this.#below.destroyed) await once(this.#below, 'close');
+    if (!this.#below.destroyed)
+      await within(() => 'the connection is not closed', once(this.#below, 'close'));
   }
 
   /** By a reset of TCP. */

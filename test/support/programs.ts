@@ -8,6 +8,7 @@ export const programs = {
   prometheus: 'apt-get install -y --no-install-recommends prometheus',
   chromium: 'apt-get install -y --no-install-recommends chromium',
   promtool: 'apt-get install -y --no-install-recommends prometheus',
+  fish: 'apt-get install -y --no-install-recommends fish',
   'systemd-analyze': 'apt-get install -y --no-install-recommends systemd',
   'prometheus-3': '.ci/get-peers',
   vmagent: '.ci/get-peers',
@@ -35,10 +36,11 @@ export function find(program: Program): string | undefined {
   return undefined;
 }
 
-/** Options for a test that needs all of `names`: skipped, with the reason, where one is missing. */
+/** Options for a test that needs all of `names`: skipped where one is missing, with the command that installs it. */
 export function needs(...names: readonly Program[]): { skip: string | false } {
   const missing = [...new Set(names)].filter((name) => find(name) === undefined);
-  return { skip: missing.length > 0 && `${missing.join(', ')}: missing` };
+  const text = missing.map((name) => `${name} is missing; it comes with: ${programs[name]}`).join(', ');
+  return { skip: missing.length > 0 && text };
 }
 
 /** The version of a program that is there, for messages: nobody decides by it. */

@@ -9,9 +9,14 @@ export interface Ran {
 }
 
 /** Runs the program, as built, to its end. */
-export async function runSpillway(t: TestContext, ...args: string[]): Promise<Ran> {
+export function runSpillway(t: TestContext, ...args: string[]): Promise<Ran> {
+  return runSpillwayIn(t, projectDir, ...args);
+}
+
+/** The same, in another directory. */
+export async function runSpillwayIn(t: TestContext, cwd: string, ...args: string[]): Promise<Ran> {
   const name = `spillway ${args.join(' ')}`;
-  const child = Child.spawn(t, name, process.execPath, [spillway, ...args], { cwd: projectDir });
+  const child = Child.spawn(t, name, process.execPath, [spillway, ...args], { cwd });
   const { code } = await child.end();
   return { code, text: child.lines.join('\n') };
 }

@@ -28,16 +28,6 @@ export interface Post {
 /** Says what comes of a request; undefined leaves it open until the test answers it. */
 export type PostScript = (post: Post) => Outcome | Promise<Outcome> | undefined;
 
-export const ok: Outcome = response(204);
-
-export function response(status: number, words = '', retryAfter?: string): Outcome {
-  return { kind: 'response', status, retryAfter, words };
-}
-
-export function network(code = 'ECONNRESET', maybeDelivered = true): Outcome {
-  return { kind: 'network', code, words: `it said ${code}`, maybeDelivered };
-}
-
 /**
  * A destination that does what a test says, call by call. A call that is cut is answered `aborted` at once, as
  * the real ones do, unless it is `deaf`.
