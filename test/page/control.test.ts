@@ -189,9 +189,9 @@ test(
   },
 );
 
-test('a dialog does not wait for ever for an agent that hangs', chromium, async (t) => {
+test('a dialog does not wait for ever for an agent that hangs', withBrowser, async (t) => {
   const { agent } = await behindLogin(t);
-  const page = await openPage(t, browser, agent.url, { login });
+  const page = await openPage(t, browser(), agent.url, { login });
   const dialog = page.getByRole('dialog');
   await page.getByRole('button', { name: 'Pause a', exact: true }).click(WAIT);
   const { held } = await holdNext(page, '**/api/v1/endpoints/pause');
