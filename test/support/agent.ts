@@ -66,6 +66,8 @@ export interface Remote {
   };
   readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
   readonly enable_http2?: boolean;
+  readonly round_robin_dns?: boolean;
+  readonly rate_limit?: { readonly samples?: number; readonly bytes?: string };
   readonly write_relabel_configs?: readonly object[];
   readonly tenant?: {
     readonly header?: string;
