@@ -3,6 +3,7 @@ import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
+import type { StatusDocument } from '../../src/status/document.ts';
 import { Child } from './child.ts';
 import { poll } from './deadline.ts';
 import { ask } from './https.ts';
@@ -196,6 +197,18 @@ export class Agent {
       async () => {
         last = await this.metric(name, labels);
         return last !== undefined && reached(last) ? last : undefined;
+      },
+    );
+  }
+
+  /** Waits until what `GET /api/v1/status` says is as `reached` wants it. */
+  async statusUntil(reached: (status: StatusDocument) => boolean): Promise<StatusDocument> {
+    let last: StatusDocument | undefined;
+    return await poll(
+      () => `the status is ${JSON.stringify(last)}`,
+      async () => {
+        last = JSON.parse((await this.#get('/api/v1/status')).body) as StatusDocument;
+        return reached(last) ? last : undefined;
       },
     );
   }
