@@ -20,7 +20,8 @@ test('rate_limit holds back what is beyond it, of samples or bytes, and a reload
   const load = new Load(t, agent.url, {
     connections: 1,
     seriesEach: 500,
-    labelsOf: () => ({ incompressible: crypto.randomUUID().repeat(4) }),
+    // For the bytes: what does not compress.
+    labelsOf: () => ({ id: crypto.randomUUID() }),
   });
   const throttles = (endpoint: string): Promise<number | undefined> =>
     agent.metric('spillway_endpoint_throttles_total', { endpoint });
