@@ -9,6 +9,7 @@ import { brokenRule, withoutInvalidHistograms } from '../reference/histogram-rul
 import { Agent, remote } from '../support/agent.ts';
 import { Arrivals } from '../support/arrivals.ts';
 import { loadCaptures, v1Captures, v2Captures } from '../support/captures.ts';
+import { inV1 } from '../support/messages-v2.ts';
 import { type MetadataText, metadataOf, rowsOf } from '../support/rows.ts';
 import { Sender } from '../support/sender.ts';
 import { Sink } from '../support/sink.ts';
@@ -51,15 +52,9 @@ for (const folder of v2Captures) {
     const sender = new Sender(t, agent.url);
     const sent = new Arrivals();
     for (const { name, raw, body, headers } of await loadCaptures(folder)) {
-      const { symbols, timeseries } = decodeWriteRequestV2(raw);
-      const expanded = timeseries.map(({ labelsRefs, samples, histograms }) => ({
-        labels: labelsRefs.flatMap((ref, i) =>
-          i % 2 === 0 ? [{ name: symbols[ref]!, value: symbols[labelsRefs[i + 1]!]! }] : [],
-        ),
-        samples,
-        histograms: histograms.map(({ startTimestamp: _, ...histogram }) => histogram),
-      }));
-      sent.add(rowsOf(decodeWriteRequestV1(encodeWriteRequestV1({ timeseries: expanded }))));
+      const message = inV1(decodeWriteRequestV2(raw));
+      const { timeseries } = message;
+      sent.add(rowsOf(decodeWriteRequestV1(encodeWriteRequestV1(message))));
       const reply = await sender.post(body, headers);
       assert.equal(reply.status, 204, name);
       const written = ['samples', 'histograms', 'exemplars'].map((kind) =>

@@ -9,11 +9,13 @@ import { Sink } from '../support/sink.ts';
 import { SmallDisk } from '../support/small-disk.ts';
 import { assertNoLoss } from '../support/verdict.ts';
 
+const DISK_BYTES = 4 * 2 ** 20;
+
 /**
  * A real file system that is really full. Where a test may not mount one, test/filequeue/keeper.test.ts, which does
  * the same on the file system port, has to do.
  */
-async function disk(t: TestContext, bytes = 4 * 2 ** 20): Promise<SmallDisk | undefined> {
+async function disk(t: TestContext, bytes = DISK_BYTES): Promise<SmallDisk | undefined> {
   const mounted = await SmallDisk.mount(t, bytes);
   if (mounted === undefined)
     t.diagnostic('not on a real disk: mounting takes root (run the tests under sudo)');
@@ -41,6 +43,8 @@ test('a disk that others fill: writes are refused, delivery goes on, and all is 
   const place = await disk(t);
   if (place === undefined) return;
   const sink = await Sink.start(t);
+  // Segments that are delivered go, and make room: not before all is asked.
+  await sink.stop();
   // No free space is kept: it is the file system itself that refuses.
   const agent = await start(t, place, sink.url, { min_free_bytes: '0B' });
   const load = new Load(t, agent.url);
@@ -51,10 +55,18 @@ test('a disk that others fill: writes are refused, delivery goes on, and all is 
   await agent.line(/the queue is full: its disk has no room left.*limit=disk/);
   assert.equal(await agent.metric('spillway_queue_full'), 1);
   assert.match((await agent.readiness()).text, /its disk has no room left/);
+  const full = await agent.statusUntil(({ status: { state } }) => state === 'full');
+  assert.equal(full.status.level, 'critical');
+  const noRoom = 'the disk of the queue has no room left';
+  assert.match(full.status.says, new RegExp(`^Writes are refused: ${noRoom}\\. What was taken is safe`));
+  assert.equal(full.disk.full, noRoom);
+  await sink.restart();
   await sink.waitForRows(load.acknowledged);
 
   await place.empty();
   await agent.metricUntil('spillway_queue_full', {}, (value) => value === 0);
+  const { disk: room, status } = await agent.statusUntil((now) => now.status.state !== 'full');
+  assert.deepEqual({ full: room.full, state: status.state }, { full: null, state: 'ok' });
   await load.send(20);
   await sink.waitForRows(load.acknowledged);
   assert.equal(await agent.terminate(), 0);
@@ -71,6 +83,15 @@ test('a disk that the queue fills while the endpoint is down; it starts on the f
   await load.run();
   assert.ok(load.refused.length > 0);
   await agent.line(/the queue is full/);
+  const { status, disk: queue, endpoints } = await agent.statusUntil((now) => now.status.state === 'full');
+  assert.match(status.says, /^Writes are refused: /);
+  assert.equal(status.advice, 'Bring back far, or give the queue more room.');
+  assert.match(endpoints[0]!.says, /the queue is full: senders are told to keep theirs/);
+  // The cap is what there is, though none is configured.
+  assert.ok(
+    queue.usedBytes > 0 && queue.capBytes! > 0 && queue.capBytes! <= DISK_BYTES,
+    JSON.stringify(queue),
+  );
   await agent.kill9();
   // It runs, in the space that the reserve gave back; if there is some more than that, it takes rows until there is not.
   const child = agent.startAnother();

@@ -10,12 +10,14 @@ import { Prometheus } from '../support/prometheus.ts';
 import { readRows } from '../support/remote-read.ts';
 import type { Row } from '../support/rows.ts';
 import type { Samples, Store } from '../support/samples.ts';
+import { Sink } from '../support/sink.ts';
 import { VictoriaMetrics, Vmagent } from '../support/victoria-metrics.ts';
 
 /*
  * Senders and receivers of other makes on both ends, as they are. Each sender writes the same twice: to a receiver
  * directly, and through Spillway to another of the same make, which is away for a while. In the end both have the
- * same: of Prometheus bit by bit, stale markers and other NaNs included; of VictoriaMetrics what it makes of them.
+ * same: of Prometheus bit by bit, stale markers and other NaNs included; of vmagent, which keeps nothing, what it passes
+ * on, bit by bit too; of VictoriaMetrics what it makes of them.
  */
 
 // Most of their time they wait for scrapes.
@@ -64,12 +66,27 @@ function selectorFor(receiver: Pair['receiver']): string {
 async function startReceiver(t: TestContext, receiver: Pair['receiver']): Promise<Store> {
   if (receiver === 'victoria-metrics' || receiver === 'victoria-metrics-debian')
     return await VictoriaMetrics.start(t, receiver);
+  if (receiver === 'vmagent') return await startRelay(t, receiver);
   const prometheus = await Prometheus.start(t, { program: receiver });
   return {
     writeUrl: prometheus.writeUrl,
     samples: async () => bySeries(await readRows(prometheus.url, 'job', 'demo')),
     stop: () => prometheus.stop(),
     start: () => prometheus.start(),
+  };
+}
+
+/** A vmagent that passes on what it is sent: it has what a sink behind it was given. */
+async function startRelay(t: TestContext, program: 'vmagent'): Promise<Store> {
+  const sink = await Sink.start(t);
+  const flags = ['-remoteWrite.forcePromProto'];
+  const vmagent = await Vmagent.start(t, { program, remoteWrites: [sink.url], flags });
+  return {
+    writeUrl: vmagent.writeUrl,
+    samples: async () =>
+      bySeries([...sink.arrivals.rows()].filter(({ series }) => series.includes('job="demo"'))),
+    stop: () => vmagent.stop(),
+    start: () => vmagent.start(),
   };
 }
 

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createServer } from 'node:http';
-import { type TestContext, test } from 'node:test';
+import { describe, it, type TestContext } from 'node:test';
 import { Agent, remote } from '../support/agent.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { poll } from '../support/deadline.ts';
@@ -98,19 +98,46 @@ const dropping = [
 ];
 
 /** What Prometheus has come to only in version 3: any name is a name, and `.` is a line break, too. */
-const modernPage = ['{case="lines",a="x\\ny",b="\\n"}'];
+const modernPage = [
+  '{case="lines",a="x\\ny",b="\\n"}',
+  '{case="names","a.b"="dotted","日本 -"="of Unicode","a\\"b"="quoted"}',
+  '{case="more names","a.b"="x","0"="digit"}',
+];
 const modernRules = [
   { source_labels: ['a'], regex: 'x.y', target_label: 'lines', replacement: 'yes' },
   { source_labels: ['a', 'b'], target_label: 'é. -', replacement: '<$1>' },
   { source_labels: ['a'], regex: '(.).*', target_label: '1 ${1}', replacement: 'x' },
+  { source_labels: ['a.b', '日本 -', 'a"b'], separator: '', target_label: 'from odd names' },
+  { action: 'hashmod', source_labels: ['日本 -'], modulus: 1000, target_label: 'hash.of.it' },
+  { action: 'uppercase', source_labels: ['a.b'], target_label: 'up.' },
+  { action: 'labelmap', regex: '(.)\\.(.)', replacement: '$2.$1' },
+  { action: 'labelmap', regex: '([^a-z_]{2}) ?.*', replacement: '${1}é' },
+  { action: 'labeldrop', regex: 'a\\W+b' },
+];
+/** Each of the last two drops a series, the others stay by what is set first. */
+const modernDropping = [
+  { source_labels: ['a.b'], regex: '', target_label: 'c.d', replacement: 'none' },
+  { source_labels: ['a.b'], regex: 'dotted', target_label: 'c.d' },
+  { action: 'dropequal', source_labels: ['a.b'], target_label: 'c.d' },
+  { action: 'keepequal', source_labels: ['0'], target_label: 'no such' },
 ];
 
-test('what leaves is what leaves a real Prometheus by the same rules', needs('prometheus'), async (t) => {
-  const modern = !/version 2\./.test(execFileSync(find('prometheus')!, ['--version'], { encoding: 'utf8' }));
+// Most of their time they wait for scrapes.
+describe('what leaves is what leaves a real Prometheus by the same rules', { concurrency: 2 }, () => {
+  for (const program of ['prometheus', 'prometheus-3'] as const)
+    it(program, needs(program), (t) => compare(t, program));
+});
+
+async function compare(t: TestContext, program: 'prometheus' | 'prometheus-3'): Promise<void> {
+  const version = execFileSync(find(program)!, ['--version'], { encoding: 'utf8' });
+  const modern = !/version 2\./.test(version);
+  t.diagnostic(version.split('\n')[0]!);
   const lines = modern ? [...page, ...modernPage] : page;
   const sinks = { a: await Sink.start(t), b: await Sink.start(t), c: await Sink.start(t) };
   const theirs = { a: await Sink.start(t), b: await Sink.start(t) };
-  const rules = { a: modern ? [...transforming, ...modernRules] : transforming, b: dropping };
+  const rules = modern
+    ? { a: [...transforming, ...modernRules], b: [...modernDropping, ...dropping] }
+    : { a: transforming, b: dropping };
   const agent = await Agent.start(t, {
     external_labels: { cluster: 'eu', case: 'never' },
     remote_write: [
@@ -120,6 +147,7 @@ test('what leaves is what leaves a real Prometheus by the same rules', needs('pr
     ],
   });
   await Prometheus.start(t, {
+    program,
     scrape: { page: await serve(t, lines) },
     externalLabels: { cluster: 'eu', case: 'never' },
     remoteWrite: `${agent.url}/api/v1/write`,
@@ -151,7 +179,7 @@ test('what leaves is what leaves a real Prometheus by the same rules', needs('pr
   assert.ok(dropped! > 0);
   const unaccounted = await agent.metric('spillway_endpoint_unaccounted_rows', { endpoint: 'b' });
   assert.equal(unaccounted, 0);
-});
+}
 
 /** Each of its series has come by three scrapes. */
 function isSteady(sink: Sink): boolean {

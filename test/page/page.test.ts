@@ -23,6 +23,33 @@ async function says(page: Page, name: string, text: RegExp): Promise<void> {
   await card(page, name).locator('.says', { hasText: text }).waitFor(WAIT);
 }
 
+/** Waits until the number that is called `title` reads like `text`. */
+async function counts(page: Page, name: string, title: string, text: RegExp): Promise<string> {
+  const row = card(page, name)
+    .locator('.numbers > div')
+    .filter({ has: page.locator('dt', { hasText: new RegExp(`^${title}$`) }) });
+  const value = row.locator('dd').filter({ hasText: text });
+  await value.waitFor(WAIT);
+  return (await value.textContent())!;
+}
+
+/** Waits until the receiver has answered so, as far as the page says. */
+async function answers(page: Page, name: string, answer: string, text: RegExp): Promise<void> {
+  await card(page, name)
+    .locator('.replies li')
+    .filter({ has: page.locator('b', { hasText: new RegExp(`^${answer}$`) }), hasText: text })
+    .waitFor(WAIT);
+}
+
+/** Waits for the sign of a level, and gives its outline: what there is of it for who sees no colours. */
+async function outlineOf(page: Page, name: string, word: string): Promise<string> {
+  await card(page, name).locator('.sign', { hasText: word }).waitFor(WAIT);
+  const shape = `document.querySelector('[aria-labelledby="endpoint-${name}"] .sign i')`;
+  return await page.evaluate(
+    `(({ borderRadius, clipPath }) => borderRadius + clipPath)(getComputedStyle(${shape}))`,
+  );
+}
+
 test('the page says of each endpoint how it stands, through an outage and back', withBrowser, async (t) => {
   const [near, far, locked, picky] = await Promise.all(Array.from({ length: 4 }, () => Sink.start(t)));
   locked!.script = () => ({ status: 401, body: 'no such key: k-17' });
@@ -30,7 +57,6 @@ test('the page says of each endpoint how it stands, through an outage and back',
     rows.some(({ series }) => series.includes('poison'))
       ? { status: 400, body: 'label job: too poisonous' }
       : {};
-  await far!.stop();
   const slow = { queue_config: { max_shards: 1, max_samples_per_send: 10, max_backoff: '1s' } };
   const agent = await Agent.start(t, {
     shutdown_grace: '100ms',
@@ -58,19 +84,36 @@ test('the page says of each endpoint how it stands, through an outage and back',
   assert.equal(await pressed(page, '/api/v1/endpoints/pause', '{"name":"near"}'), 403);
 
   const load = new Load(t, agent.url, { connections: 1 });
-  await load.send(16);
-  const bad = request(series({ __name__: 'sour', job: 'poison' }, [Date.now(), 1]));
-  assert.equal((await new Sender(t, agent.url).write(bad))?.status, 204);
+  await load.send(1);
+  await far!.waitForRows(load.acknowledged);
+  await counts(page, 'far', 'Delivered', /^(0\.)?[1-9][\d.,]*\/s of (0\.)?[1-9][\d.,]*\/s received$/);
+  await counts(page, 'far', 'Latency', /^\d[\d.]* m?s p99 \d[\d.]* m?s$/);
+  await counts(page, 'far', 'Loops', /^1 of at most 1$/);
+  await counts(page, 'far', 'Behind', /^0 s $/);
+  const asked = far!.requests.length;
+  await answers(page, 'far', '204', new RegExp(` ${asked} in the last minute, ${asked} in all$`));
+  const outlines = [await outlineOf(page, 'far', 'OK')];
 
-  // First what is only shown for a minute.
-  await says(page, 'picky', /given up in the last minute: 1 sample \(rejected, see the dead letters\)/);
+  await far!.stop();
+  // At a request of ten each quarter of a second it is longer behind than anything here takes.
+  await load.send(64);
+
   await says(page, 'near', /^Delivering: [\d.]+\/s delivered/);
   await says(page, 'locked', /^Holding.*: 401 since \d\d:\d\d UTC, .*nothing is lost/);
   await card(page, 'locked').locator('.advice', { hasText: 'credentials' }).waitFor(WAIT);
   await card(page, 'locked').locator('.errors q', { hasText: 'no such key: k-17' }).waitFor(WAIT);
   await says(page, 'far', /^Retrying: ECONNREFUSED since \d\d:\d\d UTC, (next try in|trying now)/);
+  await counts(page, 'far', 'Loops', /^1 of at most 1, 1 not getting through$/);
+  await counts(page, 'far', 'Behind', /^(?!0 s).* (s|min) $/);
+  const waits = (load.acknowledged.length - far!.arrivals.count).toLocaleString('en-US');
+  await counts(page, 'far', 'Waiting', new RegExp(`^${waits} samples, .+ on disk$`));
+  await answers(page, 'far', 'ECONNREFUSED', /^ECONNREFUSED [1-9]\d* in the last minute, [1-9]\d* in all$/);
   await whole.locator('.says', { hasText: 'Data is safe on disk, but ' }).waitFor(WAIT);
 
+  const bad = request(series({ __name__: 'sour', job: 'poison' }, [Date.now(), 1]));
+  assert.equal((await new Sender(t, agent.url).write(bad))?.status, 204);
+  // This one first, which is shown for a minute.
+  await says(page, 'picky', /given up in the last minute: 1 sample \(rejected, see the dead letters\)/);
   await card(page, 'picky').locator('.errors q', { hasText: 'too poisonous' }).waitFor(WAIT);
   await card(page, 'picky').getByText('1 × rejected (400)').waitFor(WAIT);
   await card(page, 'picky').locator('summary').click();
@@ -80,11 +123,21 @@ test('the page says of each endpoint how it stands, through an outage and back',
 
   // It is far behind after a while; then it takes what waits, a little at a time.
   await page.locator('.whole[data-level=critical] .says', { hasText: 'far' }).waitFor(WAIT);
-  far!.script = () => ({ delayMs: 500 });
+  outlines.push(await outlineOf(page, 'far', 'Critical'));
+  far!.script = () => ({ delayMs: 250 });
   await far!.restart();
   await says(page, 'far', /^Draining: caught up in about .* behind, .*nothing is lost/);
+  outlines.push(await outlineOf(page, 'far', 'Note'));
+  await counts(page, 'far', 'Caught up in', /^\d.* (s|min) drains by [\d.]+\/s$/);
+  await counts(page, 'far', 'Latency', / p99 (2[5-9]\d ms|[3-9]\d\d ms|\d[\d.]* s)$/);
   far!.script = () => ({});
   await card(page, 'far', 'delivering').waitFor(WAIT);
+  await counts(page, 'far', 'Behind', /^0 s $/);
+  await far!.waitForRows(load.acknowledged);
+  await answers(page, 'far', '204', new RegExp(`, ${far!.requests.length} in all$`));
+  assert.equal(await card(page, 'far').getByText('Caught up in', { exact: true }).isVisible(), false);
+  assert.equal(await outlineOf(page, 'far', 'OK'), outlines[0]);
+  assert.equal(new Set(outlines).size, 3, outlines.join(' | '));
 
   await agent.terminate();
   await page.getByRole('alert').getByText('No word from the agent since').waitFor(WAIT);

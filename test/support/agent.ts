@@ -3,6 +3,7 @@ import type { RequestOptions } from 'node:https';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
+import type { StatusDocument } from '../../src/status/document.ts';
 import { Child } from './child.ts';
 import { poll } from './deadline.ts';
 import { ask } from './https.ts';
@@ -66,6 +67,8 @@ export interface Remote {
   };
   readonly tls_config?: { readonly ca_file: string; readonly cert_file?: string; readonly key_file?: string };
   readonly enable_http2?: boolean;
+  readonly round_robin_dns?: boolean;
+  readonly rate_limit?: { readonly samples?: number; readonly bytes?: string };
   readonly write_relabel_configs?: readonly object[];
   readonly tenant?: {
     readonly header?: string;
@@ -194,6 +197,18 @@ export class Agent {
       async () => {
         last = await this.metric(name, labels);
         return last !== undefined && reached(last) ? last : undefined;
+      },
+    );
+  }
+
+  /** Waits until what `GET /api/v1/status` says is as `reached` wants it. */
+  async statusUntil(reached: (status: StatusDocument) => boolean): Promise<StatusDocument> {
+    let last: StatusDocument | undefined;
+    return await poll(
+      () => `the status is ${JSON.stringify(last)}`,
+      async () => {
+        last = JSON.parse((await this.#get('/api/v1/status')).body) as StatusDocument;
+        return reached(last) ? last : undefined;
       },
     );
   }

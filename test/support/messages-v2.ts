@@ -2,6 +2,7 @@ import { compress } from 'snappyjs';
 import {
   encodeWriteRequestV2,
   type HistogramV2,
+  type Label,
   type SampleV2,
   type Sparse,
   type WriteRequestV1,
@@ -66,6 +67,24 @@ export function inV2({ timeseries }: WriteRequestV1): Sparse<WriteRequestV2> {
       })),
     })),
   );
+}
+
+/** The series of a 2.0 request as a 1.0 one, without start times. */
+export function inV1({ symbols, timeseries }: WriteRequestV2): WriteRequestV1 {
+  const labelsOf = (refs: readonly number[]): Label[] =>
+    refs.flatMap((ref, i) => (i % 2 === 0 ? [{ name: symbols[ref]!, value: symbols[refs[i + 1]!]! }] : []));
+  return {
+    timeseries: timeseries.map(({ labelsRefs, samples, histograms, exemplars }) => ({
+      labels: labelsOf(labelsRefs),
+      samples,
+      histograms: histograms.map(({ startTimestamp: _, ...histogram }) => histogram),
+      exemplars: exemplars.map(({ labelsRefs: refs, ...exemplar }) => ({
+        ...exemplar,
+        labels: labelsOf(refs),
+      })),
+    })),
+    metadata: [],
+  };
 }
 
 /** The body of a 2.0 request. */

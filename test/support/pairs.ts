@@ -1,7 +1,12 @@
 /** A sender and a receiver of other makes, with Spillway between them. */
 export interface Pair {
   readonly sender: 'prometheus' | 'prometheus-3' | 'vmagent' | 'vmagent-debian';
-  readonly receiver: 'prometheus' | 'prometheus-3' | 'victoria-metrics' | 'victoria-metrics-debian';
+  readonly receiver:
+    | 'prometheus'
+    | 'prometheus-3'
+    | 'victoria-metrics'
+    | 'victoria-metrics-debian'
+    | 'vmagent';
   /** What a Prometheus is told to send; it takes the key since 2.54. */
   readonly message?: 'prometheus.WriteRequest' | 'io.prometheus.write.v2.Request';
   /** What Spillway is told to send. */
@@ -27,4 +32,10 @@ export const pairs: readonly Pair[] = [
   { sender: 'vmagent', receiver: 'prometheus-3', out: 'auto' },
   { sender: 'vmagent', receiver: 'victoria-metrics', out: 'auto' },
   { sender: 'prometheus', receiver: 'prometheus', out: 'auto' },
+  {
+    sender: 'prometheus-3',
+    receiver: 'vmagent',
+    message: 'io.prometheus.write.v2.Request',
+    out: 'auto',
+  },
 ];

@@ -92,21 +92,90 @@ export class Prometheus extends ServedProgram {
     return new Map(
       result.map(({ metric, values }) => [
         seriesKey(labelsOf({ ...metric, ...more })),
-        values.map(([seconds, value]) => ({ at: BigInt(Math.round(seconds * 1000)), value })),
+        values.map(([seconds, value]) => ({ at: msOf(seconds), value })),
+      ]),
+    );
+  }
+
+  /** The native histograms stored for `selector` in the last hour, by series. */
+  async histograms(selector: string): Promise<Map<string, StoredHistogram[]>> {
+    type Told = Omit<StoredHistogram, 'at'>;
+    const result = await this.#query<{
+      metric: Record<string, string>;
+      histograms?: [number, Told][];
+    }>(`${selector}[1h]`);
+    return new Map(
+      result
+        .filter(({ histograms = [] }) => histograms.length > 0)
+        .map(({ metric, histograms }) => [
+          seriesKey(labelsOf(metric)),
+          histograms!.map(([seconds, told]) => ({ at: msOf(seconds), ...told })),
+        ]),
+    );
+  }
+
+  /** The exemplars stored for `selector` in the last hour, by series. */
+  async exemplars(selector: string): Promise<Map<string, StoredExemplar[]>> {
+    const now = Date.now() / 1000;
+    const result = await this.#get<
+      {
+        seriesLabels: Record<string, string>;
+        exemplars: { labels: Record<string, string>; value: string; timestamp: number }[];
+      }[]
+    >('query_exemplars', { query: selector, start: String(now - 3600), end: String(now + 60) });
+    return new Map(
+      result.map(({ seriesLabels, exemplars }) => [
+        seriesKey(labelsOf(seriesLabels)),
+        exemplars.map(({ labels, value, timestamp }) => ({
+          at: msOf(timestamp),
+          labels: seriesKey(labelsOf(labels)),
+          value,
+        })),
       ]),
     );
   }
 
   async #query<T>(query: string): Promise<T[]> {
-    const parameters = new URLSearchParams({ query });
-    const { body } = await ask(`${this.url}/api/v1/query?${parameters}`, tlsClient());
+    return (await this.#get<{ result: T[] }>('query', { query })).result;
+  }
+
+  async #get<T>(path: string, parameters: Record<string, string>): Promise<T> {
+    const { body } = await ask(`${this.url}/api/v1/${path}?${new URLSearchParams(parameters)}`, tlsClient());
     const answer = JSON.parse(body) as Answer<T>;
-    if (answer.status !== 'success') throw new Error(`${query}: ${answer.error}`);
-    return answer.data.result;
+    if (answer.status !== 'success') throw new Error(`${parameters.query}: ${answer.error}`);
+    return answer.data;
   }
 }
 
-type Answer<T> = { status: 'success'; data: { result: T[] } } | { status: 'error'; error: string };
+/** As the query API has it: numbers as text. */
+export interface StoredHistogram {
+  /** Milliseconds since the epoch. */
+  readonly at: bigint;
+  readonly count: string;
+  readonly sum: string;
+  /** Those that are not empty, from the least values on. */
+  readonly buckets?: readonly (readonly [
+    /** 0: without its lower bound, 1: without its upper one, 2: without both, 3: with both. */
+    bounds: number,
+    from: string,
+    to: string,
+    count: string,
+  ])[];
+}
+
+export interface StoredExemplar {
+  /** Milliseconds since the epoch. */
+  readonly at: bigint;
+  /** `seriesKey` of them. */
+  readonly labels: string;
+  readonly value: string;
+}
+
+type Answer<T> = { status: 'success'; data: T } | { status: 'error'; error: string };
+
+function msOf(seconds: number): bigint {
+  return BigInt(Math.round(seconds * 1000));
+}
 
 /** As Prometheus has it: HTTP/2 is agreed on where the client wants it. */
 const webConfig = {

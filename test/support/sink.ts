@@ -156,7 +156,7 @@ export class Sink {
     return createServer((request, response) => {
       this.#take(request, response).catch((error: unknown) => {
         // A connection that its peer or `stop` cut while the request was read: nothing arrived.
-        if (!request.destroyed) this.faults.push(String(error));
+        if (request.complete) this.faults.push(String(error));
       });
     });
   }

@@ -2,12 +2,12 @@ import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TestContext } from 'node:test';
 import { stringify } from 'yaml';
-import { Child } from './child.ts';
+import type { Child } from './child.ts';
 import { poll } from './deadline.ts';
-import { find, type Program } from './programs.ts';
+import type { Program } from './programs.ts';
 import { seriesKey } from './rows.ts';
 import type { Samples, Store } from './samples.ts';
-import { freeUrl, ServedProgram, scrapeConfigs } from './served-program.ts';
+import { freeUrl, type Served, ServedProgram, scrapeConfigs } from './served-program.ts';
 import { tempDir } from './temp.ts';
 
 /** A real single-node VictoriaMetrics with a database of its own, that others write to. */
@@ -56,48 +56,50 @@ export class VictoriaMetrics extends ServedProgram implements Store {
 export interface VmagentConfig {
   readonly program: Extract<Program, `vmagent${string}`>;
   /** What to scrape, five times a second: job name -> URL of the page. */
-  readonly scrape: Record<string, string>;
+  readonly scrape?: Record<string, string>;
   /** Where to write all of it: the same to each. */
   readonly remoteWrites: readonly string[];
+  /** Of the command line, beside those that it always has. */
+  readonly flags?: readonly string[];
 }
 
-/** A real vmagent that scrapes and writes. */
-export class Vmagent {
-  readonly #child: Child;
+/** A real vmagent that scrapes, takes what others write to it, and writes. */
+export class Vmagent extends ServedProgram {
+  readonly #options: readonly string[];
 
-  private constructor(child: Child) {
-    this.#child = child;
+  private constructor(served: Served, options: readonly string[]) {
+    super(served);
+    this.#options = options;
   }
 
-  static async start(t: TestContext, { program, scrape, remoteWrites }: VmagentConfig): Promise<Vmagent> {
+  /** Returns when it is ready. */
+  static async start(t: TestContext, config: VmagentConfig): Promise<Vmagent> {
+    const { program, scrape = {}, remoteWrites, flags = [] } = config;
     const folder = await tempDir(t, program);
-    const config = {
+    const file = {
       global: { scrape_interval: '200ms', scrape_timeout: '200ms' },
       scrape_configs: scrapeConfigs(scrape),
     };
-    await writeFile(join(folder, 'scrape.yml'), stringify(config));
-    const url = await freeUrl();
-    const child = Child.spawn(
-      t,
-      program,
-      find(program)!,
-      [
-        `-httpListenAddr=${new URL(url).host}`,
-        '-promscrape.config=scrape.yml',
-        '-remoteWrite.tmpDataPath=queue',
-        '-remoteWrite.queues=1',
-        '-remoteWrite.flushInterval=100ms',
-        ...remoteWrites.map((to) => `-remoteWrite.url=${to}`),
-      ],
-      { cwd: folder },
-    );
-    await healthy(url, child);
-    return new Vmagent(child);
+    await writeFile(join(folder, 'scrape.yml'), stringify(file));
+    const urls = remoteWrites.map((to) => `-remoteWrite.url=${to}`);
+    const vmagent = new Vmagent({ t, url: await freeUrl(), folder, program }, [...urls, ...flags]);
+    await vmagent.start();
+    return vmagent;
   }
 
-  /** The first line of its log that matches, past or to come. */
-  line(pattern: RegExp): Promise<RegExpExecArray> {
-    return this.#child.line(pattern);
+  protected override args(): string[] {
+    return [
+      `-httpListenAddr=${new URL(this.url).host}`,
+      '-promscrape.config=scrape.yml',
+      '-remoteWrite.tmpDataPath=queue',
+      '-remoteWrite.queues=1',
+      '-remoteWrite.flushInterval=100ms',
+      ...this.#options,
+    ];
+  }
+
+  protected override ready(child: Child): Promise<void> {
+    return healthy(this.url, child);
   }
 }
 
