@@ -1,4 +1,3 @@
-import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
 import { type FileQueue, type SegmentRange, walDirectory } from '../filequeue/file-queue.ts';
 import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
@@ -17,17 +16,16 @@ import {
   settledRows,
 } from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
-import { programFile } from '../runtime/program-files.ts';
-import { YOUNG_GENERATION_MB } from '../runtime/young-heap.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
 import { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type Logger, Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import type { DeliveryReport } from './delivery-watch.ts';
 import { rowsBetween } from './gaps.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
+import type { ToWorker, WorkerStart } from './messages.ts';
 import { rewound } from './rewind.ts';
 import { SharedWatermark } from './shared-watermark.ts';
+import { EndpointThread, type ThreadMessage } from './thread.ts';
 
 /** What a reload can change of an endpoint. */
 export interface EndpointSetup {
@@ -60,12 +58,8 @@ export interface EndpointOptions {
   readonly pausedMs: number | undefined;
 }
 
-/** After the thread of an endpoint died, it is started again after this time. */
-const RESTART_MS = 1000;
 /** How long after a failure letters are tried to be kept once more. */
 const KEEP_AGAIN_MS = 200;
-/** Beyond the grace that it was given, a thread gets this long to stop by itself. */
-const STOP_MARGIN_MS = 5000;
 
 /**
  * The main thread's side of an endpoint: owns its worker thread, saves its progress, wakes it.
@@ -78,8 +72,7 @@ export class Endpoint implements KeptEndpoint {
   readonly stats: EndpointStats = new EndpointStats();
   readonly #options: EndpointOptions;
   readonly #watermark: SharedWatermark = new SharedWatermark();
-  #worker: Worker | undefined;
-  #exited: Promise<void> = Promise.resolve();
+  readonly #thread: EndpointThread;
   #low: Position;
   /** No position of this queue is behind it. */
   #end: Position;
@@ -90,15 +83,7 @@ export class Endpoint implements KeptEndpoint {
   #receivedBefore = 0;
   #unaccounted = 0;
   #delivery: DeliveryReport | undefined;
-  /** The thread reads. */
-  #reading = false;
-  /** The thread before died, and the next one does not read yet. */
-  #died = false;
   readonly #before: { readonly delivered: number; readonly lost: number };
-  #restartTimer: NodeJS.Timeout | undefined;
-  #stopping = false;
-  /** It does not start again. */
-  #ended = false;
   #pausedMs: number | undefined;
   readonly #repetition: Repetition;
 
@@ -108,6 +93,16 @@ export class Endpoint implements KeptEndpoint {
     this.#setup = options.setup;
     this.name = options.setup.config.name;
     this.#repetition = new Repetition(options.now);
+    this.#thread = new EndpointThread({
+      name: this.name,
+      logger: options.logger,
+      now: options.now,
+      begin: () => this.#begin(),
+      onMessage: (message) => this.#heard(message),
+      onExit: () => {
+        this.#delivery = undefined;
+      },
+    });
     const newest = options.queue.segments.at(-1)?.id ?? 0;
     // Not the watermark: ids go on behind every position that is saved anywhere, foreign ones included.
     const returned = options.gaps.at(-1)?.to ?? 0;
@@ -152,10 +147,8 @@ export class Endpoint implements KeptEndpoint {
   }
 
   /** What its thread does: it died and is started again, where it is `restarting`. */
-  get thread(): 'starting' | 'running' | 'restarting' | 'stopped' {
-    if (this.#reading) return 'running';
-    if (this.#stopping) return 'stopped';
-    return this.#died ? 'restarting' : 'starting';
+  get thread(): EndpointThread['state'] {
+    return this.#thread.state;
   }
 
   /** Rows that were delivered, and lost, since this process started. */
@@ -177,7 +170,7 @@ export class Endpoint implements KeptEndpoint {
   /** Starts the thread; resolves when it reads, or has failed to start for the first time. */
   start(): Promise<void> {
     this.#watermark.publish(this.#options.queue.watermark, 0);
-    return this.#startWorker();
+    return this.#thread.start();
   }
 
   /** Tells the worker how far it may read; `rows` more rows were committed. */
@@ -185,11 +178,11 @@ export class Endpoint implements KeptEndpoint {
     this.#committedRows += rows;
     // Behind an ended segment a reader stands at the next one, before main says so.
     this.#end = { segment: Math.max(watermark.segment + 1, this.#options.gaps.at(-1)?.to ?? 0), row: 0 };
-    if (this.#watermark.publish(watermark, this.#committedRows)) this.#post({ type: 'wake' });
+    if (this.#watermark.publish(watermark, this.#committedRows)) this.#thread.post({ type: 'wake' });
   }
 
   dropBefore(segment: number, reason: EndpointReason, passed: readonly PassedSegment[]): void {
-    if (!this.#stopping) this.#post({ type: 'drop', before: segment, reason, passed });
+    if (!this.#thread.stopping) this.#thread.post({ type: 'drop', before: segment, reason, passed });
   }
 
   /**
@@ -198,7 +191,7 @@ export class Endpoint implements KeptEndpoint {
    */
   skipTo(segment: number): void {
     this.#options.ledger.orders.skip(this.name, segment);
-    this.#orderSkip(segment);
+    this.dropBefore(segment, 'skipped', this.#neededBefore(segment));
   }
 
   saveAgain(): void {
@@ -207,8 +200,7 @@ export class Endpoint implements KeptEndpoint {
 
   /** Delivers for at most `graceMs`, then stops; what is unsent stays on disk. Idempotent. */
   stop(graceMs: number): Promise<void> {
-    this.#ended = true;
-    return this.#stopThread(graceMs, 'all');
+    return this.#thread.stop(graceMs);
   }
 
   /**
@@ -216,19 +208,14 @@ export class Endpoint implements KeptEndpoint {
    * twice if it is answered in that time. Its place in the queue is kept. `resume` goes on.
    */
   pause(graceMs: number): Promise<void> {
-    return this.#stopThread(graceMs, 'read');
+    return this.#thread.pause(graceMs);
   }
 
   /** After `pause`. Resolves as `start` does; a thread that cannot be started is tried again. */
   async resume(): Promise<void> {
-    if (this.#ended) return;
-    this.#stopping = false;
+    if (this.#thread.ended) return;
     this.#watermark.publish(this.#options.queue.watermark, this.#committedRows);
-    try {
-      await this.#startWorker();
-    } catch (error) {
-      this.#cannotStart(error);
-    }
+    await this.#thread.resume();
   }
 
   /**
@@ -269,7 +256,7 @@ export class Endpoint implements KeptEndpoint {
       const { progress } = this.#whereItStands();
       // While its thread came to rest, segments were released.
       const to = { segment: Math.max(segment, this.#options.queue.oldest), row: 0 };
-      if (progress === undefined || this.#ended || comparePositions(to, before) > 0) {
+      if (progress === undefined || this.#thread.ended || comparePositions(to, before) > 0) {
         return { segment: before.segment, rows: 0 };
       }
       this.#options.ledger.orders.dropSkip(this.name);
@@ -298,33 +285,11 @@ export class Endpoint implements KeptEndpoint {
     this.#setup = setup;
   }
 
-  async #stopThread(graceMs: number, deliver: 'all' | 'read'): Promise<void> {
-    clearTimeout(this.#restartTimer);
-    this.#stopping = true;
-    this.#post({ type: 'stop', graceMs, deliver });
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const timer = setTimeout(() => {
-      this.#options.logger.log('warn', 'the endpoint thread did not stop in time and is ended', {
-        endpoint: this.name,
-      });
-      void worker.terminate();
-    }, graceMs + STOP_MARGIN_MS);
-    await this.#exited;
-    clearTimeout(timer);
-  }
-
-  #orderSkip(segment: number): void {
-    const passed = this.#options.queue.segments.filter(({ id }) => id >= this.#low.segment && id < segment);
-    this.dropBefore(
-      segment,
-      'skipped',
-      passed.map(({ id, rows, counts }) => ({ id, rows, counts })),
-    );
-  }
-
-  #post(message: ToWorker): void {
-    this.#worker?.postMessage(message);
+  /** The segments below `segment` that it has not passed. */
+  #neededBefore(segment: number): PassedSegment[] {
+    return this.#options.queue.segments
+      .filter(({ id }) => id >= this.#low.segment && id < segment)
+      .map(({ id, rows, counts }) => ({ id, rows, counts }));
   }
 
   /** What is known of the endpoint's place in the queue, from the ledger and its progress file. */
@@ -387,7 +352,7 @@ export class Endpoint implements KeptEndpoint {
     return undefined;
   }
 
-  #startWorker(): Promise<void> {
+  #begin(): { workerData: WorkerStart; orders: ToWorker[] } {
     const { dataDir, readOnlyWal, userAgent, logger, gaps } = this.#options;
     const { progress, block, start } = this.#whereItStands();
     const skipsTo = this.#options.ledger.orders.skipsTo(this.name);
@@ -427,45 +392,12 @@ export class Endpoint implements KeptEndpoint {
       paused: this.#pausedMs !== undefined,
       ...this.#learned(),
     };
-    const worker = new Worker(programFile('endpoint/worker.js'), {
-      workerData,
-      name: `endpoint ${this.name}`,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-    });
-    this.#worker = worker;
-    worker.on('message', (message: FromWorker) => this.#heard(message));
-    const ready = new Promise<void>((resolve) => {
-      worker.once('message', () => resolve());
-    });
-    this.#exited = new Promise((resolve) => {
-      worker.on('error', (error) => {
-        // What keeps it from starting fails again each second.
-        const repeated = this.#repetition.tell(`thread ${describeError(error)}`);
-        if (repeated === undefined) return;
-        this.#options.logger.log(
-          'error',
-          'the thread of the endpoint failed; it is started again where it stood',
-          {
-            endpoint: this.name,
-            error: describeError(error),
-            stack: error instanceof Error ? (error.stack ?? '') : '',
-            ...(repeated > 0 ? { repeated } : {}),
-          },
-        );
-      });
-      worker.on('exit', () => {
-        this.#worker = undefined;
-        this.#reading = false;
-        this.#delivery = undefined;
-        resolve();
-        if (this.#stopping) return;
-        this.#died = true;
-        this.#restartLater();
-      });
-    });
     // The thread before may have died with the order half done.
-    if (skipsTo !== undefined) this.#orderSkip(skipsTo);
-    return Promise.race([ready, this.#exited]);
+    const orders: ToWorker[] =
+      skipsTo === undefined
+        ? []
+        : [{ type: 'drop', before: skipsTo, reason: 'skipped', passed: this.#neededBefore(skipsTo) }];
+    return { workerData, orders };
   }
 
   /** What the ledger has for an endpoint that may be sent remote write 2.0. None of it is needed to deliver. */
@@ -494,22 +426,6 @@ export class Endpoint implements KeptEndpoint {
         error,
       );
     }
-  }
-
-  #restartLater(): void {
-    this.#restartTimer = setTimeout(() => {
-      try {
-        void this.#startWorker();
-      } catch (error) {
-        this.#cannotStart(error);
-      }
-    }, RESTART_MS);
-  }
-
-  #cannotStart(error: unknown): void {
-    const message = 'the thread of the endpoint cannot be started; it is tried again, nothing is lost';
-    this.#tell('restart', message, error);
-    this.#restartLater();
   }
 
   #tell(key: string, message: string, error: unknown): void {
@@ -566,7 +482,7 @@ export class Endpoint implements KeptEndpoint {
     }
   }
 
-  #heard(message: FromWorker): void {
+  #heard(message: ThreadMessage): void {
     const { logger } = this.#options;
     switch (message.type) {
       case 'log':
@@ -582,16 +498,10 @@ export class Endpoint implements KeptEndpoint {
         this.#learn(({ versions }) => versions.note(this.name, this.config.url.text, message.fellBackMs));
         return;
       case 'letters':
-        void this.#keep(message.letters).then(() => this.#post({ type: 'kept', id: message.id }));
+        void this.#keep(message.letters).then(() => this.#thread.post({ type: 'kept', id: message.id }));
         return;
       case 'delivery':
         this.#delivery = message.report;
-        return;
-      case 'ready':
-        this.#reading = true;
-        this.#died = false;
-        return;
-      case 'stopped':
         return;
       default:
         message satisfies never;
