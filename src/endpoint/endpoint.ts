@@ -1,29 +1,18 @@
 import type { EndpointConfig } from '../config/endpoints.ts';
-import { type FileQueue, type SegmentRange, walDirectory } from '../filequeue/file-queue.ts';
+import { walDirectory } from '../filequeue/file-queue.ts';
 import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
 import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
 import type { Ledger } from '../ledger/ledger.ts';
 import type { DeadLetters } from '../network/dead-letter.ts';
-import {
-  decodeProgress,
-  lowest,
-  newestProgress,
-  type Progress,
-  ProgressFile,
-  progressPath,
-  readProgressFile,
-  settledRows,
-} from '../network/progress.ts';
 import { describeError } from '../runtime/errors.ts';
-import { comparePositions, type Position } from '../serialization/position.ts';
-import { EndpointStats } from '../telemetry/endpoint-stats.ts';
-import { type Logger, Repetition } from '../telemetry/log.ts';
+import type { Position } from '../serialization/position.ts';
+import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
+import { Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import { type BooksOptions, EndpointBooks } from './books.ts';
 import type { DeliveryReport } from './delivery-watch.ts';
-import { rowsBetween } from './gaps.ts';
 import type { ToWorker, WorkerStart } from './messages.ts';
-import { rewound } from './rewind.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 import { EndpointThread, type ThreadMessage } from './thread.ts';
 
@@ -35,25 +24,11 @@ export interface EndpointSetup {
   readonly limits: EndpointLimits;
 }
 
-/** The queue, as an endpoint needs it. */
-export type EndpointQueue = Pick<FileQueue, 'segments' | 'watermark' | 'oldest' | 'rowsFrom'>;
-
-export interface EndpointOptions {
+export interface EndpointOptions extends Omit<BooksOptions, 'name' | 'startAt'> {
   readonly setup: EndpointSetup;
-  readonly dataDir: string;
   /** Of another directory than the one in `dataDir`, that is only read: a backup. */
   readonly readOnlyWal?: string;
-  readonly queue: EndpointQueue;
-  readonly ledger: Ledger;
-  readonly logger: Logger;
   readonly userAgent: string;
-  readonly now: () => number;
-  /** The endpoint needs nothing before its `low` any more, and that is saved. */
-  readonly onReleased: () => void;
-  /** Its position could not be saved. */
-  readonly onSaveFailed: (error: unknown) => void;
-  /** Segments that came while it was not configured, which are not for it; by ascending ids. */
-  readonly gaps: readonly SegmentRange[];
   /** When somebody paused it, ms; undefined for one that delivers. */
   readonly pausedMs: number | undefined;
 }
@@ -69,21 +44,11 @@ const KEEP_AGAIN_MS = 200;
 export class Endpoint implements KeptEndpoint {
   readonly name: string;
   #setup: EndpointSetup;
-  readonly stats: EndpointStats = new EndpointStats();
   readonly #options: EndpointOptions;
   readonly #watermark: SharedWatermark = new SharedWatermark();
   readonly #thread: EndpointThread;
-  #low: Position;
-  /** No position of this queue is behind it. */
-  #end: Position;
-  /** The newest position that could not be saved. */
-  #unsaved: Uint8Array | undefined;
-  #committedRows = 0;
-  /** Rows received, when `#committedRows` was 0. */
-  #receivedBefore = 0;
-  #unaccounted = 0;
+  readonly #books: EndpointBooks;
   #delivery: DeliveryReport | undefined;
-  readonly #before: { readonly delivered: number; readonly lost: number };
   #pausedMs: number | undefined;
   readonly #repetition: Repetition;
 
@@ -103,16 +68,7 @@ export class Endpoint implements KeptEndpoint {
         this.#delivery = undefined;
       },
     });
-    const newest = options.queue.segments.at(-1)?.id ?? 0;
-    // Not the watermark: ids go on behind every position that is saved anywhere, foreign ones included.
-    const returned = options.gaps.at(-1)?.to ?? 0;
-    this.#end = { segment: Math.max(newest + 1, options.ledger.minNextSegment, returned), row: 0 };
-    const { progress, start } = this.#whereItStands();
-    this.#low = start;
-    this.#receivedBefore = this.#received(progress, start);
-    // Here, and not by the thread alone: a scrape before that has read them would see counters go to 0 and back.
-    if (progress !== undefined) this.stats.load(progress.counts, progress.returned);
-    this.#before = { delivered: this.stats.deliveredRows, lost: this.stats.lostRows };
+    this.#books = new EndpointBooks({ ...options, name: this.name, startAt: () => this.config.startAt });
   }
 
   get config(): EndpointConfig {
@@ -123,22 +79,34 @@ export class Endpoint implements KeptEndpoint {
     return this.#setup.limits;
   }
 
-  /** Rows that the queue had for this endpoint since it is there. */
+  /** What its thread counts, in memory that is shared with it. */
+  get stats(): EndpointStats {
+    return this.#books.stats;
+  }
+
+  /** The position before which it needs nothing any more, as saved. */
+  get low(): Position {
+    return this.#books.low;
+  }
+
+  /** Rows that the queue had for it since it is there. */
   get receivedRows(): number {
-    return this.#receivedBefore + this.#committedRows;
+    return this.#books.receivedRows;
   }
 
   /** Rows that are durable and not settled, by `stats`: its own, or a snapshot of them. */
-  waitingRows(stats: EndpointStats = this.stats): number {
-    return Math.max(0, this.receivedRows + stats.get('returnedRows') - stats.settledRows);
+  waitingRows(stats?: EndpointStats): number {
+    return this.#books.waitingRows(stats);
   }
 
-  /**
-   * What the counts and the positions differ by, at the last time they were saved: received + returned = delivered +
-   * lost + waiting, where waiting is counted in the queue from the positions on. Anything but 0 is a defect.
-   */
+  /** What its counts and positions differ by: anything but 0 is a defect. */
   get unaccountedRows(): number {
-    return this.#unaccounted;
+    return this.#books.unaccountedRows;
+  }
+
+  /** Rows that were delivered, and lost, since this process started. */
+  get settledNow(): EndpointBooks['settledNow'] {
+    return this.#books.settledNow;
   }
 
   /** How it answers, as its thread last said; undefined while there is no thread. */
@@ -151,20 +119,9 @@ export class Endpoint implements KeptEndpoint {
     return this.#thread.state;
   }
 
-  /** Rows that were delivered, and lost, since this process started. */
-  get settledNow(): { readonly delivered: number; readonly lost: number } {
-    const { delivered, lost } = this.#before;
-    return { delivered: this.stats.deliveredRows - delivered, lost: this.stats.lostRows - lost };
-  }
-
   /** When somebody paused it, ms; undefined while it delivers. */
   get pausedSinceMs(): number | undefined {
     return this.#pausedMs;
-  }
-
-  /** The position before which this endpoint needs nothing any more, as saved. */
-  get low(): Position {
-    return this.#low;
   }
 
   /** Starts the thread; resolves when it reads, or has failed to start for the first time. */
@@ -175,10 +132,8 @@ export class Endpoint implements KeptEndpoint {
 
   /** Tells the worker how far it may read; `rows` more rows were committed. */
   publish(watermark: Watermark, rows: number): void {
-    this.#committedRows += rows;
-    // Behind an ended segment a reader stands at the next one, before main says so.
-    this.#end = { segment: Math.max(watermark.segment + 1, this.#options.gaps.at(-1)?.to ?? 0), row: 0 };
-    if (this.#watermark.publish(watermark, this.#committedRows)) this.#thread.post({ type: 'wake' });
+    this.#books.committed(watermark, rows);
+    if (this.#watermark.publish(watermark, this.#books.committedRows)) this.#thread.post({ type: 'wake' });
   }
 
   dropBefore(segment: number, reason: EndpointReason, passed: readonly PassedSegment[]): void {
@@ -195,7 +150,7 @@ export class Endpoint implements KeptEndpoint {
   }
 
   saveAgain(): void {
-    if (this.#unsaved !== undefined) this.#save(this.#unsaved);
+    this.#books.saveAgain();
   }
 
   /** Delivers for at most `graceMs`, then stops; what is unsent stays on disk. Idempotent. */
@@ -214,7 +169,7 @@ export class Endpoint implements KeptEndpoint {
   /** After `pause`. Resolves as `start` does; a thread that cannot be started is tried again. */
   async resume(): Promise<void> {
     if (this.#thread.ended) return;
-    this.#watermark.publish(this.#options.queue.watermark, this.#committedRows);
+    this.#watermark.publish(this.#options.queue.watermark, this.#books.committedRows);
     await this.#thread.resume();
   }
 
@@ -230,14 +185,12 @@ export class Endpoint implements KeptEndpoint {
 
   /** Rows that would be sent again, if it went back to `segment`: they were settled, or were not for it. */
   rowsBackTo(segment: number): number {
-    const { progress } = this.#whereItStands();
-    if (progress === undefined) return 0;
-    return Math.max(0, this.#rowsFrom({ segment, row: 0 }) - this.#waitingBehind(progress));
+    return this.#books.rowsBackTo(segment);
   }
 
   /** Rows that wait for it in segments below `segment`, at most: what it has read ahead counts as before them. */
   rowsBefore(segment: number): number {
-    return Math.max(0, this.waitingRows() - this.#rowsFrom({ segment, row: 0 }));
+    return this.#books.rowsBefore(segment);
   }
 
   /**
@@ -251,30 +204,9 @@ export class Endpoint implements KeptEndpoint {
     graceMs: number,
   ): Promise<{ readonly segment: number; readonly rows: number }> {
     await this.pause(graceMs);
-    const before = this.#low;
     try {
-      const { progress } = this.#whereItStands();
-      // While its thread came to rest, segments were released.
-      const to = { segment: Math.max(segment, this.#options.queue.oldest), row: 0 };
-      if (progress === undefined || this.#thread.ended || comparePositions(to, before) > 0) {
-        return { segment: before.segment, rows: 0 };
-      }
-      this.#options.ledger.orders.dropSkip(this.name);
-      // From here on nothing behind `to` is deleted.
-      this.#low = to;
-      const rows = this.#rowsFrom(to) - this.#waitingBehind(progress);
-      const block = rewound(progress, to, rows);
-      const file = new ProgressFile(progressPath(this.#options.dataDir, this.name));
-      try {
-        await file.writeDurably(block);
-      } finally {
-        file.close();
-      }
-      this.#save(block);
-      return { segment: to.segment, rows };
-    } catch (error) {
-      this.#low = before;
-      throw error;
+      if (this.#thread.ended) return { segment: this.low.segment, rows: 0 };
+      return await this.#books.goBack(segment);
     } finally {
       await this.resume();
     }
@@ -288,108 +220,23 @@ export class Endpoint implements KeptEndpoint {
   /** The segments below `segment` that it has not passed. */
   #neededBefore(segment: number): PassedSegment[] {
     return this.#options.queue.segments
-      .filter(({ id }) => id >= this.#low.segment && id < segment)
+      .filter(({ id }) => id >= this.low.segment && id < segment)
       .map(({ id, rows, counts }) => ({ id, rows, counts }));
   }
 
-  /** What is known of the endpoint's place in the queue, from the ledger and its progress file. */
-  #whereItStands(): { progress: Progress | undefined; block: Uint8Array | undefined; start: Position } {
-    const { ledger, queue, dataDir } = this.#options;
-    const saved = ledger.progress(this.name);
-    const blocks = [
-      ...readProgressFile(progressPath(dataDir, this.name)),
-      ...(saved === undefined ? [] : [saved]),
-    ];
-    const decoded = blocks.map((bytes) => this.#trusted(decodeProgress(bytes)));
-    const progress = newestProgress(decoded);
-    if (progress !== undefined) {
-      return { progress, block: blocks[decoded.indexOf(progress)], start: lowest(progress) };
-    }
-    const { watermark, oldest } = queue;
-    const start =
-      this.config.startAt === 'now'
-        ? { segment: watermark.segment, row: watermark.rows }
-        : { segment: oldest, row: 0 };
-    return { progress: undefined, block: undefined, start };
-  }
-
-  /** Rows from `position` on that are published: of a frame that has just been written, main may not know yet. */
-  #rowsFrom(position: Position): number {
-    const { queue, gaps } = this.#options;
-    const { segment, rows } = queue.watermark;
-    return rowsBetween(queue, position, { segment, row: rows }, gaps);
-  }
-
-  /** Rows received up to now. */
-  #received(progress: Progress | undefined, start: Position): number {
-    return progress === undefined
-      ? this.#rowsFrom(start)
-      : progress.received + this.#rowsFrom(progress.known);
-  }
-
-  /** Rows that wait, counted in the queue from the positions on. */
-  #waitingBehind(progress: Progress): number {
-    return progress.unsettled + this.#rowsFrom(progress.front);
-  }
-
-  /**
-   * A position behind the end of the queue cannot be of this queue: nothing is delivered before it is durable, and ids
-   * only grow. To believe it (a file of another data directory, a queue that was put back from a copy) would be to
-   * pass over what waits. Where nothing waits there is nothing to pass over.
-   */
-  #trusted(progress: Progress | undefined): Progress | undefined {
-    const { queue } = this.#options;
-    if (progress === undefined || queue.segments.length === 0) return progress;
-    const furthest = [progress.front, ...progress.low, ...progress.sent];
-    if (furthest.every((position) => comparePositions(position, this.#end) <= 0)) return progress;
-    this.#tell(
-      'foreign progress',
-      'the saved position of the endpoint is behind the end of the queue and is not believed; without another one it starts as a new one',
-      new Error(
-        `it stands at segment ${progress.front.segment}, the queue ends at segment ${this.#end.segment}`,
-      ),
-    );
-    return undefined;
-  }
-
   #begin(): { workerData: WorkerStart; orders: ToWorker[] } {
-    const { dataDir, readOnlyWal, userAgent, logger, gaps } = this.#options;
-    const { progress, block, start } = this.#whereItStands();
-    const skipsTo = this.#options.ledger.orders.skipsTo(this.name);
-    const behindStart = this.#rowsFrom(start);
-    const waiting =
-      progress === undefined ? behindStart : Math.min(behindStart, this.#waitingBehind(progress));
-    const received = this.#received(progress, start);
-    const settled = progress === undefined ? 0 : settledRows(progress) - progress.returned;
-    const gap = received - settled - waiting;
-    if (gap > 0) {
-      logger.log(
-        'error',
-        'rows that were acknowledged are not in the queue any more; they count as damaged',
-        {
-          endpoint: this.name,
-          rows: gap,
-        },
-      );
-    }
+    const { dataDir, readOnlyWal, userAgent, ledger } = this.#options;
+    const skipsTo = ledger.orders.skipsTo(this.name);
     const workerData: WorkerStart = {
       endpoint: this.name,
       dataDir,
       walDir: readOnlyWal ?? walDirectory(dataDir),
       readOnly: readOnlyWal !== undefined,
       config: this.#setup.configSource,
-      stats: this.stats.buffer,
       watermark: this.#watermark.buffer,
-      progress: block,
-      start,
-      received,
-      committedRows: this.#committedRows,
-      missing: Math.max(0, gap),
-      returned: Math.max(0, -gap),
-      settledAhead: behindStart - waiting,
-      gaps,
       userAgent,
       paused: this.#pausedMs !== undefined,
+      ...this.#books.open(),
       ...this.#learned(),
     };
     // The thread before may have died with the order half done.
@@ -433,32 +280,6 @@ export class Endpoint implements KeptEndpoint {
     this.#options.logger.log('error', message, { endpoint: this.name, error: describeError(error) });
   }
 
-  /** Saves a progress block; if that fails it is kept, segments too, until it can be. */
-  #save(block: Uint8Array): void {
-    const { ledger, queue, now, onReleased, onSaveFailed } = this.#options;
-    const progress = decodeProgress(block);
-    if (progress === undefined) return;
-    const low = lowest(progress);
-    try {
-      ledger.saveProgress(this.name, block, low, queue.watermark.segment + 1, now());
-    } catch (error) {
-      this.#unsaved = block;
-      this.#tell('ledger', 'positions cannot be saved; segments are kept until they can be', error);
-      onSaveFailed(error);
-      return;
-    }
-    this.#unsaved = undefined;
-    this.#repetition.over('ledger');
-    this.#low = low;
-    this.#unaccounted =
-      this.#receivedBefore +
-      this.#committedRows +
-      progress.returned -
-      settledRows(progress) -
-      this.#waitingBehind(progress);
-    onReleased();
-  }
-
   /** Keeps letters, if that can be done. Never rejects. */
   async #keep(letters: DeadLetters): Promise<void> {
     const { deadLetters } = this.#options.ledger;
@@ -489,7 +310,7 @@ export class Endpoint implements KeptEndpoint {
         logger.log(message.level, message.message, message.facts);
         return;
       case 'progress':
-        this.#save(message.block);
+        this.#books.save(message.block);
         return;
       case 'metadata':
         this.#learn(({ metadata }) => metadata.save(message.families, this.#options.now()));
