@@ -3,16 +3,13 @@ import { walDirectory } from '../filequeue/file-queue.ts';
 import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
 import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { DeadLetters } from '../network/dead-letter.ts';
-import { describeError } from '../runtime/errors.ts';
 import type { Position } from '../serialization/position.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
-import { Repetition } from '../telemetry/log.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { type BooksOptions, EndpointBooks } from './books.ts';
 import type { DeliveryReport } from './delivery-watch.ts';
 import type { ToWorker, WorkerStart } from './messages.ts';
+import { EndpointNotes } from './notes.ts';
 import { SharedWatermark } from './shared-watermark.ts';
 import { EndpointThread, type ThreadMessage } from './thread.ts';
 
@@ -33,11 +30,8 @@ export interface EndpointOptions extends Omit<BooksOptions, 'name' | 'startAt'> 
   readonly pausedMs: number | undefined;
 }
 
-/** How long after a failure letters are tried to be kept once more. */
-const KEEP_AGAIN_MS = 200;
-
 /**
- * The main thread's side of an endpoint: owns its worker thread, saves its progress, wakes it.
+ * The main thread's side of an endpoint: owns its worker thread, its books and its notes, and says how far it may read.
  *
  * A thread that dies is started again where its progress says; its neighbours and the receiver do not notice.
  */
@@ -48,16 +42,15 @@ export class Endpoint implements KeptEndpoint {
   readonly #watermark: SharedWatermark = new SharedWatermark();
   readonly #thread: EndpointThread;
   readonly #books: EndpointBooks;
+  readonly #notes: EndpointNotes;
   #delivery: DeliveryReport | undefined;
   #pausedMs: number | undefined;
-  readonly #repetition: Repetition;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#pausedMs = options.pausedMs;
     this.#setup = options.setup;
     this.name = options.setup.config.name;
-    this.#repetition = new Repetition(options.now);
     this.#thread = new EndpointThread({
       name: this.name,
       logger: options.logger,
@@ -69,6 +62,7 @@ export class Endpoint implements KeptEndpoint {
       },
     });
     this.#books = new EndpointBooks({ ...options, name: this.name, startAt: () => this.config.startAt });
+    this.#notes = new EndpointNotes({ ...options, name: this.name });
   }
 
   get config(): EndpointConfig {
@@ -237,7 +231,7 @@ export class Endpoint implements KeptEndpoint {
       userAgent,
       paused: this.#pausedMs !== undefined,
       ...this.#books.open(),
-      ...this.#learned(),
+      ...this.#notes.learned(this.config),
     };
     // The thread before may have died with the order half done.
     const orders: ToWorker[] =
@@ -245,62 +239,6 @@ export class Endpoint implements KeptEndpoint {
         ? []
         : [{ type: 'drop', before: skipsTo, reason: 'skipped', passed: this.#neededBefore(skipsTo) }];
     return { workerData, orders };
-  }
-
-  /** What the ledger has for an endpoint that may be sent remote write 2.0. None of it is needed to deliver. */
-  #learned(): Pick<WorkerStart, 'metadata' | 'fellBackMs'> {
-    const { messageVersion, url } = this.config;
-    if (messageVersion === '1.0') return { metadata: [], fellBackMs: undefined };
-    const { metadata, versions } = this.#options.ledger;
-    try {
-      const fellBackMs = messageVersion === 'auto' ? versions.fellBackMs(this.name, url.text) : undefined;
-      return { metadata: metadata.all(), fellBackMs };
-    } catch (error) {
-      this.#tell('learned', 'the metadata in the ledger cannot be read; senders will tell it again', error);
-      return { metadata: [], fellBackMs: undefined };
-    }
-  }
-
-  /** Keeps what the thread has learned, if that can be done. */
-  #learn(keep: (ledger: Ledger) => void): void {
-    try {
-      keep(this.#options.ledger);
-      this.#repetition.over('learn');
-    } catch (error) {
-      this.#tell(
-        'learn',
-        'metadata cannot be kept in the ledger; after a restart it is learned again',
-        error,
-      );
-    }
-  }
-
-  #tell(key: string, message: string, error: unknown): void {
-    if (this.#repetition.tell(key) === undefined) return;
-    this.#options.logger.log('error', message, { endpoint: this.name, error: describeError(error) });
-  }
-
-  /** Keeps letters, if that can be done. Never rejects. */
-  async #keep(letters: DeadLetters): Promise<void> {
-    const { deadLetters } = this.#options.ledger;
-    try {
-      try {
-        deadLetters.keep(this.name, letters);
-      } catch (error) {
-        // On a full disk the reserve is given up now; then there is room.
-        this.#options.onSaveFailed(error);
-        await new Promise((resolve) => setTimeout(resolve, KEEP_AGAIN_MS));
-        deadLetters.keep(this.name, letters);
-      }
-      this.#repetition.over('letters');
-    } catch (error) {
-      this.#tell(
-        'letters',
-        'dead letters cannot be kept; the rows are counted as rejected, and are gone',
-        error,
-      );
-      deadLetters.lost(this.name, letters.letters.length);
-    }
   }
 
   #heard(message: ThreadMessage): void {
@@ -313,13 +251,15 @@ export class Endpoint implements KeptEndpoint {
         this.#books.save(message.block);
         return;
       case 'metadata':
-        this.#learn(({ metadata }) => metadata.save(message.families, this.#options.now()));
+        this.#notes.keepMetadata(message.families);
         return;
       case 'version':
-        this.#learn(({ versions }) => versions.note(this.name, this.config.url.text, message.fellBackMs));
+        this.#notes.keepVersion(this.config, message.fellBackMs);
         return;
       case 'letters':
-        void this.#keep(message.letters).then(() => this.#thread.post({ type: 'kept', id: message.id }));
+        void this.#notes
+          .keepLetters(message.letters)
+          .then(() => this.#thread.post({ type: 'kept', id: message.id }));
         return;
       case 'delivery':
         this.#delivery = message.report;
