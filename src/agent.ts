@@ -22,11 +22,10 @@ import { HttpServer, type RouteHandler } from './receiver/server.ts';
 import { type ReloadOutcome, Reloads } from './reloads.ts';
 import { Resends } from './resends.ts';
 import { DirectoryUnusableError, lockDirectory } from './runtime/directory-lock.ts';
-import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
+import { diskSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
-import { wait } from './runtime/wait.ts';
 import { kindNames } from './serialization/rows.ts';
 import { capsOf, gateOf, rollLimits } from './settings.ts';
 import { StatusBoard } from './status/board.ts';
@@ -37,6 +36,7 @@ import { statusRoutes } from './status/routes.ts';
 import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
 import { Metrics, type ParkedReading, type QueueReading } from './telemetry/metrics.ts';
+import { type RoomOptions, whenRoom } from './when-room.ts';
 
 export type { ConfigText } from './config/load.ts';
 
@@ -382,8 +382,14 @@ export class Agent {
       reserveBytes((await diskSpace(dataDir)).totalBytes),
     );
     await reserve.giveUp();
+    const room: RoomOptions = {
+      dataDir,
+      stopped: () => this.#stopped !== undefined,
+      logger: this.logger,
+      now: Date.now,
+    };
     const { maxRows, maxAgeMs } = this.#config.deadLetters;
-    this.#ledger = await this.#whenRoom(() =>
+    this.#ledger = await whenRoom(room, () =>
       Ledger.open(
         dataDir,
         Date.now(),
@@ -399,7 +405,7 @@ export class Agent {
       this.#ledger.minNextSegment,
       ...endpointNames(dataDir).map((name) => nextSegmentAfter(progressPath(dataDir, name))),
     );
-    this.#queue = await this.#whenRoom(() =>
+    this.#queue = await whenRoom(room, () =>
       FileQueue.open({
         files: nodeFileSystem,
         dir: walDirectory(dataDir),
@@ -475,33 +481,6 @@ export class Agent {
     });
     const outcomes = await Promise.allSettled([threads, writes]);
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
-  }
-
-  /**
-   * What `open` returns, tried again as long as the disk has no room even for that. Senders are told 503 meanwhile;
-   * nothing that is on disk is touched. Throws anything else, and when the agent is stopped.
-   */
-  async #whenRoom<T>(open: () => T | Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        const opened = await open();
-        this.#repetition.over('room');
-        return opened;
-      } catch (error) {
-        if (!isOutOfSpace(error) || this.#stopped !== undefined) throw error;
-        if (this.#repetition.tell('room') !== undefined) {
-          this.logger.log(
-            'error',
-            'the disk is full, not even the start has room; it is tried again until there is some',
-            {
-              data_dir: this.#config.dataDir,
-              error: describeError(error),
-            },
-          );
-        }
-      }
-      await wait(START_AGAIN_MS, new AbortController().signal);
-    }
   }
 
   async #close(graceMs: number): Promise<void> {
@@ -623,9 +602,6 @@ export class Agent {
     return { ...config, listen: this.#options.listen || config.listen };
   }
 }
-
-/** How long a start on a full disk waits before it looks again. */
-const START_AGAIN_MS = 1000;
 
 /** 4 MiB, less on a disk that is itself small. */
 function reserveBytes(diskBytes: number): number {
