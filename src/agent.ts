@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
-import { Appender } from './appender/appender.ts';
+import type { Appender } from './appender/appender.ts';
 import type { ListenAddress } from './config/addresses.ts';
 import type { Config, ConfigText } from './config/load.ts';
 import { type ReloadPlan, readForReload } from './config/reload-plan.ts';
@@ -9,30 +9,25 @@ import { FileQueue, fullText, walDirectory } from './filequeue/file-queue.ts';
 import type { CommitFacts } from './filequeue/group-commit.ts';
 import { Keeper } from './filequeue/keeper.ts';
 import { Reserve } from './filequeue/reserve.ts';
+import { Intake } from './intake.ts';
 import { tellAbsentEndpoints } from './ledger/absent-endpoints.ts';
 import { Ledger, type LedgerRemains } from './ledger/ledger.ts';
 import { LetterWatch } from './ledger/letter-watch.ts';
 import { endpointNames, nextSegmentAfter, progressPath } from './network/progress.ts';
-import type { IngestReport } from './protocol/ingest-report.ts';
-import { createKernel, type IngestKernel } from './protocol/kernel.ts';
-import type { IngestLimits } from './protocol/limits.ts';
 import { createBlocks } from './protocol/snappy-blocks.ts';
 import { Connections } from './receiver/connections.ts';
 import { Doors } from './receiver/doors.ts';
 import { exposureWarnings } from './receiver/exposure.ts';
-import { senderOf } from './receiver/senders.ts';
 import { HttpServer, type RouteHandler } from './receiver/server.ts';
-import { WriteHandler } from './receiver/write-handler.ts';
 import { type ReloadOutcome, Reloads } from './reloads.ts';
 import { Resends } from './resends.ts';
 import { DirectoryUnusableError, lockDirectory } from './runtime/directory-lock.ts';
-import { diskSpace, isOutOfSpace } from './runtime/disk-space.ts';
+import { diskSpace } from './runtime/disk-space.ts';
 import { describeError, SpillwayError } from './runtime/errors.ts';
 import { nodeFileSystem } from './runtime/fs.ts';
 import { packageVersion } from './runtime/version.ts';
-import { wait } from './runtime/wait.ts';
 import { kindNames } from './serialization/rows.ts';
-import { capsOf, gateOf, ingestLimits, rollLimits } from './settings.ts';
+import { capsOf, gateOf, rollLimits } from './settings.ts';
 import { StatusBoard } from './status/board.ts';
 import { controlRoutes } from './status/control-routes.ts';
 import { StatusEvents } from './status/events.ts';
@@ -41,6 +36,7 @@ import { statusRoutes } from './status/routes.ts';
 import { registerDeadLetterMetrics } from './telemetry/dead-letter-metrics.ts';
 import { ConfiguredLogger, type Logger, Repetition } from './telemetry/log.ts';
 import { Metrics, type ParkedReading, type QueueReading } from './telemetry/metrics.ts';
+import { type RoomOptions, whenRoom } from './when-room.ts';
 
 export type { ConfigText } from './config/load.ts';
 
@@ -106,11 +102,9 @@ export class Agent {
   #config: Config;
   readonly #options: AgentOptions;
   readonly #metrics: Metrics;
-  #writes: WriteHandler;
+  readonly #intake: Intake;
   readonly #server: HttpServer;
   readonly #connections: Connections;
-  #limits: IngestLimits;
-  readonly #kernel: IngestKernel;
   readonly #repetition: Repetition = new Repetition(Date.now);
   #state: 'new' | 'starting' | 'running' | 'stopping' | 'stopped' = 'new';
   #queue: FileQueue | undefined;
@@ -126,9 +120,6 @@ export class Agent {
   readonly #configText: ConfigText;
   /** The text of what is in force. */
   #inForce: ConfigText;
-  #newestMs = Number.NEGATIVE_INFINITY;
-  #receivedRows = 0;
-  #refusedRows = 0;
   #releasing: Promise<void> | undefined;
   #started: Promise<string | undefined> | undefined;
   #stopped: Promise<void> | undefined;
@@ -181,13 +172,14 @@ export class Agent {
             onReload: () => this.#warnOfExposure(),
           });
     if (this.#doors !== undefined) this.#metrics.watchDoors(this.#doors);
-    this.#kernel = createKernel(config.kernel, (error) => {
-      logger.log('warn', 'decoding in TypeScript, which takes more CPU, since WebAssembly cannot be had', {
-        reason: describeError(error),
-      });
+    this.#intake = new Intake({
+      config,
+      queue: () => (this.#state === 'running' ? this.#queue : undefined),
+      userOf: (request) => this.#doors?.visitorOf(request)?.user,
+      metrics: this.#metrics,
+      logger,
+      now: Date.now,
     });
-    this.#limits = ingestLimits(config);
-    this.#writes = this.#newWrites();
     this.#connections = new Connections(config.receiver, logger, Date.now, (reason) =>
       this.#metrics.closedConnections.inc({ reason }),
     );
@@ -202,8 +194,8 @@ export class Agent {
       version,
       now: Date.now,
       phase: () => this.#phase(),
-      receivedRows: () => this.#receivedRows,
-      refusedRows: () => this.#refusedRows,
+      receivedRows: () => this.#intake.receivedRows,
+      refusedRows: () => this.#intake.refusedRows,
       queue: () => this.#readQueue(),
       full: () => this.#keeper?.full,
       endpoints: () => this.#endpoints?.details() ?? [],
@@ -216,7 +208,7 @@ export class Agent {
       { document: () => this.#board.document(), history: (steps) => this.#board.history(steps) },
       Date.now,
     );
-    const write: RouteHandler = (request, response) => this.#writes.handle(request, response);
+    const write: RouteHandler = (request, response) => this.#intake.handle(request, response);
     const status = statusRoutes({
       config: () => this.#config,
       version,
@@ -295,16 +287,9 @@ export class Agent {
 
   /** A new transaction. Throws `AgentStateError` unless the agent runs. */
   appender(): Appender {
-    const queue = this.#queue;
-    if (queue === undefined || this.#state !== 'running') {
-      throw new AgentStateError(`the agent does not run: it is ${this.#state}`);
-    }
-    return new Appender({
-      queue,
-      kernel: this.#kernel,
-      limits: this.#limits,
-      onReport: (report) => this.#reported(report),
-    });
+    const appender = this.#intake.appender();
+    if (appender === undefined) throw new AgentStateError(`the agent does not run: it is ${this.#state}`);
+    return appender;
   }
 
   /** What is in force. */
@@ -335,11 +320,7 @@ export class Agent {
     this.#inForce = text;
     if (this.logger instanceof ConfiguredLogger) this.logger.configure(config.logLevel, config.logFormat);
     ledger.deadLetters.limits = config.deadLetters;
-    if (!isDeepStrictEqual(before.receiver, config.receiver)) {
-      this.#limits = ingestLimits(config);
-      // Requests that are under way keep to the limits that they came in under.
-      this.#writes = this.#newWrites();
-    }
+    if (!isDeepStrictEqual(before.receiver, config.receiver)) this.#intake.configure(config);
     if (!isDeepStrictEqual([before.wal, before.relabelConfigs], [config.wal, config.relabelConfigs])) {
       queue.configure(rollLimits(config), gateOf(config));
     }
@@ -349,8 +330,8 @@ export class Agent {
 
   summary(): AgentSummary {
     return {
-      receivedRows: this.#receivedRows,
-      refusedRows: this.#refusedRows,
+      receivedRows: this.#intake.receivedRows,
+      refusedRows: this.#intake.refusedRows,
       walBytes: this.#queue?.bytes ?? 0,
       endpoints: (this.#endpoints?.list ?? []).map((endpoint) => ({
         name: endpoint.name,
@@ -401,8 +382,14 @@ export class Agent {
       reserveBytes((await diskSpace(dataDir)).totalBytes),
     );
     await reserve.giveUp();
+    const room: RoomOptions = {
+      dataDir,
+      stopped: () => this.#stopped !== undefined,
+      logger: this.logger,
+      now: Date.now,
+    };
     const { maxRows, maxAgeMs } = this.#config.deadLetters;
-    this.#ledger = await this.#whenRoom(() =>
+    this.#ledger = await whenRoom(room, () =>
       Ledger.open(
         dataDir,
         Date.now(),
@@ -418,7 +405,7 @@ export class Agent {
       this.#ledger.minNextSegment,
       ...endpointNames(dataDir).map((name) => nextSegmentAfter(progressPath(dataDir, name))),
     );
-    this.#queue = await this.#whenRoom(() =>
+    this.#queue = await whenRoom(room, () =>
       FileQueue.open({
         files: nodeFileSystem,
         dir: walDirectory(dataDir),
@@ -496,33 +483,6 @@ export class Agent {
     for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
   }
 
-  /**
-   * What `open` returns, tried again as long as the disk has no room even for that. Senders are told 503 meanwhile;
-   * nothing that is on disk is touched. Throws anything else, and when the agent is stopped.
-   */
-  async #whenRoom<T>(open: () => T | Promise<T>): Promise<T> {
-    for (;;) {
-      try {
-        const opened = await open();
-        this.#repetition.over('room');
-        return opened;
-      } catch (error) {
-        if (!isOutOfSpace(error) || this.#stopped !== undefined) throw error;
-        if (this.#repetition.tell('room') !== undefined) {
-          this.logger.log(
-            'error',
-            'the disk is full, not even the start has room; it is tried again until there is some',
-            {
-              data_dir: this.#config.dataDir,
-              error: describeError(error),
-            },
-          );
-        }
-      }
-      await wait(START_AGAIN_MS, new AbortController().signal);
-    }
-  }
-
   async #close(graceMs: number): Promise<void> {
     this.#state = 'stopping';
     const errors: unknown[] = [];
@@ -593,23 +553,6 @@ export class Agent {
     return full && `not ready: ${fullText(full)}; writes are refused with 503 until there is room`;
   }
 
-  #reported(report: IngestReport): void {
-    for (const kind of kindNames) {
-      const rows = report[kind];
-      if (rows === 0) continue;
-      this.#metrics.receivedRows.inc({ kind }, rows);
-      this.#receivedRows += rows;
-    }
-    for (const [reason, rows] of report.refused) {
-      this.#metrics.refusedRows.inc({ reason }, rows);
-      this.#refusedRows += rows;
-    }
-    if (report.dropped > 0) {
-      this.#metrics.droppedRows.inc({ reason: 'dropped_by_relabel_configs' }, report.dropped);
-    }
-    if (report.newestMs > this.#newestMs) this.#newestMs = report.newestMs;
-  }
-
   /** Deletes the segments that every endpoint has passed, as saved. One at a time. */
   #release(): void {
     const queue = this.#queue;
@@ -644,9 +587,9 @@ export class Agent {
         segments: queue.segments.length,
         segment: queue.watermark.segment,
         openSeries: queue.openSeries,
-        inFlightBytes: this.#writes.inFlightBytes,
+        inFlightBytes: this.#intake.inFlightBytes,
         connections: this.#connections.open,
-        newestMs: this.#newestMs,
+        newestMs: this.#intake.newestMs,
         full: this.#keeper?.full !== undefined,
         oldestMs: queue.segments[0]?.firstMs,
         ...(this.#keeper?.reading ?? { capBytes: Number.POSITIVE_INFINITY, freeBytes: undefined }),
@@ -658,33 +601,7 @@ export class Agent {
   #listening(config: Config): Config {
     return { ...config, listen: this.#options.listen || config.listen };
   }
-
-  #newWrites(): WriteHandler {
-    const { receiver } = this.#config;
-    return new WriteHandler({
-      maxRequestBytes: receiver.maxRequestBytes,
-      maxInFlightBytes: receiver.maxInFlightBytes,
-      bodyIdleMs: receiver.bodyIdleTimeoutMs,
-      limits: this.#limits,
-      perSender: receiver.perSender,
-      senderOf: (request) =>
-        senderOf(request, receiver.perSender.header, this.#doors?.visitorOf(request)?.user),
-      tenants: { header: receiver.tenantHeader, default: receiver.defaultTenant },
-      appender: () => (this.#state === 'running' ? this.appender() : undefined),
-      logger: this.logger,
-      now: Date.now,
-      onRequest: (status, bytes, seconds) => {
-        this.#metrics.requests.inc({ code: String(status) });
-        this.#metrics.requestBytes.inc(bytes);
-        this.#metrics.requestSeconds.observe(seconds);
-      },
-      onLimited: (limit) => this.#metrics.limitedRequests.inc({ limit }),
-    });
-  }
 }
-
-/** How long a start on a full disk waits before it looks again. */
-const START_AGAIN_MS = 1000;
 
 /** 4 MiB, less on a disk that is itself small. */
 function reserveBytes(diskBytes: number): number {

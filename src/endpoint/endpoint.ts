@@ -1,33 +1,17 @@
-import { Worker } from 'node:worker_threads';
 import type { EndpointConfig } from '../config/endpoints.ts';
-import { type FileQueue, type SegmentRange, walDirectory } from '../filequeue/file-queue.ts';
+import { walDirectory } from '../filequeue/file-queue.ts';
 import type { KeptEndpoint, PassedSegment } from '../filequeue/keeper.ts';
 import type { EndpointLimits } from '../filequeue/retention.ts';
 import type { Watermark } from '../filequeue/segment-log.ts';
-import type { Ledger } from '../ledger/ledger.ts';
-import type { DeadLetters } from '../network/dead-letter.ts';
-import {
-  decodeProgress,
-  lowest,
-  newestProgress,
-  type Progress,
-  ProgressFile,
-  progressPath,
-  readProgressFile,
-  settledRows,
-} from '../network/progress.ts';
-import { describeError } from '../runtime/errors.ts';
-import { programFile } from '../runtime/program-files.ts';
-import { YOUNG_GENERATION_MB } from '../runtime/young-heap.ts';
-import { comparePositions, type Position } from '../serialization/position.ts';
-import { EndpointStats } from '../telemetry/endpoint-stats.ts';
-import { type Logger, Repetition } from '../telemetry/log.ts';
+import type { Position } from '../serialization/position.ts';
+import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
+import { type BooksOptions, EndpointBooks } from './books.ts';
 import type { DeliveryReport } from './delivery-watch.ts';
-import { rowsBetween } from './gaps.ts';
-import type { FromWorker, ToWorker, WorkerStart } from './messages.ts';
-import { rewound } from './rewind.ts';
+import type { ToWorker, WorkerStart } from './messages.ts';
+import { EndpointNotes } from './notes.ts';
 import { SharedWatermark } from './shared-watermark.ts';
+import { EndpointThread, type ThreadMessage } from './thread.ts';
 
 /** What a reload can change of an endpoint. */
 export interface EndpointSetup {
@@ -37,87 +21,48 @@ export interface EndpointSetup {
   readonly limits: EndpointLimits;
 }
 
-/** The queue, as an endpoint needs it. */
-export type EndpointQueue = Pick<FileQueue, 'segments' | 'watermark' | 'oldest' | 'rowsFrom'>;
-
-export interface EndpointOptions {
+export interface EndpointOptions extends Omit<BooksOptions, 'name' | 'startAt'> {
   readonly setup: EndpointSetup;
-  readonly dataDir: string;
   /** Of another directory than the one in `dataDir`, that is only read: a backup. */
   readonly readOnlyWal?: string;
-  readonly queue: EndpointQueue;
-  readonly ledger: Ledger;
-  readonly logger: Logger;
   readonly userAgent: string;
-  readonly now: () => number;
-  /** The endpoint needs nothing before its `low` any more, and that is saved. */
-  readonly onReleased: () => void;
-  /** Its position could not be saved. */
-  readonly onSaveFailed: (error: unknown) => void;
-  /** Segments that came while it was not configured, which are not for it; by ascending ids. */
-  readonly gaps: readonly SegmentRange[];
   /** When somebody paused it, ms; undefined for one that delivers. */
   readonly pausedMs: number | undefined;
 }
 
-/** After the thread of an endpoint died, it is started again after this time. */
-const RESTART_MS = 1000;
-/** How long after a failure letters are tried to be kept once more. */
-const KEEP_AGAIN_MS = 200;
-/** Beyond the grace that it was given, a thread gets this long to stop by itself. */
-const STOP_MARGIN_MS = 5000;
-
 /**
- * The main thread's side of an endpoint: owns its worker thread, saves its progress, wakes it.
+ * The main thread's side of an endpoint: owns its worker thread, its books and its notes, and says how far it may read.
  *
  * A thread that dies is started again where its progress says; its neighbours and the receiver do not notice.
  */
 export class Endpoint implements KeptEndpoint {
   readonly name: string;
   #setup: EndpointSetup;
-  readonly stats: EndpointStats = new EndpointStats();
   readonly #options: EndpointOptions;
   readonly #watermark: SharedWatermark = new SharedWatermark();
-  #worker: Worker | undefined;
-  #exited: Promise<void> = Promise.resolve();
-  #low: Position;
-  /** No position of this queue is behind it. */
-  #end: Position;
-  /** The newest position that could not be saved. */
-  #unsaved: Uint8Array | undefined;
-  #committedRows = 0;
-  /** Rows received, when `#committedRows` was 0. */
-  #receivedBefore = 0;
-  #unaccounted = 0;
+  readonly #thread: EndpointThread;
+  readonly #books: EndpointBooks;
+  readonly #notes: EndpointNotes;
   #delivery: DeliveryReport | undefined;
-  /** The thread reads. */
-  #reading = false;
-  /** The thread before died, and the next one does not read yet. */
-  #died = false;
-  readonly #before: { readonly delivered: number; readonly lost: number };
-  #restartTimer: NodeJS.Timeout | undefined;
-  #stopping = false;
-  /** It does not start again. */
-  #ended = false;
   #pausedMs: number | undefined;
-  readonly #repetition: Repetition;
 
   constructor(options: EndpointOptions) {
     this.#options = options;
     this.#pausedMs = options.pausedMs;
     this.#setup = options.setup;
     this.name = options.setup.config.name;
-    this.#repetition = new Repetition(options.now);
-    const newest = options.queue.segments.at(-1)?.id ?? 0;
-    // Not the watermark: ids go on behind every position that is saved anywhere, foreign ones included.
-    const returned = options.gaps.at(-1)?.to ?? 0;
-    this.#end = { segment: Math.max(newest + 1, options.ledger.minNextSegment, returned), row: 0 };
-    const { progress, start } = this.#whereItStands();
-    this.#low = start;
-    this.#receivedBefore = this.#received(progress, start);
-    // Here, and not by the thread alone: a scrape before that has read them would see counters go to 0 and back.
-    if (progress !== undefined) this.stats.load(progress.counts, progress.returned);
-    this.#before = { delivered: this.stats.deliveredRows, lost: this.stats.lostRows };
+    this.#thread = new EndpointThread({
+      name: this.name,
+      logger: options.logger,
+      now: options.now,
+      begin: () => this.#begin(),
+      onMessage: (message) => this.#heard(message),
+      onExit: () => {
+        this.#delivery = undefined;
+      },
+    });
+    this.#books = new EndpointBooks({ ...options, name: this.name, startAt: () => this.config.startAt });
+    this.#notes = new EndpointNotes({ ...options, name: this.name });
   }
 
   get config(): EndpointConfig {
@@ -128,22 +73,34 @@ export class Endpoint implements KeptEndpoint {
     return this.#setup.limits;
   }
 
-  /** Rows that the queue had for this endpoint since it is there. */
+  /** What its thread counts, in memory that is shared with it. */
+  get stats(): EndpointStats {
+    return this.#books.stats;
+  }
+
+  /** The position before which it needs nothing any more, as saved. */
+  get low(): Position {
+    return this.#books.low;
+  }
+
+  /** Rows that the queue had for it since it is there. */
   get receivedRows(): number {
-    return this.#receivedBefore + this.#committedRows;
+    return this.#books.receivedRows;
   }
 
   /** Rows that are durable and not settled, by `stats`: its own, or a snapshot of them. */
-  waitingRows(stats: EndpointStats = this.stats): number {
-    return Math.max(0, this.receivedRows + stats.get('returnedRows') - stats.settledRows);
+  waitingRows(stats?: EndpointStats): number {
+    return this.#books.waitingRows(stats);
   }
 
-  /**
-   * What the counts and the positions differ by, at the last time they were saved: received + returned = delivered +
-   * lost + waiting, where waiting is counted in the queue from the positions on. Anything but 0 is a defect.
-   */
+  /** What its counts and positions differ by: anything but 0 is a defect. */
   get unaccountedRows(): number {
-    return this.#unaccounted;
+    return this.#books.unaccountedRows;
+  }
+
+  /** Rows that were delivered, and lost, since this process started. */
+  get settledNow(): EndpointBooks['settledNow'] {
+    return this.#books.settledNow;
   }
 
   /** How it answers, as its thread last said; undefined while there is no thread. */
@@ -152,16 +109,8 @@ export class Endpoint implements KeptEndpoint {
   }
 
   /** What its thread does: it died and is started again, where it is `restarting`. */
-  get thread(): 'starting' | 'running' | 'restarting' | 'stopped' {
-    if (this.#reading) return 'running';
-    if (this.#stopping) return 'stopped';
-    return this.#died ? 'restarting' : 'starting';
-  }
-
-  /** Rows that were delivered, and lost, since this process started. */
-  get settledNow(): { readonly delivered: number; readonly lost: number } {
-    const { delivered, lost } = this.#before;
-    return { delivered: this.stats.deliveredRows - delivered, lost: this.stats.lostRows - lost };
+  get thread(): EndpointThread['state'] {
+    return this.#thread.state;
   }
 
   /** When somebody paused it, ms; undefined while it delivers. */
@@ -169,27 +118,20 @@ export class Endpoint implements KeptEndpoint {
     return this.#pausedMs;
   }
 
-  /** The position before which this endpoint needs nothing any more, as saved. */
-  get low(): Position {
-    return this.#low;
-  }
-
   /** Starts the thread; resolves when it reads, or has failed to start for the first time. */
   start(): Promise<void> {
     this.#watermark.publish(this.#options.queue.watermark, 0);
-    return this.#startWorker();
+    return this.#thread.start();
   }
 
   /** Tells the worker how far it may read; `rows` more rows were committed. */
   publish(watermark: Watermark, rows: number): void {
-    this.#committedRows += rows;
-    // Behind an ended segment a reader stands at the next one, before main says so.
-    this.#end = { segment: Math.max(watermark.segment + 1, this.#options.gaps.at(-1)?.to ?? 0), row: 0 };
-    if (this.#watermark.publish(watermark, this.#committedRows)) this.#post({ type: 'wake' });
+    this.#books.committed(watermark, rows);
+    if (this.#watermark.publish(watermark, this.#books.committedRows)) this.#thread.post({ type: 'wake' });
   }
 
   dropBefore(segment: number, reason: EndpointReason, passed: readonly PassedSegment[]): void {
-    if (!this.#stopping) this.#post({ type: 'drop', before: segment, reason, passed });
+    if (!this.#thread.stopping) this.#thread.post({ type: 'drop', before: segment, reason, passed });
   }
 
   /**
@@ -198,17 +140,16 @@ export class Endpoint implements KeptEndpoint {
    */
   skipTo(segment: number): void {
     this.#options.ledger.orders.skip(this.name, segment);
-    this.#orderSkip(segment);
+    this.dropBefore(segment, 'skipped', this.#neededBefore(segment));
   }
 
   saveAgain(): void {
-    if (this.#unsaved !== undefined) this.#save(this.#unsaved);
+    this.#books.saveAgain();
   }
 
   /** Delivers for at most `graceMs`, then stops; what is unsent stays on disk. Idempotent. */
   stop(graceMs: number): Promise<void> {
-    this.#ended = true;
-    return this.#stopThread(graceMs, 'all');
+    return this.#thread.stop(graceMs);
   }
 
   /**
@@ -216,19 +157,14 @@ export class Endpoint implements KeptEndpoint {
    * twice if it is answered in that time. Its place in the queue is kept. `resume` goes on.
    */
   pause(graceMs: number): Promise<void> {
-    return this.#stopThread(graceMs, 'read');
+    return this.#thread.pause(graceMs);
   }
 
   /** After `pause`. Resolves as `start` does; a thread that cannot be started is tried again. */
   async resume(): Promise<void> {
-    if (this.#ended) return;
-    this.#stopping = false;
-    this.#watermark.publish(this.#options.queue.watermark, this.#committedRows);
-    try {
-      await this.#startWorker();
-    } catch (error) {
-      this.#cannotStart(error);
-    }
+    if (this.#thread.ended) return;
+    this.#watermark.publish(this.#options.queue.watermark, this.#books.committedRows);
+    await this.#thread.resume();
   }
 
   /**
@@ -243,14 +179,12 @@ export class Endpoint implements KeptEndpoint {
 
   /** Rows that would be sent again, if it went back to `segment`: they were settled, or were not for it. */
   rowsBackTo(segment: number): number {
-    const { progress } = this.#whereItStands();
-    if (progress === undefined) return 0;
-    return Math.max(0, this.#rowsFrom({ segment, row: 0 }) - this.#waitingBehind(progress));
+    return this.#books.rowsBackTo(segment);
   }
 
   /** Rows that wait for it in segments below `segment`, at most: what it has read ahead counts as before them. */
   rowsBefore(segment: number): number {
-    return Math.max(0, this.waitingRows() - this.#rowsFrom({ segment, row: 0 }));
+    return this.#books.rowsBefore(segment);
   }
 
   /**
@@ -264,30 +198,9 @@ export class Endpoint implements KeptEndpoint {
     graceMs: number,
   ): Promise<{ readonly segment: number; readonly rows: number }> {
     await this.pause(graceMs);
-    const before = this.#low;
     try {
-      const { progress } = this.#whereItStands();
-      // While its thread came to rest, segments were released.
-      const to = { segment: Math.max(segment, this.#options.queue.oldest), row: 0 };
-      if (progress === undefined || this.#ended || comparePositions(to, before) > 0) {
-        return { segment: before.segment, rows: 0 };
-      }
-      this.#options.ledger.orders.dropSkip(this.name);
-      // From here on nothing behind `to` is deleted.
-      this.#low = to;
-      const rows = this.#rowsFrom(to) - this.#waitingBehind(progress);
-      const block = rewound(progress, to, rows);
-      const file = new ProgressFile(progressPath(this.#options.dataDir, this.name));
-      try {
-        await file.writeDurably(block);
-      } finally {
-        file.close();
-      }
-      this.#save(block);
-      return { segment: to.segment, rows };
-    } catch (error) {
-      this.#low = before;
-      throw error;
+      if (this.#thread.ended) return { segment: this.low.segment, rows: 0 };
+      return await this.#books.goBack(segment);
     } finally {
       await this.resume();
     }
@@ -298,300 +211,58 @@ export class Endpoint implements KeptEndpoint {
     this.#setup = setup;
   }
 
-  async #stopThread(graceMs: number, deliver: 'all' | 'read'): Promise<void> {
-    clearTimeout(this.#restartTimer);
-    this.#stopping = true;
-    this.#post({ type: 'stop', graceMs, deliver });
-    const worker = this.#worker;
-    if (worker === undefined) return;
-    const timer = setTimeout(() => {
-      this.#options.logger.log('warn', 'the endpoint thread did not stop in time and is ended', {
-        endpoint: this.name,
-      });
-      void worker.terminate();
-    }, graceMs + STOP_MARGIN_MS);
-    await this.#exited;
-    clearTimeout(timer);
+  /** The segments below `segment` that it has not passed. */
+  #neededBefore(segment: number): PassedSegment[] {
+    return this.#options.queue.segments
+      .filter(({ id }) => id >= this.low.segment && id < segment)
+      .map(({ id, rows, counts }) => ({ id, rows, counts }));
   }
 
-  #orderSkip(segment: number): void {
-    const passed = this.#options.queue.segments.filter(({ id }) => id >= this.#low.segment && id < segment);
-    this.dropBefore(
-      segment,
-      'skipped',
-      passed.map(({ id, rows, counts }) => ({ id, rows, counts })),
-    );
-  }
-
-  #post(message: ToWorker): void {
-    this.#worker?.postMessage(message);
-  }
-
-  /** What is known of the endpoint's place in the queue, from the ledger and its progress file. */
-  #whereItStands(): { progress: Progress | undefined; block: Uint8Array | undefined; start: Position } {
-    const { ledger, queue, dataDir } = this.#options;
-    const saved = ledger.progress(this.name);
-    const blocks = [
-      ...readProgressFile(progressPath(dataDir, this.name)),
-      ...(saved === undefined ? [] : [saved]),
-    ];
-    const decoded = blocks.map((bytes) => this.#trusted(decodeProgress(bytes)));
-    const progress = newestProgress(decoded);
-    if (progress !== undefined) {
-      return { progress, block: blocks[decoded.indexOf(progress)], start: lowest(progress) };
-    }
-    const { watermark, oldest } = queue;
-    const start =
-      this.config.startAt === 'now'
-        ? { segment: watermark.segment, row: watermark.rows }
-        : { segment: oldest, row: 0 };
-    return { progress: undefined, block: undefined, start };
-  }
-
-  /** Rows from `position` on that are published: of a frame that has just been written, main may not know yet. */
-  #rowsFrom(position: Position): number {
-    const { queue, gaps } = this.#options;
-    const { segment, rows } = queue.watermark;
-    return rowsBetween(queue, position, { segment, row: rows }, gaps);
-  }
-
-  /** Rows received up to now. */
-  #received(progress: Progress | undefined, start: Position): number {
-    return progress === undefined
-      ? this.#rowsFrom(start)
-      : progress.received + this.#rowsFrom(progress.known);
-  }
-
-  /** Rows that wait, counted in the queue from the positions on. */
-  #waitingBehind(progress: Progress): number {
-    return progress.unsettled + this.#rowsFrom(progress.front);
-  }
-
-  /**
-   * A position behind the end of the queue cannot be of this queue: nothing is delivered before it is durable, and ids
-   * only grow. To believe it (a file of another data directory, a queue that was put back from a copy) would be to
-   * pass over what waits. Where nothing waits there is nothing to pass over.
-   */
-  #trusted(progress: Progress | undefined): Progress | undefined {
-    const { queue } = this.#options;
-    if (progress === undefined || queue.segments.length === 0) return progress;
-    const furthest = [progress.front, ...progress.low, ...progress.sent];
-    if (furthest.every((position) => comparePositions(position, this.#end) <= 0)) return progress;
-    this.#tell(
-      'foreign progress',
-      'the saved position of the endpoint is behind the end of the queue and is not believed; without another one it starts as a new one',
-      new Error(
-        `it stands at segment ${progress.front.segment}, the queue ends at segment ${this.#end.segment}`,
-      ),
-    );
-    return undefined;
-  }
-
-  #startWorker(): Promise<void> {
-    const { dataDir, readOnlyWal, userAgent, logger, gaps } = this.#options;
-    const { progress, block, start } = this.#whereItStands();
-    const skipsTo = this.#options.ledger.orders.skipsTo(this.name);
-    const behindStart = this.#rowsFrom(start);
-    const waiting =
-      progress === undefined ? behindStart : Math.min(behindStart, this.#waitingBehind(progress));
-    const received = this.#received(progress, start);
-    const settled = progress === undefined ? 0 : settledRows(progress) - progress.returned;
-    const gap = received - settled - waiting;
-    if (gap > 0) {
-      logger.log(
-        'error',
-        'rows that were acknowledged are not in the queue any more; they count as damaged',
-        {
-          endpoint: this.name,
-          rows: gap,
-        },
-      );
-    }
+  #begin(): { workerData: WorkerStart; orders: ToWorker[] } {
+    const { dataDir, readOnlyWal, userAgent, ledger } = this.#options;
+    const skipsTo = ledger.orders.skipsTo(this.name);
     const workerData: WorkerStart = {
       endpoint: this.name,
       dataDir,
       walDir: readOnlyWal ?? walDirectory(dataDir),
       readOnly: readOnlyWal !== undefined,
       config: this.#setup.configSource,
-      stats: this.stats.buffer,
       watermark: this.#watermark.buffer,
-      progress: block,
-      start,
-      received,
-      committedRows: this.#committedRows,
-      missing: Math.max(0, gap),
-      returned: Math.max(0, -gap),
-      settledAhead: behindStart - waiting,
-      gaps,
       userAgent,
       paused: this.#pausedMs !== undefined,
-      ...this.#learned(),
+      ...this.#books.open(),
+      ...this.#notes.learned(this.config),
     };
-    const worker = new Worker(programFile('endpoint/worker.js'), {
-      workerData,
-      name: `endpoint ${this.name}`,
-      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_GENERATION_MB },
-    });
-    this.#worker = worker;
-    worker.on('message', (message: FromWorker) => this.#heard(message));
-    const ready = new Promise<void>((resolve) => {
-      worker.once('message', () => resolve());
-    });
-    this.#exited = new Promise((resolve) => {
-      worker.on('error', (error) => {
-        // What keeps it from starting fails again each second.
-        const repeated = this.#repetition.tell(`thread ${describeError(error)}`);
-        if (repeated === undefined) return;
-        this.#options.logger.log(
-          'error',
-          'the thread of the endpoint failed; it is started again where it stood',
-          {
-            endpoint: this.name,
-            error: describeError(error),
-            stack: error instanceof Error ? (error.stack ?? '') : '',
-            ...(repeated > 0 ? { repeated } : {}),
-          },
-        );
-      });
-      worker.on('exit', () => {
-        this.#worker = undefined;
-        this.#reading = false;
-        this.#delivery = undefined;
-        resolve();
-        if (this.#stopping) return;
-        this.#died = true;
-        this.#restartLater();
-      });
-    });
     // The thread before may have died with the order half done.
-    if (skipsTo !== undefined) this.#orderSkip(skipsTo);
-    return Promise.race([ready, this.#exited]);
+    const orders: ToWorker[] =
+      skipsTo === undefined
+        ? []
+        : [{ type: 'drop', before: skipsTo, reason: 'skipped', passed: this.#neededBefore(skipsTo) }];
+    return { workerData, orders };
   }
 
-  /** What the ledger has for an endpoint that may be sent remote write 2.0. None of it is needed to deliver. */
-  #learned(): Pick<WorkerStart, 'metadata' | 'fellBackMs'> {
-    const { messageVersion, url } = this.config;
-    if (messageVersion === '1.0') return { metadata: [], fellBackMs: undefined };
-    const { metadata, versions } = this.#options.ledger;
-    try {
-      const fellBackMs = messageVersion === 'auto' ? versions.fellBackMs(this.name, url.text) : undefined;
-      return { metadata: metadata.all(), fellBackMs };
-    } catch (error) {
-      this.#tell('learned', 'the metadata in the ledger cannot be read; senders will tell it again', error);
-      return { metadata: [], fellBackMs: undefined };
-    }
-  }
-
-  /** Keeps what the thread has learned, if that can be done. */
-  #learn(keep: (ledger: Ledger) => void): void {
-    try {
-      keep(this.#options.ledger);
-      this.#repetition.over('learn');
-    } catch (error) {
-      this.#tell(
-        'learn',
-        'metadata cannot be kept in the ledger; after a restart it is learned again',
-        error,
-      );
-    }
-  }
-
-  #restartLater(): void {
-    this.#restartTimer = setTimeout(() => {
-      try {
-        void this.#startWorker();
-      } catch (error) {
-        this.#cannotStart(error);
-      }
-    }, RESTART_MS);
-  }
-
-  #cannotStart(error: unknown): void {
-    const message = 'the thread of the endpoint cannot be started; it is tried again, nothing is lost';
-    this.#tell('restart', message, error);
-    this.#restartLater();
-  }
-
-  #tell(key: string, message: string, error: unknown): void {
-    if (this.#repetition.tell(key) === undefined) return;
-    this.#options.logger.log('error', message, { endpoint: this.name, error: describeError(error) });
-  }
-
-  /** Saves a progress block; if that fails it is kept, segments too, until it can be. */
-  #save(block: Uint8Array): void {
-    const { ledger, queue, now, onReleased, onSaveFailed } = this.#options;
-    const progress = decodeProgress(block);
-    if (progress === undefined) return;
-    const low = lowest(progress);
-    try {
-      ledger.saveProgress(this.name, block, low, queue.watermark.segment + 1, now());
-    } catch (error) {
-      this.#unsaved = block;
-      this.#tell('ledger', 'positions cannot be saved; segments are kept until they can be', error);
-      onSaveFailed(error);
-      return;
-    }
-    this.#unsaved = undefined;
-    this.#repetition.over('ledger');
-    this.#low = low;
-    this.#unaccounted =
-      this.#receivedBefore +
-      this.#committedRows +
-      progress.returned -
-      settledRows(progress) -
-      this.#waitingBehind(progress);
-    onReleased();
-  }
-
-  /** Keeps letters, if that can be done. Never rejects. */
-  async #keep(letters: DeadLetters): Promise<void> {
-    const { deadLetters } = this.#options.ledger;
-    try {
-      try {
-        deadLetters.keep(this.name, letters);
-      } catch (error) {
-        // On a full disk the reserve is given up now; then there is room.
-        this.#options.onSaveFailed(error);
-        await new Promise((resolve) => setTimeout(resolve, KEEP_AGAIN_MS));
-        deadLetters.keep(this.name, letters);
-      }
-      this.#repetition.over('letters');
-    } catch (error) {
-      this.#tell(
-        'letters',
-        'dead letters cannot be kept; the rows are counted as rejected, and are gone',
-        error,
-      );
-      deadLetters.lost(this.name, letters.letters.length);
-    }
-  }
-
-  #heard(message: FromWorker): void {
+  #heard(message: ThreadMessage): void {
     const { logger } = this.#options;
     switch (message.type) {
       case 'log':
         logger.log(message.level, message.message, message.facts);
         return;
       case 'progress':
-        this.#save(message.block);
+        this.#books.save(message.block);
         return;
       case 'metadata':
-        this.#learn(({ metadata }) => metadata.save(message.families, this.#options.now()));
+        this.#notes.keepMetadata(message.families);
         return;
       case 'version':
-        this.#learn(({ versions }) => versions.note(this.name, this.config.url.text, message.fellBackMs));
+        this.#notes.keepVersion(this.config, message.fellBackMs);
         return;
       case 'letters':
-        void this.#keep(message.letters).then(() => this.#post({ type: 'kept', id: message.id }));
+        void this.#notes
+          .keepLetters(message.letters)
+          .then(() => this.#thread.post({ type: 'kept', id: message.id }));
         return;
       case 'delivery':
         this.#delivery = message.report;
-        return;
-      case 'ready':
-        this.#reading = true;
-        this.#died = false;
-        return;
-      case 'stopped':
         return;
       default:
         message satisfies never;
