@@ -75,9 +75,6 @@ export class Feeder {
   readonly #manager: Manager;
   readonly #front: WalReader;
   #catchUp: WalReader | undefined;
-  /** A reader has a frame that it has not handed out whole. */
-  #frontLoaded = false;
-  #catchUpLoaded = false;
   /** Rows before the front that were passed over and not queued yet. */
   #passedOver = 0;
   readonly #ahead: SettledAhead;
@@ -269,13 +266,12 @@ export class Feeder {
       const known = passed.get(segment);
       if (known !== undefined && row === 0 && (this.#ahead.rows === 0 || segment > this.#ahead.end.segment)) {
         front.skipTo(segment + 1);
-        this.#frontLoaded = false;
         // What recovery could not read of it counts by its rows alone.
         const unread = known.rows - this.#settleDropped(known.counts, reason);
         this.#options.stats.addLost('damaged', SAMPLE, Math.max(0, unread));
         continue;
       }
-      if (!this.#frontLoaded) {
+      if (!front.hasRows) {
         try {
           if (!(await front.advance(this.#options.watermark()))) break;
         } catch (error) {
@@ -285,7 +281,6 @@ export class Feeder {
           this.#dropUnread(front, Math.max(0, known.rows - row), reason);
           continue;
         }
-        this.#frontLoaded = true;
         continue;
       }
       const { dropped, settledBefore } = countUnread(
@@ -295,7 +290,6 @@ export class Feeder {
         false,
         (kind, at, row) => this.#damagedRow(kind, at, row),
       );
-      this.#frontLoaded = false;
       this.#ahead.recognise(settledBefore);
       this.#settleDropped(dropped, reason);
       if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -307,7 +301,6 @@ export class Feeder {
   #dropUnread(front: WalReader, rows: number, reason: EndpointReason): void {
     const { segment } = front.position;
     front.skipTo(segment + 1);
-    this.#frontLoaded = false;
     if (segment < this.#ahead.end.segment) this.#ahead.lose(rows);
     else this.#settleDropped([rows], reason);
   }
@@ -331,17 +324,18 @@ export class Feeder {
 
   /** A turn of the reader at the front; true when it could go on. */
   async #serveFront(): Promise<boolean> {
+    const front = this.#front;
     const watermark = this.#options.watermark();
     for (let frames = 0; frames < FRAMES_A_TURN; frames++) {
-      if (!this.#frontLoaded && !(await this.#front.advance(watermark))) {
-        this.#dry = true;
-        return false;
+      if (!front.hasRows) {
+        if (!(await front.advance(watermark))) {
+          this.#dry = true;
+          return false;
+        }
+        if (this.#metadata.repeats) front.context.told?.saw(front.rows);
       }
       this.#dry = false;
-      if (!this.#frontLoaded && this.#metadata.repeats) this.#front.context.told?.saw(this.#front.rows);
-      this.#frontLoaded = true;
-      if (!this.#handOut(this.#front, FRONT, Number.POSITIVE_INFINITY)) return false;
-      this.#frontLoaded = false;
+      if (!this.#handOut(front, FRONT, Number.POSITIVE_INFINITY)) return false;
     }
     return true;
   }
@@ -361,15 +355,12 @@ export class Feeder {
     for (let frames = 0; frames < FRAMES_A_TURN; frames++) {
       const front = this.#front.position;
       if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
-      if (!this.#catchUpLoaded && !(await reader.advance(this.#options.watermark())))
-        return this.#endCatchUp();
-      this.#catchUpLoaded = true;
+      if (!reader.hasRows && !(await reader.advance(this.#options.watermark()))) return this.#endCatchUp();
       const limit = reader.context.segment === front.segment ? front.row : Number.POSITIVE_INFINITY;
       if (!this.#handOut(reader, CATCH_UP, limit)) {
         if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
         return false;
       }
-      this.#catchUpLoaded = false;
     }
     return true;
   }
@@ -396,7 +387,6 @@ export class Feeder {
   #endCatchUp(): boolean {
     this.#catchUp?.close();
     this.#catchUp = undefined;
-    this.#catchUpLoaded = false;
     const table = this.#table;
     for (let s = 0; s < SHARDS; s++) if (table.lane[s] === CATCH_UP) table.serve(s, FRONT);
     return true;

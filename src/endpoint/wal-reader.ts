@@ -129,6 +129,8 @@ export class WalReader {
   #context: SegmentContext | undefined;
   #scanner: SegmentScanner | undefined;
   #head: FrameHead | undefined;
+  /** The row behind the last one of the current frame; 0 when there is none. */
+  #frameEnd = 0;
   /** Where the segment ends, once it is known to be complete. */
   #end: number | undefined;
   /** Where its rows end, by the word of the next segment. */
@@ -166,6 +168,11 @@ export class WalReader {
   /** There are `head` and `context`: a frame was read, and a segment is open. */
   get isOpen(): boolean {
     return this.#context !== undefined && this.#head !== undefined;
+  }
+
+  /** There are rows of the current frame behind the position: `advance` is for when there are none. */
+  get hasRows(): boolean {
+    return this.#row < this.#frameEnd;
   }
 
   /** Moves the position behind `row` of the current frame. */
@@ -263,6 +270,7 @@ export class WalReader {
     this.#scanner = undefined;
     this.#segment = this.#store.behindGaps(next);
     this.#row = 0;
+    this.#frameEnd = 0;
   }
 
   /** Where the frames of this segment, which is not the newest, end. */
@@ -330,6 +338,7 @@ export class WalReader {
       if (!wanted) return false;
       this.#row = Math.max(this.#row, head.row);
       this.#head = head;
+      this.#frameEnd = head.row + head.rows;
       return true;
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
