@@ -8,6 +8,7 @@ import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, SAMPLE } from '../serialization/r
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import type { EndpointReason } from '../telemetry/reasons.ts';
 import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
+import { FrontAccount } from './front-account.ts';
 import { familyShard, type MetadataTime } from './metadata.ts';
 import { SampleRouter } from './sample-router.ts';
 import type { SegmentContext } from './segment-context.ts';
@@ -75,9 +76,7 @@ export class Feeder {
   readonly #manager: Manager;
   readonly #front: WalReader;
   #catchUp: WalReader | undefined;
-  /** Rows before the front that were passed over and not queued yet. */
-  #passedOver = 0;
-  readonly #ahead: SettledAhead;
+  readonly #account: FrontAccount;
   readonly #metadata: MetadataTaker;
   readonly #payload: PayloadTaker;
   readonly #router: SampleRouter;
@@ -97,17 +96,17 @@ export class Feeder {
     this.#router = new SampleRouter(options.table, options.manager);
     this.#shortRun = options.shortRun ?? SHORT_RUN;
     const { table, settledAhead } = options;
-    this.#ahead = new SettledAhead(
-      table.rerouted ? 0 : settledAhead,
-      further(table.furthestNext(), options.furthest),
+    const furthest = further(table.furthestNext(), options.furthest);
+    this.#account = new FrontAccount(
+      new SettledAhead(table.rerouted ? 0 : settledAhead, furthest),
+      options.stats,
+      options.onReturned,
     );
     // At once, not when the last of them is read: the first may be delivered again long before.
     if (table.rerouted && settledAhead > 0) options.onReturned(settledAhead);
-    this.#front = new WalReader(options.store, options.start, (damage) => {
-      const ahead = this.#ahead.mayCover(damage);
-      if (ahead) this.#ahead.lose(damage.rows);
-      options.onDamage(ahead ? { ...damage, rows: 0 } : damage);
-    });
+    this.#front = new WalReader(options.store, options.start, (damage) =>
+      options.onDamage(this.#account.damaged(damage)),
+    );
     const sends = options.sends ?? { exemplars: true, histograms: true };
     this.#metadata = new MetadataTaker(options.metadata, options.v2);
     this.#payload = new PayloadTaker(sends, this.#metadata, options.v2 === undefined, options.now);
@@ -128,12 +127,12 @@ export class Feeder {
 
   /** Rows before the front that are not settled. */
   get unsettled(): number {
-    return this.#table.pendingRows + this.#passedOver + this.#ahead.unsettled;
+    return this.#table.pendingRows + this.#account.unsettled;
   }
 
   /** True when all that is durable has been queued. */
   get dry(): boolean {
-    return this.#dry && this.#passedOver === 0;
+    return this.#dry && this.#account.passedOver === 0;
   }
 
   /** Takes a shard from its reader, at the place where that stands. */
@@ -193,7 +192,7 @@ export class Feeder {
       if (this.#drop !== undefined) await this.#dropAll(this.#drop);
       if (this.#options.paused === true) continue;
       const front = await this.#serveFront();
-      this.#endAhead();
+      this.#account.cameTo(this.front);
       const behind = await this.#serveCatchUp();
       this.#endPassedOver();
       this.#manager.wake();
@@ -246,7 +245,7 @@ export class Feeder {
         if (segment > end.segment || (segment === end.segment && reader.position.row >= end.row)) break;
         const limit = segment === end.segment ? end.row : Number.POSITIVE_INFINITY;
         const { dropped } = countUnread(reader, this.#table, limit, true, () => undefined);
-        this.#passedOver -= this.#settleDropped(dropped, reason);
+        this.#account.passedOver -= this.#settleDropped(dropped, reason);
         // Row by row with the counts: a stop or an error in the middle must not count them again.
         this.#passWaiting(reader.position);
         if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
@@ -261,10 +260,14 @@ export class Feeder {
   async #dropFront({ before, reason, passed }: DropOrder): Promise<void> {
     const front = this.#front;
     for (let frames = 1; front.position.segment < before && !this.#stopped; frames++) {
-      this.#endAhead();
+      this.#account.cameTo(this.front);
       const { segment, row } = front.position;
       const known = passed.get(segment);
-      if (known !== undefined && row === 0 && (this.#ahead.rows === 0 || segment > this.#ahead.end.segment)) {
+      if (
+        known !== undefined &&
+        row === 0 &&
+        (this.#account.ahead.rows === 0 || segment > this.#account.ahead.end.segment)
+      ) {
         front.skipTo(segment + 1);
         // What recovery could not read of it counts by its rows alone.
         const unread = known.rows - this.#settleDropped(known.counts, reason);
@@ -288,20 +291,20 @@ export class Feeder {
         this.#table,
         Number.POSITIVE_INFINITY,
         false,
-        (kind, at, row) => this.#damagedRow(kind, at, row),
+        (kind, at, row) => this.#account.damagedRow(kind, at, row),
       );
-      this.#ahead.recognise(settledBefore);
+      this.#account.ahead.recognise(settledBefore);
       this.#settleDropped(dropped, reason);
       if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
     }
-    this.#endAhead();
+    this.#account.cameTo(this.front);
   }
 
   /** Passes over the rest of the segment at the front, which has `rows` rows that nobody could read. */
   #dropUnread(front: WalReader, rows: number, reason: EndpointReason): void {
     const { segment } = front.position;
     front.skipTo(segment + 1);
-    if (segment < this.#ahead.end.segment) this.#ahead.lose(rows);
+    if (segment < this.#account.ahead.end.segment) this.#account.ahead.lose(rows);
     else this.#settleDropped([rows], reason);
   }
 
@@ -338,13 +341,6 @@ export class Feeder {
       if (!this.#handOut(front, FRONT, Number.POSITIVE_INFINITY)) return false;
     }
     return true;
-  }
-
-  #endAhead(): void {
-    const over = this.#ahead.finish(this.#front.position);
-    if (over === undefined) return;
-    this.#options.stats.addLost('damaged', SAMPLE, over.damaged);
-    this.#options.onReturned(over.returned);
   }
 
   /** A turn of the reader that goes over what was let go; true when it could go on. */
@@ -394,10 +390,8 @@ export class Feeder {
 
   /** Rows that could be read when they were passed over and cannot now: nobody is to come back for them any more. */
   #endPassedOver(): void {
-    if (this.#passedOver === 0 || this.#catchUp !== undefined) return;
-    if (this.#table.lane.some((lane) => lane !== FRONT)) return;
-    this.#options.stats.addLost('damaged', SAMPLE, this.#passedOver);
-    this.#passedOver = 0;
+    if (this.#account.passedOver === 0 || this.#catchUp !== undefined) return;
+    if (this.#table.lane.every((lane) => lane === FRONT)) this.#account.losePassedOver();
   }
 
   /**
@@ -455,8 +449,8 @@ export class Feeder {
     const oldestMs = ttlMs > 0 ? this.#options.now() - ttlMs : Number.NEGATIVE_INFINITY;
     const most = row + left > limit ? limit - row : left;
     router.route(reader, lane, i, row, most, oldestMs);
-    if (lane === FRONT) this.#passedOver += router.passedOver;
-    else this.#passedOver -= router.rows - router.passedOver;
+    if (lane === FRONT) this.#account.passedOver += router.passedOver;
+    else this.#account.passedOver -= router.rows - router.passedOver;
     return router.rows;
   }
 
@@ -484,7 +478,7 @@ export class Feeder {
     if (series >= 0 && !dictionary.has(series)) {
       dropped = dictionary.isDropped(series);
       if (!dropped) {
-        if (lane === FRONT) this.#damagedRow(kind, segment, row);
+        if (lane === FRONT) this.#account.damagedRow(kind, segment, row);
         return true;
       }
     }
@@ -493,18 +487,18 @@ export class Feeder {
         ? dictionary.seriesHash[2 * series]! & (SHARDS - 1)
         : familyShard(dictionary.string(rows.metadataFamily[i]!));
     if (table.isBehind(s, segment, row)) {
-      if (lane === FRONT) this.#ahead.recognise(1);
+      if (lane === FRONT) this.#account.ahead.recognise(1);
       return true;
     }
     if (table.lane[s] !== lane) {
-      if (lane === FRONT) this.#passedOver++;
+      if (lane === FRONT) this.#account.passedOver++;
       return true;
     }
     const loop = this.#manager.loops[table.loop[s]!]!;
     if (loop.queue.full) {
       if (!isStuck(loop) || !this.#othersStarve(loop)) return false;
       this.#letGoAll(loop, lane, { segment, row });
-      if (lane === FRONT) this.#passedOver++;
+      if (lane === FRONT) this.#account.passedOver++;
       return true;
     }
     const times =
@@ -531,7 +525,7 @@ export class Feeder {
       const reason = payload.take(reader, kind, i);
       if (reason !== undefined) skip = lostFor(reason);
     }
-    if (lane === CATCH_UP) this.#passedOver--;
+    if (lane === CATCH_UP) this.#account.passedOver--;
     if (skip !== LIVE && table.pending[s] === 0) {
       table.passed(s, segment, row);
       this.#options.stats.addLost(reasonOf(skip), kind, 1);
@@ -560,12 +554,6 @@ export class Feeder {
 
   #timeOf(reader: WalReader): MetadataTime {
     return { committedMs: reader.head.at, nowMs: this.#options.now() };
-  }
-
-  /** A row of a series that is not known: it belongs to no shard that could remember it. */
-  #damagedRow(kind: number, segment: number, row: number): void {
-    if (this.#ahead.mayCover({ segment, row })) this.#ahead.lose(1);
-    else this.#options.stats.addLost('damaged', kind, 1);
   }
 
   #othersStarve(stuck: Loop): boolean {
