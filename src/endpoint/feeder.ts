@@ -1,13 +1,13 @@
+import { setImmediate } from 'node:timers/promises';
 import type { Loop } from '../network/loop.ts';
 import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
 import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
-import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
+import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
-import type { EndpointReason } from '../telemetry/reasons.ts';
-import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
+import { type DropOrder, Dropper } from './dropper.ts';
 import { FrontAccount } from './front-account.ts';
 import { familyShard, type MetadataTime } from './metadata.ts';
 import { SampleRouter } from './sample-router.ts';
@@ -20,7 +20,7 @@ import {
   type OutgoingMetadata,
 } from './take-metadata.ts';
 import { PayloadTaker, type Sends } from './take-payload.ts';
-import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
+import { type Damage, FRAMES_A_TURN, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
   readonly store: SegmentStore;
@@ -53,8 +53,6 @@ export interface FeederOptions {
   readonly onDropped: (order: DropOrder, rows: number) => void;
 }
 
-/** Frames that a reader hands out before the other one, and the sockets, have their turn. */
-const FRAMES_A_TURN = 8;
 /** After this many attempts a loop counts as stuck, and others need not wait for it. */
 const STUCK_ATTEMPTS = 3;
 const RETRY_READ_MS = 1000;
@@ -81,8 +79,7 @@ export class Feeder {
   readonly #payload: PayloadTaker;
   readonly #router: SampleRouter;
   readonly #shortRun: number;
-  #drop: DropOrder | undefined;
-  #droppedRows = 0;
+  readonly #dropper: Dropper;
   #again = false;
   #running: Promise<void> | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -107,6 +104,7 @@ export class Feeder {
     this.#front = new WalReader(options.store, options.start, (damage) =>
       options.onDamage(this.#account.damaged(damage)),
     );
+    this.#dropper = new Dropper({ ...options, front: this.#front, account: this.#account });
     const sends = options.sends ?? { exemplars: true, histograms: true };
     this.#metadata = new MetadataTaker(options.metadata, options.v2);
     this.#payload = new PayloadTaker(sends, this.#metadata, options.v2 === undefined, options.now);
@@ -145,7 +143,7 @@ export class Feeder {
    * counted once, under the reason of the order; reading goes on behind them.
    */
   dropBefore(order: DropOrder): void {
-    if (order.before > (this.#drop?.before ?? 0)) this.#drop = order;
+    this.#dropper.take(order);
     this.pump();
   }
 
@@ -178,6 +176,7 @@ export class Feeder {
   /** Stops reading; resolves when nothing is running. Idempotent. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#dropper.stop();
     clearTimeout(this.#retryTimer);
     await this.#running;
     this.#front.close();
@@ -189,7 +188,10 @@ export class Feeder {
     this.#retryTimer = undefined;
     while (this.#again && !this.#stopped) {
       this.#again = false;
-      if (this.#drop !== undefined) await this.#dropAll(this.#drop);
+      if (this.#dropper.hasOrder) {
+        this.#abandonCatchUp();
+        await this.#dropper.carryOut();
+      }
       if (this.#options.paused === true) continue;
       const front = await this.#serveFront();
       this.#account.cameTo(this.front);
@@ -198,131 +200,9 @@ export class Feeder {
       this.#manager.wake();
       if (front || behind) {
         this.#again = true;
-        await new Promise((resolve) => setImmediate(resolve));
+        await setImmediate();
       }
     }
-  }
-
-  /** Carries out an order. What is given up is passed by all shards at once, also when reading fails in the middle. */
-  async #dropAll(order: DropOrder): Promise<void> {
-    const end: Position = { segment: order.before, row: 0 };
-    if (this.#catchUp !== undefined) {
-      for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === CATCH_UP) this.letGo(s);
-      this.#endCatchUp();
-    }
-    await this.#dropWaiting(order.reason, comparePositions(this.front, end) < 0 ? this.front : end);
-    try {
-      await this.#dropFront(order);
-    } finally {
-      this.#passWaiting(comparePositions(this.front, end) < 0 ? this.front : end);
-    }
-    if (this.#stopped && comparePositions(this.front, end) < 0) return;
-    if (this.#drop === order) this.#drop = undefined;
-    if (comparePositions(this.front, end) >= 0) {
-      this.#table.raiseTo(order.before, this.#manager.shardsBefore(order.before));
-    }
-    const rows = this.#droppedRows;
-    this.#droppedRows = 0;
-    this.#options.onDropped(order, rows);
-  }
-
-  /** Gives up what waiting shards have passed over before `end`, which is not behind the front. */
-  async #dropWaiting(reason: EndpointReason, end: Position): Promise<void> {
-    const start = firstWaiting(this.#table, end);
-    if (start === undefined) return;
-    // What is damaged there was counted when the front came by.
-    const reader = new WalReader(this.#options.store, start, () => undefined);
-    try {
-      for (let frames = 1; comparePositions(reader.position, end) < 0; frames++) {
-        try {
-          if (!(await reader.advance(this.#options.watermark()))) break;
-        } catch (error) {
-          // What cannot be read counts as damaged when nobody is to come back for it any more.
-          this.#options.onError(error);
-          break;
-        }
-        const { segment } = reader.context;
-        if (segment > end.segment || (segment === end.segment && reader.position.row >= end.row)) break;
-        const limit = segment === end.segment ? end.row : Number.POSITIVE_INFINITY;
-        const { dropped } = countUnread(reader, this.#table, limit, true, () => undefined);
-        this.#account.passedOver -= this.#settleDropped(dropped, reason);
-        // Row by row with the counts: a stop or an error in the middle must not count them again.
-        this.#passWaiting(reader.position);
-        if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
-    } finally {
-      reader.close();
-    }
-    this.#passWaiting(end);
-  }
-
-  /** Gives up what lies between the front and the end of the order. */
-  async #dropFront({ before, reason, passed }: DropOrder): Promise<void> {
-    const front = this.#front;
-    for (let frames = 1; front.position.segment < before && !this.#stopped; frames++) {
-      this.#account.cameTo(this.front);
-      const { segment, row } = front.position;
-      const known = passed.get(segment);
-      if (
-        known !== undefined &&
-        row === 0 &&
-        (this.#account.ahead.rows === 0 || segment > this.#account.ahead.end.segment)
-      ) {
-        front.skipTo(segment + 1);
-        // What recovery could not read of it counts by its rows alone.
-        const unread = known.rows - this.#settleDropped(known.counts, reason);
-        this.#options.stats.addLost('damaged', SAMPLE, Math.max(0, unread));
-        continue;
-      }
-      if (!front.hasRows) {
-        try {
-          if (!(await front.advance(this.#options.watermark()))) break;
-        } catch (error) {
-          if (known === undefined) throw error;
-          // It cannot be read, and is to go: what is left of it counts by its rows alone.
-          this.#options.onError(error);
-          this.#dropUnread(front, Math.max(0, known.rows - row), reason);
-          continue;
-        }
-        continue;
-      }
-      const { dropped, settledBefore } = countUnread(
-        front,
-        this.#table,
-        Number.POSITIVE_INFINITY,
-        false,
-        (kind, at, row) => this.#account.damagedRow(kind, at, row),
-      );
-      this.#account.ahead.recognise(settledBefore);
-      this.#settleDropped(dropped, reason);
-      if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-    this.#account.cameTo(this.front);
-  }
-
-  /** Passes over the rest of the segment at the front, which has `rows` rows that nobody could read. */
-  #dropUnread(front: WalReader, rows: number, reason: EndpointReason): void {
-    const { segment } = front.position;
-    front.skipTo(segment + 1);
-    if (segment < this.#account.ahead.end.segment) this.#account.ahead.lose(rows);
-    else this.#settleDropped([rows], reason);
-  }
-
-  /** Counts rows that are given up; returns how many there are. */
-  #settleDropped(counts: readonly number[], reason: EndpointReason): number {
-    let sum = 0;
-    for (let kind = 0; kind < KINDS; kind++) {
-      const rows = counts[kind] ?? 0;
-      if (rows === 0) continue;
-      this.#options.stats.addLost(reason, kind, rows);
-      sum += rows;
-    }
-    this.#droppedRows += sum;
-    return sum;
-  }
-
-  #passWaiting(at: Position): void {
-    for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === WAITING) this.#table.passTo(s, at);
   }
 
   /** A turn of the reader at the front; true when it could go on. */
@@ -378,6 +258,13 @@ export class Feeder {
       if (start === undefined || comparePositions(next, start) < 0) start = next;
     }
     return start && new WalReader(this.#options.store, start, () => undefined);
+  }
+
+  /** The shards that the second reader serves wait again, where it stands. */
+  #abandonCatchUp(): void {
+    if (this.#catchUp === undefined) return;
+    for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === CATCH_UP) this.letGo(s);
+    this.#endCatchUp();
   }
 
   #endCatchUp(): boolean {

@@ -16,6 +16,9 @@ import type { Position } from '../serialization/position.ts';
 import { END, FRAME } from '../serialization/record.ts';
 import { type SegmentContext, statedEnd } from './segment-context.ts';
 
+/** Frames after which whoever reads lets other readers, and the sockets, have their turn. */
+export const FRAMES_A_TURN = 8;
+
 /** How far may be read: all bytes of `segment` before `offset`, and all segments before it. */
 export interface ReadLimit {
   readonly segment: number;
