@@ -1,17 +1,13 @@
 import { setImmediate } from 'node:timers/promises';
-import type { Loop } from '../network/loop.ts';
 import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
-import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
-import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
 import { type DropOrder, Dropper } from './dropper.ts';
 import { FrontAccount } from './front-account.ts';
-import { familyShard, type MetadataTime } from './metadata.ts';
-import { SampleRouter } from './sample-router.ts';
-import type { SegmentContext } from './segment-context.ts';
+import type { MetadataTime } from './metadata.ts';
+import { isStuck, RowRouter } from './row-router.ts';
 import { SettledAhead } from './settled-ahead.ts';
 import {
   type MetadataForV2,
@@ -53,20 +49,19 @@ export interface FeederOptions {
   readonly onDropped: (order: DropOrder, rows: number) => void;
 }
 
-/** After this many attempts a loop counts as stuck, and others need not wait for it. */
-const STUCK_ATTEMPTS = 3;
 const RETRY_READ_MS = 1000;
-/** For as many samples the short way (sample-router.ts) pays, whose preparations cost as much as some rows. */
-const SHORT_RUN = 64;
 
 /**
- * Reads the queue and hands its rows to the loops, by the hash of their series.
+ * Reads the queue and has its rows handed to the loops (row-router.ts), by the hash of their series.
  *
  * Usually one reader, at the front, serves all shards, and waits when a loop is full. Two things make a shard
  * leave it: its loop is stuck while others starve, or it moves to another loop. Such a shard is let go: its rows
  * are passed over, and only the position of the first of them is kept. Later a second reader goes back there,
  * serves just these shards, and when it has come up to the front they are served from there again. So one stuck
  * loop stops neither the others nor costs memory, and every shard gets its rows in their order.
+ *
+ * One thing is done at a time: an order to drop is carried out between two turns of the readers (dropper.ts). What the
+ * front has come by and no loop has stands in the account that all of them share (front-account.ts).
  */
 export class Feeder {
   readonly #options: FeederOptions;
@@ -76,9 +71,7 @@ export class Feeder {
   #catchUp: WalReader | undefined;
   readonly #account: FrontAccount;
   readonly #metadata: MetadataTaker;
-  readonly #payload: PayloadTaker;
-  readonly #router: SampleRouter;
-  readonly #shortRun: number;
+  readonly #router: RowRouter;
   readonly #dropper: Dropper;
   #again = false;
   #running: Promise<void> | undefined;
@@ -90,24 +83,21 @@ export class Feeder {
     this.#options = options;
     this.#table = options.table;
     this.#manager = options.manager;
-    this.#router = new SampleRouter(options.table, options.manager);
-    this.#shortRun = options.shortRun ?? SHORT_RUN;
-    const { table, settledAhead } = options;
+    const { table, settledAhead, stats, onReturned } = options;
     const furthest = further(table.furthestNext(), options.furthest);
-    this.#account = new FrontAccount(
-      new SettledAhead(table.rerouted ? 0 : settledAhead, furthest),
-      options.stats,
-      options.onReturned,
-    );
+    const ahead = new SettledAhead(table.rerouted ? 0 : settledAhead, furthest);
+    const account = new FrontAccount(ahead, stats, onReturned);
+    this.#account = account;
     // At once, not when the last of them is read: the first may be delivered again long before.
-    if (table.rerouted && settledAhead > 0) options.onReturned(settledAhead);
+    if (table.rerouted && settledAhead > 0) onReturned(settledAhead);
     this.#front = new WalReader(options.store, options.start, (damage) =>
-      options.onDamage(this.#account.damaged(damage)),
+      options.onDamage(account.damaged(damage)),
     );
-    this.#dropper = new Dropper({ ...options, front: this.#front, account: this.#account });
-    const sends = options.sends ?? { exemplars: true, histograms: true };
+    this.#dropper = new Dropper({ ...options, front: this.#front, account });
     this.#metadata = new MetadataTaker(options.metadata, options.v2);
-    this.#payload = new PayloadTaker(sends, this.#metadata, options.v2 === undefined, options.now);
+    const sends = options.sends ?? { exemplars: true, histograms: true };
+    const payload = new PayloadTaker(sends, this.#metadata, options.v2 === undefined, options.now);
+    this.#router = new RowRouter({ ...options, account, payload });
   }
 
   get front(): Position {
@@ -218,7 +208,7 @@ export class Feeder {
         if (this.#metadata.repeats) front.context.told?.saw(front.rows);
       }
       this.#dry = false;
-      if (!this.#handOut(front, FRONT, Number.POSITIVE_INFINITY)) return false;
+      if (!this.#router.handOut(front, FRONT, Number.POSITIVE_INFINITY)) return false;
     }
     return true;
   }
@@ -233,7 +223,7 @@ export class Feeder {
       if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
       if (!reader.hasRows && !(await reader.advance(this.#options.watermark()))) return this.#endCatchUp();
       const limit = reader.context.segment === front.segment ? front.row : Number.POSITIVE_INFINITY;
-      if (!this.#handOut(reader, CATCH_UP, limit)) {
+      if (!this.#router.handOut(reader, CATCH_UP, limit)) {
         if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
         return false;
       }
@@ -281,187 +271,11 @@ export class Feeder {
     if (this.#table.lane.every((lane) => lane === FRONT)) this.#account.losePassedOver();
   }
 
-  /**
-   * Hands out the rest of a reader's frame, up to row `limit` of its segment. Returns false when it had to stop
-   * before the end of the frame; the reader's position says where.
-   */
-  #handOut(reader: WalReader, lane: typeof FRONT | typeof CATCH_UP, limit: number): boolean {
-    const { rows, head, context } = reader;
-    const next = [0, 0, 0, 0];
-    let row = head.row;
-    /** Rows for which it is not worth while to look for a run. */
-    let oneByOne = 0;
-    const from = reader.position.row;
-    for (let r = 0; r < rows.orderLength; r += 2) {
-      const kind = rows.order[r]!;
-      let left = rows.order[r + 1]!;
-      const skip = Math.min(left, Math.max(0, from - row));
-      row += skip;
-      next[kind]! += skip;
-      left -= skip;
-      while (left > 0) {
-        let taken = 0;
-        if (kind === SAMPLE && oneByOne === 0 && left >= this.#shortRun) {
-          taken = this.#route(reader, lane, next[SAMPLE]!, row, left, limit);
-          if (taken < this.#shortRun) oneByOne = this.#shortRun;
-        }
-        if (taken === 0 && row < limit && this.#offer(reader, lane, context, kind, next[kind]!, row)) {
-          taken = 1;
-          if (oneByOne > 0) oneByOne--;
-        }
-        if (taken === 0) {
-          reader.passed(row - 1);
-          return false;
-        }
-        next[kind]! += taken;
-        row += taken;
-        left -= taken;
-      }
-    }
-    reader.passed(row - 1);
-    return true;
-  }
-
-  /** Hands samples out by the short way, from sample `i` on, as far as it goes; returns how many rows that are. */
-  #route(
-    reader: WalReader,
-    lane: typeof FRONT | typeof CATCH_UP,
-    i: number,
-    row: number,
-    left: number,
-    limit: number,
-  ): number {
-    const router = this.#router;
-    const { ttlMs } = this.#options;
-    const oldestMs = ttlMs > 0 ? this.#options.now() - ttlMs : Number.NEGATIVE_INFINITY;
-    const most = row + left > limit ? limit - row : left;
-    router.route(reader, lane, i, row, most, oldestMs);
-    if (lane === FRONT) this.#account.passedOver += router.passedOver;
-    else this.#account.passedOver -= router.rows - router.passedOver;
-    return router.rows;
-  }
-
-  /** Offers row `i` of its kind to its loop. False when the loop is full and has to be waited for. */
-  #offer(
-    reader: WalReader,
-    lane: typeof FRONT | typeof CATCH_UP,
-    context: SegmentContext,
-    kind: number,
-    i: number,
-    row: number,
-  ): boolean {
-    const { rows } = reader;
-    const { dictionary, segment } = context;
-    const table = this.#table;
-    const series =
-      kind === SAMPLE
-        ? rows.sampleSeries[i]!
-        : kind === HISTOGRAM
-          ? rows.histogramSeries[i]!
-          : kind === EXEMPLAR
-            ? rows.exemplarSeries[i]!
-            : -1;
-    let dropped = false;
-    if (series >= 0 && !dictionary.has(series)) {
-      dropped = dictionary.isDropped(series);
-      if (!dropped) {
-        if (lane === FRONT) this.#account.damagedRow(kind, segment, row);
-        return true;
-      }
-    }
-    const s =
-      series >= 0
-        ? dictionary.seriesHash[2 * series]! & (SHARDS - 1)
-        : familyShard(dictionary.string(rows.metadataFamily[i]!));
-    if (table.isBehind(s, segment, row)) {
-      if (lane === FRONT) this.#account.ahead.recognise(1);
-      return true;
-    }
-    if (table.lane[s] !== lane) {
-      if (lane === FRONT) this.#account.passedOver++;
-      return true;
-    }
-    const loop = this.#manager.loops[table.loop[s]!]!;
-    if (loop.queue.full) {
-      if (!isStuck(loop) || !this.#othersStarve(loop)) return false;
-      this.#letGoAll(loop, lane, { segment, row });
-      if (lane === FRONT) this.#account.passedOver++;
-      return true;
-    }
-    const times =
-      kind === SAMPLE ? rows.sampleTime : kind === HISTOGRAM ? rows.histogramTime : rows.exemplarTime;
-    const timeLo = kind === METADATA ? 0 : times[2 * i]!;
-    const timeHi = kind === METADATA ? 0 : times[2 * i + 1]!;
-    let skip = LIVE;
-    let valueLo = 0;
-    let valueHi = 0;
-    const payload = this.#payload;
-    const { ttlMs } = this.#options;
-    const expired =
-      ttlMs > 0 && kind !== METADATA && timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs;
-    if (dropped) skip = lostFor('dropped_by_relabel');
-    else if (expired) skip = lostFor('expired');
-    else if (kind === SAMPLE) {
-      valueLo = rows.sampleValue.getInt32(8 * i, true);
-      valueHi = rows.sampleValue.getInt32(8 * i + 4, true);
-    } else {
-      if (kind === EXEMPLAR) {
-        valueLo = rows.exemplarValue.getInt32(8 * i, true);
-        valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
-      }
-      const reason = payload.take(reader, kind, i);
-      if (reason !== undefined) skip = lostFor(reason);
-    }
-    if (lane === CATCH_UP) this.#account.passedOver--;
-    if (skip !== LIVE && table.pending[s] === 0) {
-      table.passed(s, segment, row);
-      this.#options.stats.addLost(reasonOf(skip), kind, 1);
-      return true;
-    }
-    table.queued(s, segment, row);
-    loop.queue.push(
-      context,
-      row,
-      s,
-      table.isResent(s, segment, row) ? UNKNOWN : FRESH,
-      skip,
-      kind,
-      Math.max(0, series),
-      timeLo,
-      timeHi,
-      valueLo,
-      valueHi,
-    );
-    if (skip === LIVE && kind !== SAMPLE)
-      loop.queue.payloadLast(payload.bytes, payload.from, payload.to, payload.note);
-    const starts = kind === SAMPLE ? rows.sampleStart : kind === HISTOGRAM ? rows.histogramStart : undefined;
-    if (starts !== undefined) loop.queue.startLast(starts[2 * i]!, starts[2 * i + 1]!);
-    return true;
-  }
-
   #timeOf(reader: WalReader): MetadataTime {
     return { committedMs: reader.head.at, nowMs: this.#options.now() };
-  }
-
-  #othersStarve(stuck: Loop): boolean {
-    return this.#manager.loops.some(
-      (loop) => loop !== stuck && !loop.failing && 4 * loop.queue.length < loop.queue.capacity,
-    );
-  }
-
-  /** Lets go all shards of a stuck loop that this reader serves. */
-  #letGoAll(loop: Loop, lane: number, at: Position): void {
-    const table = this.#table;
-    for (let s = 0; s < SHARDS; s++) {
-      if (table.loop[s] === loop.index && table.lane[s] === lane) table.letGo(s, at);
-    }
   }
 }
 
 function further(a: Position, b: Position): Position {
   return comparePositions(a, b) > 0 ? a : b;
-}
-
-function isStuck(loop: Loop): boolean {
-  return loop.attempts >= STUCK_ATTEMPTS;
 }
