@@ -1,16 +1,13 @@
-import type { Loop } from '../network/loop.ts';
+import { setImmediate } from 'node:timers/promises';
 import type { Manager } from '../network/manager.ts';
 import { SHARDS } from '../network/progress.ts';
-import { FRESH, LIVE, lostFor, reasonOf, UNKNOWN } from '../network/row-queue.ts';
 import { CATCH_UP, FRONT, type ShardTable, WAITING } from '../network/shard-table.ts';
 import { comparePositions, type Position } from '../serialization/position.ts';
-import { EXEMPLAR, HISTOGRAM, KINDS, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointStats } from '../telemetry/endpoint-stats.ts';
-import type { EndpointReason } from '../telemetry/reasons.ts';
-import { countUnread, type DropOrder, firstWaiting } from './dropper.ts';
-import { familyShard, type MetadataTime } from './metadata.ts';
-import { SampleRouter } from './sample-router.ts';
-import type { SegmentContext } from './segment-context.ts';
+import { type DropOrder, Dropper } from './dropper.ts';
+import { FrontAccount } from './front-account.ts';
+import type { MetadataTime } from './metadata.ts';
+import { isStuck, RowRouter } from './row-router.ts';
 import { SettledAhead } from './settled-ahead.ts';
 import {
   type MetadataForV2,
@@ -19,7 +16,7 @@ import {
   type OutgoingMetadata,
 } from './take-metadata.ts';
 import { PayloadTaker, type Sends } from './take-payload.ts';
-import { type Damage, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
+import { type Damage, FRAMES_A_TURN, type ReadLimit, type SegmentStore, WalReader } from './wal-reader.ts';
 
 export interface FeederOptions {
   readonly store: SegmentStore;
@@ -52,22 +49,19 @@ export interface FeederOptions {
   readonly onDropped: (order: DropOrder, rows: number) => void;
 }
 
-/** Frames that a reader hands out before the other one, and the sockets, have their turn. */
-const FRAMES_A_TURN = 8;
-/** After this many attempts a loop counts as stuck, and others need not wait for it. */
-const STUCK_ATTEMPTS = 3;
 const RETRY_READ_MS = 1000;
-/** For as many samples the short way (sample-router.ts) pays, whose preparations cost as much as some rows. */
-const SHORT_RUN = 64;
 
 /**
- * Reads the queue and hands its rows to the loops, by the hash of their series.
+ * Reads the queue and has its rows handed to the loops (row-router.ts), by the hash of their series.
  *
  * Usually one reader, at the front, serves all shards, and waits when a loop is full. Two things make a shard
  * leave it: its loop is stuck while others starve, or it moves to another loop. Such a shard is let go: its rows
  * are passed over, and only the position of the first of them is kept. Later a second reader goes back there,
  * serves just these shards, and when it has come up to the front they are served from there again. So one stuck
  * loop stops neither the others nor costs memory, and every shard gets its rows in their order.
+ *
+ * One thing is done at a time: an order to drop is carried out between two turns of the readers (dropper.ts). What the
+ * front has come by and no loop has stands in the account that all of them share (front-account.ts).
  */
 export class Feeder {
   readonly #options: FeederOptions;
@@ -75,18 +69,10 @@ export class Feeder {
   readonly #manager: Manager;
   readonly #front: WalReader;
   #catchUp: WalReader | undefined;
-  /** A reader has a frame that it has not handed out whole. */
-  #frontLoaded = false;
-  #catchUpLoaded = false;
-  /** Rows before the front that were passed over and not queued yet. */
-  #passedOver = 0;
-  readonly #ahead: SettledAhead;
+  readonly #account: FrontAccount;
   readonly #metadata: MetadataTaker;
-  readonly #payload: PayloadTaker;
-  readonly #router: SampleRouter;
-  readonly #shortRun: number;
-  #drop: DropOrder | undefined;
-  #droppedRows = 0;
+  readonly #router: RowRouter;
+  readonly #dropper: Dropper;
   #again = false;
   #running: Promise<void> | undefined;
   #retryTimer: NodeJS.Timeout | undefined;
@@ -97,23 +83,21 @@ export class Feeder {
     this.#options = options;
     this.#table = options.table;
     this.#manager = options.manager;
-    this.#router = new SampleRouter(options.table, options.manager);
-    this.#shortRun = options.shortRun ?? SHORT_RUN;
-    const { table, settledAhead } = options;
-    this.#ahead = new SettledAhead(
-      table.rerouted ? 0 : settledAhead,
-      further(table.furthestNext(), options.furthest),
-    );
+    const { table, settledAhead, stats, onReturned } = options;
+    const furthest = further(table.furthestNext(), options.furthest);
+    const ahead = new SettledAhead(table.rerouted ? 0 : settledAhead, furthest);
+    const account = new FrontAccount(ahead, stats, onReturned);
+    this.#account = account;
     // At once, not when the last of them is read: the first may be delivered again long before.
-    if (table.rerouted && settledAhead > 0) options.onReturned(settledAhead);
-    this.#front = new WalReader(options.store, options.start, (damage) => {
-      const ahead = this.#ahead.mayCover(damage);
-      if (ahead) this.#ahead.lose(damage.rows);
-      options.onDamage(ahead ? { ...damage, rows: 0 } : damage);
-    });
-    const sends = options.sends ?? { exemplars: true, histograms: true };
+    if (table.rerouted && settledAhead > 0) onReturned(settledAhead);
+    this.#front = new WalReader(options.store, options.start, (damage) =>
+      options.onDamage(account.damaged(damage)),
+    );
+    this.#dropper = new Dropper({ ...options, front: this.#front, account });
     this.#metadata = new MetadataTaker(options.metadata, options.v2);
-    this.#payload = new PayloadTaker(sends, this.#metadata, options.v2 === undefined, options.now);
+    const sends = options.sends ?? { exemplars: true, histograms: true };
+    const payload = new PayloadTaker(sends, this.#metadata, options.v2 === undefined, options.now);
+    this.#router = new RowRouter({ ...options, account, payload });
   }
 
   get front(): Position {
@@ -131,12 +115,12 @@ export class Feeder {
 
   /** Rows before the front that are not settled. */
   get unsettled(): number {
-    return this.#table.pendingRows + this.#passedOver + this.#ahead.unsettled;
+    return this.#table.pendingRows + this.#account.unsettled;
   }
 
   /** True when all that is durable has been queued. */
   get dry(): boolean {
-    return this.#dry && this.#passedOver === 0;
+    return this.#dry && this.#account.passedOver === 0;
   }
 
   /** Takes a shard from its reader, at the place where that stands. */
@@ -149,7 +133,7 @@ export class Feeder {
    * counted once, under the reason of the order; reading goes on behind them.
    */
   dropBefore(order: DropOrder): void {
-    if (order.before > (this.#drop?.before ?? 0)) this.#drop = order;
+    this.#dropper.take(order);
     this.pump();
   }
 
@@ -182,6 +166,7 @@ export class Feeder {
   /** Stops reading; resolves when nothing is running. Idempotent. */
   async stop(): Promise<void> {
     this.#stopped = true;
+    this.#dropper.stop();
     clearTimeout(this.#retryTimer);
     await this.#running;
     this.#front.close();
@@ -193,164 +178,39 @@ export class Feeder {
     this.#retryTimer = undefined;
     while (this.#again && !this.#stopped) {
       this.#again = false;
-      if (this.#drop !== undefined) await this.#dropAll(this.#drop);
+      if (this.#dropper.hasOrder) {
+        this.#abandonCatchUp();
+        await this.#dropper.carryOut();
+      }
       if (this.#options.paused === true) continue;
       const front = await this.#serveFront();
-      this.#endAhead();
+      this.#account.cameTo(this.front);
       const behind = await this.#serveCatchUp();
       this.#endPassedOver();
       this.#manager.wake();
       if (front || behind) {
         this.#again = true;
-        await new Promise((resolve) => setImmediate(resolve));
+        await setImmediate();
       }
     }
-  }
-
-  /** Carries out an order. What is given up is passed by all shards at once, also when reading fails in the middle. */
-  async #dropAll(order: DropOrder): Promise<void> {
-    const end: Position = { segment: order.before, row: 0 };
-    if (this.#catchUp !== undefined) {
-      for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === CATCH_UP) this.letGo(s);
-      this.#endCatchUp();
-    }
-    await this.#dropWaiting(order.reason, comparePositions(this.front, end) < 0 ? this.front : end);
-    try {
-      await this.#dropFront(order);
-    } finally {
-      this.#passWaiting(comparePositions(this.front, end) < 0 ? this.front : end);
-    }
-    if (this.#stopped && comparePositions(this.front, end) < 0) return;
-    if (this.#drop === order) this.#drop = undefined;
-    if (comparePositions(this.front, end) >= 0) {
-      this.#table.raiseTo(order.before, this.#manager.shardsBefore(order.before));
-    }
-    const rows = this.#droppedRows;
-    this.#droppedRows = 0;
-    this.#options.onDropped(order, rows);
-  }
-
-  /** Gives up what waiting shards have passed over before `end`, which is not behind the front. */
-  async #dropWaiting(reason: EndpointReason, end: Position): Promise<void> {
-    const start = firstWaiting(this.#table, end);
-    if (start === undefined) return;
-    // What is damaged there was counted when the front came by.
-    const reader = new WalReader(this.#options.store, start, () => undefined);
-    try {
-      for (let frames = 1; comparePositions(reader.position, end) < 0; frames++) {
-        try {
-          if (!(await reader.advance(this.#options.watermark()))) break;
-        } catch (error) {
-          // What cannot be read counts as damaged when nobody is to come back for it any more.
-          this.#options.onError(error);
-          break;
-        }
-        const { segment } = reader.context;
-        if (segment > end.segment || (segment === end.segment && reader.position.row >= end.row)) break;
-        const limit = segment === end.segment ? end.row : Number.POSITIVE_INFINITY;
-        const { dropped } = countUnread(reader, this.#table, limit, true, () => undefined);
-        this.#passedOver -= this.#settleDropped(dropped, reason);
-        // Row by row with the counts: a stop or an error in the middle must not count them again.
-        this.#passWaiting(reader.position);
-        if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-      }
-    } finally {
-      reader.close();
-    }
-    this.#passWaiting(end);
-  }
-
-  /** Gives up what lies between the front and the end of the order. */
-  async #dropFront({ before, reason, passed }: DropOrder): Promise<void> {
-    const front = this.#front;
-    for (let frames = 1; front.position.segment < before && !this.#stopped; frames++) {
-      this.#endAhead();
-      const { segment, row } = front.position;
-      const known = passed.get(segment);
-      if (known !== undefined && row === 0 && (this.#ahead.rows === 0 || segment > this.#ahead.end.segment)) {
-        front.skipTo(segment + 1);
-        this.#frontLoaded = false;
-        // What recovery could not read of it counts by its rows alone.
-        const unread = known.rows - this.#settleDropped(known.counts, reason);
-        this.#options.stats.addLost('damaged', SAMPLE, Math.max(0, unread));
-        continue;
-      }
-      if (!this.#frontLoaded) {
-        try {
-          if (!(await front.advance(this.#options.watermark()))) break;
-        } catch (error) {
-          if (known === undefined) throw error;
-          // It cannot be read, and is to go: what is left of it counts by its rows alone.
-          this.#options.onError(error);
-          this.#dropUnread(front, Math.max(0, known.rows - row), reason);
-          continue;
-        }
-        this.#frontLoaded = true;
-        continue;
-      }
-      const { dropped, settledBefore } = countUnread(
-        front,
-        this.#table,
-        Number.POSITIVE_INFINITY,
-        false,
-        (kind, at, row) => this.#damagedRow(kind, at, row),
-      );
-      this.#frontLoaded = false;
-      this.#ahead.recognise(settledBefore);
-      this.#settleDropped(dropped, reason);
-      if (frames % FRAMES_A_TURN === 0) await new Promise((resolve) => setImmediate(resolve));
-    }
-    this.#endAhead();
-  }
-
-  /** Passes over the rest of the segment at the front, which has `rows` rows that nobody could read. */
-  #dropUnread(front: WalReader, rows: number, reason: EndpointReason): void {
-    const { segment } = front.position;
-    front.skipTo(segment + 1);
-    this.#frontLoaded = false;
-    if (segment < this.#ahead.end.segment) this.#ahead.lose(rows);
-    else this.#settleDropped([rows], reason);
-  }
-
-  /** Counts rows that are given up; returns how many there are. */
-  #settleDropped(counts: readonly number[], reason: EndpointReason): number {
-    let sum = 0;
-    for (let kind = 0; kind < KINDS; kind++) {
-      const rows = counts[kind] ?? 0;
-      if (rows === 0) continue;
-      this.#options.stats.addLost(reason, kind, rows);
-      sum += rows;
-    }
-    this.#droppedRows += sum;
-    return sum;
-  }
-
-  #passWaiting(at: Position): void {
-    for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === WAITING) this.#table.passTo(s, at);
   }
 
   /** A turn of the reader at the front; true when it could go on. */
   async #serveFront(): Promise<boolean> {
+    const front = this.#front;
     const watermark = this.#options.watermark();
     for (let frames = 0; frames < FRAMES_A_TURN; frames++) {
-      if (!this.#frontLoaded && !(await this.#front.advance(watermark))) {
-        this.#dry = true;
-        return false;
+      if (!front.hasRows) {
+        if (!(await front.advance(watermark))) {
+          this.#dry = true;
+          return false;
+        }
+        if (this.#metadata.repeats) front.context.told?.saw(front.rows);
       }
       this.#dry = false;
-      if (!this.#frontLoaded && this.#metadata.repeats) this.#front.context.told?.saw(this.#front.rows);
-      this.#frontLoaded = true;
-      if (!this.#handOut(this.#front, FRONT, Number.POSITIVE_INFINITY)) return false;
-      this.#frontLoaded = false;
+      if (!this.#router.handOut(front, FRONT, Number.POSITIVE_INFINITY)) return false;
     }
     return true;
-  }
-
-  #endAhead(): void {
-    const over = this.#ahead.finish(this.#front.position);
-    if (over === undefined) return;
-    this.#options.stats.addLost('damaged', SAMPLE, over.damaged);
-    this.#options.onReturned(over.returned);
   }
 
   /** A turn of the reader that goes over what was let go; true when it could go on. */
@@ -361,15 +221,12 @@ export class Feeder {
     for (let frames = 0; frames < FRAMES_A_TURN; frames++) {
       const front = this.#front.position;
       if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
-      if (!this.#catchUpLoaded && !(await reader.advance(this.#options.watermark())))
-        return this.#endCatchUp();
-      this.#catchUpLoaded = true;
+      if (!reader.hasRows && !(await reader.advance(this.#options.watermark()))) return this.#endCatchUp();
       const limit = reader.context.segment === front.segment ? front.row : Number.POSITIVE_INFINITY;
-      if (!this.#handOut(reader, CATCH_UP, limit)) {
+      if (!this.#router.handOut(reader, CATCH_UP, limit)) {
         if (comparePositions(reader.position, front) >= 0) return this.#endCatchUp();
         return false;
       }
-      this.#catchUpLoaded = false;
     }
     return true;
   }
@@ -393,10 +250,16 @@ export class Feeder {
     return start && new WalReader(this.#options.store, start, () => undefined);
   }
 
+  /** The shards that the second reader serves wait again, where it stands. */
+  #abandonCatchUp(): void {
+    if (this.#catchUp === undefined) return;
+    for (let s = 0; s < SHARDS; s++) if (this.#table.lane[s] === CATCH_UP) this.letGo(s);
+    this.#endCatchUp();
+  }
+
   #endCatchUp(): boolean {
     this.#catchUp?.close();
     this.#catchUp = undefined;
-    this.#catchUpLoaded = false;
     const table = this.#table;
     for (let s = 0; s < SHARDS; s++) if (table.lane[s] === CATCH_UP) table.serve(s, FRONT);
     return true;
@@ -404,199 +267,15 @@ export class Feeder {
 
   /** Rows that could be read when they were passed over and cannot now: nobody is to come back for them any more. */
   #endPassedOver(): void {
-    if (this.#passedOver === 0 || this.#catchUp !== undefined) return;
-    if (this.#table.lane.some((lane) => lane !== FRONT)) return;
-    this.#options.stats.addLost('damaged', SAMPLE, this.#passedOver);
-    this.#passedOver = 0;
-  }
-
-  /**
-   * Hands out the rest of a reader's frame, up to row `limit` of its segment. Returns false when it had to stop
-   * before the end of the frame; the reader's position says where.
-   */
-  #handOut(reader: WalReader, lane: typeof FRONT | typeof CATCH_UP, limit: number): boolean {
-    const { rows, head, context } = reader;
-    const next = [0, 0, 0, 0];
-    let row = head.row;
-    /** Rows for which it is not worth while to look for a run. */
-    let oneByOne = 0;
-    const from = reader.position.row;
-    for (let r = 0; r < rows.orderLength; r += 2) {
-      const kind = rows.order[r]!;
-      let left = rows.order[r + 1]!;
-      const skip = Math.min(left, Math.max(0, from - row));
-      row += skip;
-      next[kind]! += skip;
-      left -= skip;
-      while (left > 0) {
-        let taken = 0;
-        if (kind === SAMPLE && oneByOne === 0 && left >= this.#shortRun) {
-          taken = this.#route(reader, lane, next[SAMPLE]!, row, left, limit);
-          if (taken < this.#shortRun) oneByOne = this.#shortRun;
-        }
-        if (taken === 0 && row < limit && this.#offer(reader, lane, context, kind, next[kind]!, row)) {
-          taken = 1;
-          if (oneByOne > 0) oneByOne--;
-        }
-        if (taken === 0) {
-          reader.passed(row - 1);
-          return false;
-        }
-        next[kind]! += taken;
-        row += taken;
-        left -= taken;
-      }
-    }
-    reader.passed(row - 1);
-    return true;
-  }
-
-  /** Hands samples out by the short way, from sample `i` on, as far as it goes; returns how many rows that are. */
-  #route(
-    reader: WalReader,
-    lane: typeof FRONT | typeof CATCH_UP,
-    i: number,
-    row: number,
-    left: number,
-    limit: number,
-  ): number {
-    const router = this.#router;
-    const { ttlMs } = this.#options;
-    const oldestMs = ttlMs > 0 ? this.#options.now() - ttlMs : Number.NEGATIVE_INFINITY;
-    const most = row + left > limit ? limit - row : left;
-    router.route(reader, lane, i, row, most, oldestMs);
-    if (lane === FRONT) this.#passedOver += router.passedOver;
-    else this.#passedOver -= router.rows - router.passedOver;
-    return router.rows;
-  }
-
-  /** Offers row `i` of its kind to its loop. False when the loop is full and has to be waited for. */
-  #offer(
-    reader: WalReader,
-    lane: typeof FRONT | typeof CATCH_UP,
-    context: SegmentContext,
-    kind: number,
-    i: number,
-    row: number,
-  ): boolean {
-    const { rows } = reader;
-    const { dictionary, segment } = context;
-    const table = this.#table;
-    const series =
-      kind === SAMPLE
-        ? rows.sampleSeries[i]!
-        : kind === HISTOGRAM
-          ? rows.histogramSeries[i]!
-          : kind === EXEMPLAR
-            ? rows.exemplarSeries[i]!
-            : -1;
-    let dropped = false;
-    if (series >= 0 && !dictionary.has(series)) {
-      dropped = dictionary.isDropped(series);
-      if (!dropped) {
-        if (lane === FRONT) this.#damagedRow(kind, segment, row);
-        return true;
-      }
-    }
-    const s =
-      series >= 0
-        ? dictionary.seriesHash[2 * series]! & (SHARDS - 1)
-        : familyShard(dictionary.string(rows.metadataFamily[i]!));
-    if (table.isBehind(s, segment, row)) {
-      if (lane === FRONT) this.#ahead.recognise(1);
-      return true;
-    }
-    if (table.lane[s] !== lane) {
-      if (lane === FRONT) this.#passedOver++;
-      return true;
-    }
-    const loop = this.#manager.loops[table.loop[s]!]!;
-    if (loop.queue.full) {
-      if (!isStuck(loop) || !this.#othersStarve(loop)) return false;
-      this.#letGoAll(loop, lane, { segment, row });
-      if (lane === FRONT) this.#passedOver++;
-      return true;
-    }
-    const times =
-      kind === SAMPLE ? rows.sampleTime : kind === HISTOGRAM ? rows.histogramTime : rows.exemplarTime;
-    const timeLo = kind === METADATA ? 0 : times[2 * i]!;
-    const timeHi = kind === METADATA ? 0 : times[2 * i + 1]!;
-    let skip = LIVE;
-    let valueLo = 0;
-    let valueHi = 0;
-    const payload = this.#payload;
-    const { ttlMs } = this.#options;
-    const expired =
-      ttlMs > 0 && kind !== METADATA && timeHi * 4294967296 + (timeLo >>> 0) < this.#options.now() - ttlMs;
-    if (dropped) skip = lostFor('dropped_by_relabel');
-    else if (expired) skip = lostFor('expired');
-    else if (kind === SAMPLE) {
-      valueLo = rows.sampleValue.getInt32(8 * i, true);
-      valueHi = rows.sampleValue.getInt32(8 * i + 4, true);
-    } else {
-      if (kind === EXEMPLAR) {
-        valueLo = rows.exemplarValue.getInt32(8 * i, true);
-        valueHi = rows.exemplarValue.getInt32(8 * i + 4, true);
-      }
-      const reason = payload.take(reader, kind, i);
-      if (reason !== undefined) skip = lostFor(reason);
-    }
-    if (lane === CATCH_UP) this.#passedOver--;
-    if (skip !== LIVE && table.pending[s] === 0) {
-      table.passed(s, segment, row);
-      this.#options.stats.addLost(reasonOf(skip), kind, 1);
-      return true;
-    }
-    table.queued(s, segment, row);
-    loop.queue.push(
-      context,
-      row,
-      s,
-      table.isResent(s, segment, row) ? UNKNOWN : FRESH,
-      skip,
-      kind,
-      Math.max(0, series),
-      timeLo,
-      timeHi,
-      valueLo,
-      valueHi,
-    );
-    if (skip === LIVE && kind !== SAMPLE)
-      loop.queue.payloadLast(payload.bytes, payload.from, payload.to, payload.note);
-    const starts = kind === SAMPLE ? rows.sampleStart : kind === HISTOGRAM ? rows.histogramStart : undefined;
-    if (starts !== undefined) loop.queue.startLast(starts[2 * i]!, starts[2 * i + 1]!);
-    return true;
+    if (this.#account.passedOver === 0 || this.#catchUp !== undefined) return;
+    if (this.#table.lane.every((lane) => lane === FRONT)) this.#account.losePassedOver();
   }
 
   #timeOf(reader: WalReader): MetadataTime {
     return { committedMs: reader.head.at, nowMs: this.#options.now() };
   }
-
-  /** A row of a series that is not known: it belongs to no shard that could remember it. */
-  #damagedRow(kind: number, segment: number, row: number): void {
-    if (this.#ahead.mayCover({ segment, row })) this.#ahead.lose(1);
-    else this.#options.stats.addLost('damaged', kind, 1);
-  }
-
-  #othersStarve(stuck: Loop): boolean {
-    return this.#manager.loops.some(
-      (loop) => loop !== stuck && !loop.failing && 4 * loop.queue.length < loop.queue.capacity,
-    );
-  }
-
-  /** Lets go all shards of a stuck loop that this reader serves. */
-  #letGoAll(loop: Loop, lane: number, at: Position): void {
-    const table = this.#table;
-    for (let s = 0; s < SHARDS; s++) {
-      if (table.loop[s] === loop.index && table.lane[s] === lane) table.letGo(s, at);
-    }
-  }
 }
 
 function further(a: Position, b: Position): Position {
   return comparePositions(a, b) > 0 ? a : b;
-}
-
-function isStuck(loop: Loop): boolean {
-  return loop.attempts >= STUCK_ATTEMPTS;
 }

@@ -24,7 +24,7 @@ export interface LoopQueues {
  * Of nearly every sample there is nothing to decide: its series is known, no process has seen it before, its loop has
  * room, and it is within its TTL. Runs of such rows are handed out column by column: first where each of them goes,
  * then to each loop all that it gets. bench/deliver.ts shows what that saves against row by row. A run ends at the
- * first row that is different; that one is for the feeder, which knows all cases.
+ * first row that is different; that one is for row-router.ts, which knows all cases.
  */
 export class SampleRouter {
   readonly #table: ShardTable;

@@ -16,6 +16,9 @@ import type { Position } from '../serialization/position.ts';
 import { END, FRAME } from '../serialization/record.ts';
 import { type SegmentContext, statedEnd } from './segment-context.ts';
 
+/** Frames after which whoever reads lets other readers, and the sockets, have their turn. */
+export const FRAMES_A_TURN = 8;
+
 /** How far may be read: all bytes of `segment` before `offset`, and all segments before it. */
 export interface ReadLimit {
   readonly segment: number;
@@ -129,6 +132,8 @@ export class WalReader {
   #context: SegmentContext | undefined;
   #scanner: SegmentScanner | undefined;
   #head: FrameHead | undefined;
+  /** The row behind the last one of the current frame; 0 when there is none. */
+  #frameEnd = 0;
   /** Where the segment ends, once it is known to be complete. */
   #end: number | undefined;
   /** Where its rows end, by the word of the next segment. */
@@ -166,6 +171,11 @@ export class WalReader {
   /** There are `head` and `context`: a frame was read, and a segment is open. */
   get isOpen(): boolean {
     return this.#context !== undefined && this.#head !== undefined;
+  }
+
+  /** There are rows of the current frame behind the position: `advance` is for when there are none. */
+  get hasRows(): boolean {
+    return this.#row < this.#frameEnd;
   }
 
   /** Moves the position behind `row` of the current frame. */
@@ -263,6 +273,7 @@ export class WalReader {
     this.#scanner = undefined;
     this.#segment = this.#store.behindGaps(next);
     this.#row = 0;
+    this.#frameEnd = 0;
   }
 
   /** Where the frames of this segment, which is not the newest, end. */
@@ -330,6 +341,7 @@ export class WalReader {
       if (!wanted) return false;
       this.#row = Math.max(this.#row, head.row);
       this.#head = head;
+      this.#frameEnd = head.row + head.rows;
       return true;
     } catch (error) {
       if (!(error instanceof SpillwayError)) throw error;
