@@ -291,6 +291,8 @@ test('what was delivered is given up only once its position is saved', async (t)
   assert.ok(rig.lines.some((line) => line.includes('positions cannot be saved')));
   assert.deepEqual(rig.endpoint.low, { segment: 1, row: 0 });
   rig.ledger.saveProgress = save;
+  rig.endpoint.saveAgain();
+  assert.deepEqual(rig.endpoint.low.segment, asked, 'also when nothing has come since');
   await rig.write(30, 31);
   await rig.until('the position', () => rig.endpoint.low.segment > 1);
 });
