@@ -115,6 +115,9 @@ test('a file that is wrong changes nothing and says why; a restart key is named,
   const before = load.refused.length;
   await assert.rejects(load.send(1), /400 .*max_labels_per_series/);
   assert.ok(load.refused.length > before);
+  await agent.configure({ ...config, receiver: { max_request_bytes: '100B' } });
+  assert.equal((await agent.reload()).status, 200);
+  await assert.rejects(load.send(1), /400 .*max_request_bytes/);
   await agent.configure({
     ...config,
     relabel_configs: [{ source_labels: ['i'], regex: '7', action: 'drop' }],
