@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import * as path from 'node:path';
 import { type FileSystem, writeDurably } from '../runtime/fs.ts';
 
@@ -55,12 +56,7 @@ export class Reserve {
     await this.#remove();
     try {
       // Not zeros: a file system that compresses would keep nothing free.
-      const bytes = new Uint8Array(this.#bytes);
-      for (let i = 0, x = 1; i < bytes.length; i++) {
-        x = (Math.imul(x, 1103515245) + 12345) >>> 0;
-        bytes[i] = x >>> 24;
-      }
-      await writeDurably(this.#files, reservePath(this.#dir), bytes);
+      await writeDurably(this.#files, reservePath(this.#dir), randomBytes(this.#bytes));
       this.#held = true;
     } catch (error) {
       await this.#remove();
