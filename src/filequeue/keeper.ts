@@ -63,8 +63,9 @@ const MOST_MIN_FREE_BYTES = 2 ** 30;
  * In this order: the endpoint gives rows up and counts them; its position, behind them, is saved; only then are
  * segments deleted, as always. Meanwhile, and under `reject`, writes are refused at the cap.
  *
- * When the file system refuses to store, the reserve is given up and writes are refused until the reserve could be
- * made again, which is tried every second: no sender's rows are used to find out. Nothing needs a restart.
+ * When the file system refuses to store, the reserve is given up and writes are refused until there is room for more than
+ * the reserve and it could be made again, which is tried every second: no sender's rows are used to find out. Nothing
+ * needs a restart.
  */
 export class Keeper {
   readonly #options: KeeperOptions;
@@ -167,7 +168,10 @@ export class Keeper {
   /** What shows that the disk stores bytes again. */
   async #makeReserve(): Promise<void> {
     const { reserve } = this.#options;
-    if (this.#disk !== undefined && this.#disk.freeBytes < reserve.bytes) {
+    // On a full disk the reserve that was given up is all that is free: to take it for room would be to refuse and take
+    // writes by turns.
+    const wanted = this.#noSpace ? 2 * reserve.bytes : reserve.bytes;
+    if (this.#disk !== undefined && this.#disk.freeBytes < wanted) {
       this.#noSpace = true;
       return;
     }

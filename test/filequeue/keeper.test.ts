@@ -99,6 +99,22 @@ for (const code of ['ENOSPC', 'EDQUOT']) {
   }
 }
 
+test('on a disk that is full but for the reserve nothing is taken: it would be refused and taken by turns', async (t) => {
+  const { keeper, queue, files, dir, space } = await kept(t);
+  files.fail(/^append (?!reserve)/, { code: 'ENOSPC' });
+  await assert.rejects(put(queue, row('a', 1)), { code: 'COMMIT_FAILED' });
+  for (const freeBytes of [0, 1000, 1999]) {
+    space.freeBytes = freeBytes;
+    await keeper.look();
+    assert.equal(keeper.full?.limit, 'disk', `${freeBytes} bytes are free`);
+    assert.equal(existsSync(reservePath(dir)), false);
+  }
+  space.freeBytes = 2000;
+  await keeper.look();
+  assert.equal(keeper.full, undefined);
+  assert.ok(existsSync(reservePath(dir)));
+});
+
 test('a failure that is none of space refuses nothing: the next commit may succeed', async (t) => {
   const { keeper, queue, files } = await kept(t);
   files.fail(/^sync 1/);
