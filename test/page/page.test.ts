@@ -83,10 +83,13 @@ test('the page says of each endpoint how it stands, through an outage and back',
   assert.equal(await page.getByRole('button', { name: /Pause|Move|Resume/ }).count(), 0);
   assert.equal(await pressed(page, '/api/v1/endpoints/pause', '{"name":"near"}'), 403);
 
-  const load = new Load(t, agent.url, { connections: 1 });
-  await load.send(1);
-  await far!.waitForRows(load.acknowledged);
+  // Rates are those of now: it flows until they are seen.
+  const load = new Load(t, agent.url, { connections: 1, everyMs: 20 });
+  const flowing = load.run();
   await counts(page, 'far', 'Delivered', /^(0\.)?[1-9][\d.,]*\/s of (0\.)?[1-9][\d.,]*\/s received$/);
+  load.stop();
+  await flowing;
+  await far!.waitForRows(load.acknowledged);
   await counts(page, 'far', 'Latency', /^\d[\d.]* m?s p99 \d[\d.]* m?s$/);
   await counts(page, 'far', 'Loops', /^1 of at most 1$/);
   await counts(page, 'far', 'Behind', /^0 s $/);
