@@ -28,7 +28,8 @@ export class AgentClient {
 
   /**
    * User and password in `url` are sent as basic authentication, unless the file `httpConfig` says how to get in.
-   * `because` comes before what is said when nobody answers. After `signal` no answer is waited for. Throws `CommandError` and `ConfigError`.
+   * `because` comes before what is said when nobody answers. After `signal` no answer is waited for. Throws
+   * `CommandError` and `ConfigError`.
    */
   constructor(url: string, httpConfig: string | undefined, because = '', signal?: AbortSignal) {
     if (!URL.canParse(url)) throw new CommandError(`${url} is not a URL`);
