@@ -181,6 +181,7 @@ test('a load says what a receiver of 2.0 has not written, and a sink what it has
 test('a sink ends quietly when nobody reads what it prints any more', async (t) => {
   const end = await sink(t, '--print');
   const sender = new Sender(t, new URL(end.url).origin);
+  // The sink may end before it answers: that is what is looked at.
   const send = (ms: number) =>
     sender.write(request(series({ __name__: 'up' }, [ms, 1]))).catch(() => undefined);
   await send(1000);

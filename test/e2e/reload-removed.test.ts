@@ -169,6 +169,7 @@ test('at a cap a removed endpoint gives way: the receiver goes on, and what was 
     () => 'nothing is dropped',
     async () => {
       if ((await droppedWhileAway())! > 0) return true;
+      // At the cap it is refused, now and then, or never.
       await load.send(20).catch(() => undefined);
       return undefined;
     },
