@@ -13,6 +13,8 @@ export interface IngestModule {
   rememberRefs(series: number): void;
   learnText(ref: number, string: number): void;
   forgetTexts(): void;
+  learnPair(pair: number, name: number, hashLow: number, hashHigh: number): void;
+  learnSeries(start: number, length: number, tenant: number, series: number): void;
   take(series: number): void;
   pass(): void;
   remember(series: number): void;
@@ -78,6 +80,7 @@ export class IngestMemory {
     this.set(at.SYMBOL_ROOM, rooms.symbols);
     this.set(at.METADATA, this.#metadata);
     this.set(at.METADATA_ROOM, rooms.metadata);
+    this.set(at.NEW_END, at.NEW_SERIES);
     this.emptyTable();
   }
 
@@ -94,6 +97,13 @@ export class IngestMemory {
   symbols(count: number): readonly [begins: Uint32Array, ends: Uint32Array] {
     const column = (address: number) => new Uint32Array(this.bytes.buffer, address, count);
     return [column(this.get(at.SYMBOLS)), column(this.get(at.SYMBOL_ENDS))];
+  }
+
+  /** The series that the module has interned and nobody took over, as `Dictionary.adopt` takes them; no more of them. */
+  takeNewSeries(): Uint32Array {
+    const words = this.#words.subarray(at.NEW_SERIES >>> 2, this.get(at.NEW_END) >>> 2);
+    this.set(at.NEW_END, at.NEW_SERIES);
+    return words;
   }
 
   /** Says what is stored for each series, as `SeriesMetadata.words`; those beyond the room are not known of. */

@@ -43,6 +43,7 @@ export class WasmIngest {
   /** Ingests the `length` bytes that were uncompressed last; results and errors are those of `ingestV1`. */
   ingest(length: number, limits: IngestLimits, dictionary: Dictionary, batch: RowBatch): IngestReport {
     const { memory } = this.#workspace;
+    this.#workspace.internWithin(limits.labels, dictionary);
     const request: IngestRequest = new IngestRequest(
       memory.raw,
       memory.rawView,
@@ -58,7 +59,10 @@ export class WasmIngest {
     this.#workspace.begin(batch, dictionary, rowsLeft(request));
     for (;;) {
       const status = memory.module.run();
-      if (status === at.UNKNOWN) this.#takeUnknown(request);
+      this.#workspace.adoptSeries(dictionary);
+      if (status === at.NEW_LABEL) this.#takeLabel(request);
+      else if (status === at.UNKNOWN) this.#takeUnknown(request);
+      else if (status === at.ROOM) this.#makeRoomInTable(request, 1);
       else {
         this.#workspace.handOver(batch);
         request.samples = memory.get(at.SAMPLES);
@@ -69,6 +73,26 @@ export class WasmIngest {
     return request.finish(this.#workspace.newestMs);
   }
 
+  /** A label that is not in the table, of a series that is not either. */
+  #takeLabel(request: IngestRequest): void {
+    const { memory } = this.#workspace;
+    const { dictionary, raw } = request;
+    const start = memory.get(at.LABEL_AT) - memory.target;
+    const [inner, end] = labelIn(raw, start);
+    const pair = dictionary.internPair(raw, request.view, inner, end);
+    if (pair < 0 || !dictionary.isWrittenAs(pair, raw, start, end)) {
+      memory.set(at.LABEL_AT, 0);
+      this.#takeUnknown(request);
+      return;
+    }
+    this.#makeRoomInTable(request, 2);
+    // Where the table has to start anew, this series does so, too.
+    if (memory.get(at.LABEL_AT) === 0) return;
+    dictionary.countBlocks(2);
+    const { pairName, pairHash } = dictionary;
+    memory.module.learnPair(pair, pairName[pair]!, pairHash[2 * pair]!, pairHash[2 * pair + 1]!);
+  }
+
   /** A series of plain samples that is not in the table. */
   #takeUnknown(request: IngestRequest): void {
     const { memory } = this.#workspace;
@@ -77,8 +101,10 @@ export class WasmIngest {
     const end = memory.get(at.LABELS_END) - memory.target;
     const series = dictionary.internLabels(request.raw, request.view, start, end);
     if (series >= 0) {
-      this.#makeRoomInTable(request);
+      this.#makeRoomInTable(request, 1);
+      dictionary.countBlocks(1);
       memory.module.take(series);
+      this.#learnSeries(request);
       return;
     }
     const fieldEnd = memory.get(at.FIELD_END) - memory.target;
@@ -103,9 +129,11 @@ export class WasmIngest {
       end = ingestSeries(request, labels, memory.get(at.FIELD_END) - target, series, labelsEnd);
     }
     if (this.#interned >= 0) {
-      this.#makeRoomInTable(request);
+      this.#makeRoomInTable(request, 1);
+      request.dictionary.countBlocks(1);
       memory.module.remember(this.#interned);
     }
+    this.#learnSeries(request);
     memory.set(at.FIELD_END, target + end);
     memory.module.pass();
     this.#workspace.goOnBehind(request.batch, rowsLeft(request));
@@ -124,13 +152,27 @@ export class WasmIngest {
     return series;
   }
 
-  /** Makes room for one more entry, which is about to be used. */
-  #makeRoomInTable(request: IngestRequest): void {
-    request.dictionary.countBlocks(1);
-    this.#workspace.makeRoomInTable(1);
+  #makeRoomInTable(request: IngestRequest, entries: number): void {
+    this.#workspace.makeRoomInTable(entries);
+    this.#renewViews(request);
+  }
+
+  #learnSeries(request: IngestRequest): void {
+    this.#workspace.learnSeries(request.dictionary);
+    this.#renewViews(request);
+  }
+
+  #renewViews(request: IngestRequest): void {
     request.raw = this.#workspace.memory.raw;
     request.view = this.#workspace.memory.rawView;
   }
+}
+
+/** Where the message in the field at `start` is: its length has one or two bytes. */
+function labelIn(raw: Uint8Array, start: number): readonly [inner: number, end: number] {
+  const size = raw[start + 1]!;
+  if (size < 0x80) return [start + 2, start + 2 + size];
+  return [start + 3, start + 3 + ((size & 0x7f) | (raw[start + 2]! << 7))];
 }
 
 function rowsLeft({ limits, rows }: IngestRequest): number {

@@ -19,10 +19,14 @@ const MOST_ENTRIES = 1 << 22;
 /**
  * The memory of the loop in WebAssembly, with as much room as requests and segments need.
  *
- * It holds the body as it came and uncompressed, and a table from the hash of labels to a series of the dictionary: a
- * cache in front of `Dictionary`, which stays the only place where series come to be. The table is emptied when the
- * dictionary is (its `generation`), so that no id outlives its series; a request that is rolled back leaves its series
- * in both. Beside it stands a copy of what is stored as metadata of each series, which follows every change.
+ * It holds the body as it came and uncompressed, and a table from the hash of labels to a series of the dictionary. The
+ * table is emptied when the dictionary is (its `generation`), so that no id outlives its series; a request that is
+ * rolled back leaves its series in both. Beside it stands a copy of what is stored as metadata of each series, which
+ * follows every change.
+ *
+ * The module interns series of 1.0 by itself as long as the table knows all series of the dictionary: those that came
+ * to be elsewhere are told to it. When the table has to start anew for want of room, it is a cache from then on, until
+ * the dictionary is emptied.
  *
  * The memory of a module only grows. So where anything but the table needs more room than there is, or all of it far
  * less, a new instance takes the place of the old one; never while a request is being read.
@@ -35,6 +39,8 @@ export class IngestWorkspace {
   #generation = 0;
   /** Rows in the columns that have their place in the batch. */
   #counted = 0;
+  /** The table knows all series below it; infinite when it has lost some. */
+  #knownSeries = 0;
   /** The most that was asked for since the dictionary was emptied. */
   #largest: Rooms = LEAST;
   readonly #mostEntries: number;
@@ -86,6 +92,53 @@ export class IngestWorkspace {
     this.goOnBehind(batch, rowsLeft);
   }
 
+  /** New series of the request that begins may have so many labels; without a number the module interns none. */
+  internWithin(labels: number, dictionary: Dictionary): void {
+    const { memory } = this;
+    const most = dictionary.hasGate || this.#knownSeries === Number.POSITIVE_INFINITY ? 0 : labels;
+    memory.set(at.MOST_LABELS, Math.min(most, at.LABELS));
+    memory.set(at.LABEL_AT, 0);
+    memory.set(at.KNOWN_LABELS, 0);
+    memory.set(at.ORDERED_COUNT, 0);
+    const [low, high] = dictionary.tenantHash;
+    memory.set(at.LABEL_HASHES - 8, low);
+    memory.set(at.LABEL_HASHES - 4, high);
+    this.learnSeries(dictionary);
+  }
+
+  /** Moves the series that the module has interned to the dictionary. To be called before anything else is interned. */
+  adoptSeries(dictionary: Dictionary): void {
+    const { memory } = this;
+    if (memory.get(at.NEW_END) === at.NEW_SERIES) return;
+    const before = dictionary.seriesCount;
+    try {
+      dictionary.adopt(memory.takeNewSeries());
+    } catch (error) {
+      this.#forget();
+      throw error;
+    }
+    dictionary.countBlocks(dictionary.seriesCount - before);
+    this.#knownSeries = dictionary.seriesCount;
+  }
+
+  /** Tells the module of series that were interned elsewhere. The views of the memory may be new ones then. */
+  learnSeries(dictionary: Dictionary): void {
+    if (this.memory.get(at.MOST_LABELS) === 0) return;
+    for (; this.#knownSeries < dictionary.seriesCount; this.#knownSeries++) {
+      const length = dictionary.blockLength(this.#knownSeries);
+      // The module does not intern longer ones.
+      if (length > at.BLOCK_BYTES) continue;
+      this.makeRoomInTable(1);
+      const { memory } = this;
+      const entries = memory.get(at.ENTRY_COUNT);
+      dictionary.writeBlock(this.#knownSeries, memory.bytes, memory.source);
+      const tenant = dictionary.seriesTenant[this.#knownSeries]!;
+      memory.module.learnSeries(memory.source, length, tenant, this.#knownSeries);
+      dictionary.countBlocks(memory.get(at.ENTRY_COUNT) - entries);
+    }
+    this.memory.set(at.NEXT_SERIES, dictionary.seriesCount);
+  }
+
   /** Newest time among the samples that the module took, in ms. */
   get newestMs(): number {
     return (this.memory.get(at.NEWEST + 4) | 0) * 4294967296 + this.memory.get(at.NEWEST);
@@ -134,9 +187,17 @@ export class IngestWorkspace {
   makeRoomInTable(entries: number): void {
     const { memory } = this;
     while (memory.get(at.ENTRY_COUNT) + entries > memory.capacity) {
-      if (memory.capacity >= this.#mostEntries) memory.emptyTable();
+      if (memory.capacity >= this.#mostEntries) this.#forget();
       else memory.growTable();
     }
+  }
+
+  /** The table starts anew, and cannot tell any more which series are new. */
+  #forget(): void {
+    this.memory.emptyTable();
+    this.memory.set(at.MOST_LABELS, 0);
+    this.memory.set(at.LABEL_AT, 0);
+    this.#knownSeries = Number.POSITIVE_INFINITY;
   }
 
   /** Empties the table when what it holds is of another dictionary, and then gives back memory of larger times. */
@@ -150,6 +211,7 @@ export class IngestWorkspace {
     };
     if (4 * memoryOf(enough) < memory.bytes.length) this.memory = new IngestMemory(enough, this.#keys);
     else memory.emptyTable();
+    this.#knownSeries = 0;
     this.memory.loadMetadata(metadata.words);
     this.#largest = LEAST;
     if (this.#metadata !== undefined) this.#metadata.watcher = undefined;

@@ -51,7 +51,8 @@ export class Dictionary {
   pairValue: Uint32Array = new Uint32Array(256);
   /** Length of the tag and length before the inner bytes of each pair. */
   #pairHead: Uint8Array = new Uint8Array(256);
-  #pairHash: Uint32Array = new Uint32Array(512);
+  /** Two words a pair. */
+  pairHash: Uint32Array = new Uint32Array(512);
 
   /** Pair ids of all series; series `s` has those in `[seriesAt[s], seriesAt[s + 1])`. */
   seriesPairs: Uint32Array = new Uint32Array(1024);
@@ -65,7 +66,9 @@ export class Dictionary {
 
   readonly #strings: IdTable = new IdTable();
   readonly #pairs: IdTable = new IdTable();
+  /** Of the series below `#indexed`: the others came from a kernel, and are entered when one is looked for. */
   readonly #series: IdTable = new IdTable();
+  #indexed = 0;
   #blocks: Uint32Array = new Uint32Array(5 * 512);
   #blockCount = 0;
   #blocksElsewhere = 0;
@@ -126,6 +129,7 @@ export class Dictionary {
     this.#strings.clear();
     this.#pairs.clear();
     this.#series.clear();
+    this.#indexed = 0;
     if (this.#blockCount * 40 < this.#blocks.length)
       this.#blocks = new Uint32Array(this.#blocks.length >>> 1 || 5);
     if (this.#blocks.length < 5 * 512) this.#blocks = new Uint32Array(5 * 512);
@@ -153,6 +157,11 @@ export class Dictionary {
       40 * (this.#blockCount + this.#blocksElsewhere) +
       this.metadata.contentBytes
     );
+  }
+
+  /** What the tenant adds to the hash of a series: that of one more pair in front. For another tenant than none. */
+  get tenantHash(): readonly [lo: number, hi: number] {
+    return this.#tenantHash;
   }
 
   /** The tenant that series are interned for, as a string id; 0 is none. */
@@ -255,6 +264,63 @@ export class Dictionary {
    */
   internLabels(raw: Uint8Array, view: DataView, start: number, end: number): number {
     return this.#internLabels(raw, view, start, end);
+  }
+
+  /**
+   * The pair of the `Label` message in `raw[start, end)`, interned when new; `INVALID`, with `invalid` set, and `ABSENT`
+   * as for `internLabel`. Throws `MalformedError`. Not with a gate.
+   */
+  internPair(raw: Uint8Array, view: DataView, start: number, end: number): number {
+    return this.#internPair(raw, view, start, end);
+  }
+
+  /** True when the field in `raw[start, end)` is `pair` as it is kept, byte by byte. */
+  isWrittenAs(pair: number, raw: Uint8Array, start: number, end: number): boolean {
+    const at = this.pairAt[pair]!;
+    const length = end - start;
+    return this.pairAt[pair + 1]! - at === length && sameBytes(this.labels.bytes, at, raw, start, length);
+  }
+
+  /** Bytes of the `Label` fields of a series. */
+  blockLength(series: number): number {
+    let length = 0;
+    for (let i = this.seriesAt[series]!; i < this.seriesAt[series + 1]!; i++) {
+      const pair = this.seriesPairs[i]!;
+      length += this.pairAt[pair + 1]! - this.pairAt[pair]!;
+    }
+    return length;
+  }
+
+  /** Writes the `Label` fields of a series to `dst`, from `start` on. */
+  writeBlock(series: number, dst: Uint8Array, start: number): void {
+    let at = start;
+    for (let i = this.seriesAt[series]!; i < this.seriesAt[series + 1]!; i++) {
+      const pair = this.seriesPairs[i]!;
+      const [from, to] = [this.pairAt[pair]!, this.pairAt[pair + 1]!];
+      dst.set(this.labels.bytes.subarray(from, to), at);
+      at += to - from;
+    }
+  }
+
+  /**
+   * Takes over series of this tenant that a kernel has interned by itself, which are not here yet: of each the number
+   * of its pairs, its hash (low, high), and its pairs in order. Not with a gate.
+   */
+  adopt(words: Uint32Array): void {
+    let id = this.seriesCount;
+    let end = this.seriesAt[id]!;
+    this.seriesPairs = room(this.seriesPairs, end + words.length);
+    for (let at = 0; at < words.length; id++) {
+      const count = words[at]!;
+      this.#makeRoomForSeries(id);
+      this.seriesHash[2 * id] = words[at + 1]!;
+      this.seriesHash[2 * id + 1] = words[at + 2]!;
+      this.seriesTenant[id] = this.#tenant;
+      at += 3;
+      for (const stop = at + count; at < stop; at++) this.seriesPairs[end++] = words[at]!;
+      this.seriesAt[id + 1] = end;
+    }
+    this.seriesCount = id;
   }
 
   /** A kernel keeps so many more blocks. */
@@ -439,7 +505,7 @@ export class Dictionary {
     if (!this.#isInOrder(count) && !this.#putInOrder(count)) return -1;
     this.#needScratch(8 * count + 8);
     const scratch = this.#scratchView;
-    const pairHash = this.#pairHash;
+    const pairHash = this.pairHash;
     let at = 0;
     if (tenant !== 0) {
       scratch.setUint32(0, this.#tenantHash[0], true);
@@ -455,6 +521,7 @@ export class Dictionary {
     const lo = digest[0]!;
     const hi = digest[1]!;
     const table = this.#series;
+    while (this.#indexed < this.seriesCount) table.add(this.seriesHash[2 * this.#indexed]!, this.#indexed++);
     for (let slot = table.first(lo); ; slot = table.next(slot)) {
       const id = table.idAt(slot);
       if (id < 0) break;
@@ -463,10 +530,7 @@ export class Dictionary {
     const id = this.seriesCount++;
     const start = this.seriesAt[id]!;
     this.seriesPairs = room(this.seriesPairs, start + count);
-    this.seriesAt = room(this.seriesAt, id + 2);
-    this.#next = room(this.#next, id + 2);
-    this.seriesHash = room(this.seriesHash, 2 * id + 2);
-    this.seriesTenant = room(this.seriesTenant, id + 1);
+    this.#makeRoomForSeries(id);
     const seriesPairs = this.seriesPairs;
     for (let i = 0; i < count; i++) seriesPairs[start + i] = pairs[i]!;
     this.seriesAt[id + 1] = start + count;
@@ -474,7 +538,15 @@ export class Dictionary {
     this.seriesHash[2 * id + 1] = hi;
     this.seriesTenant[id] = tenant;
     table.add(lo, id);
+    this.#indexed = id + 1;
     return id;
+  }
+
+  #makeRoomForSeries(id: number): void {
+    this.seriesAt = room(this.seriesAt, id + 2);
+    this.#next = room(this.#next, id + 2);
+    this.seriesHash = room(this.seriesHash, 2 * id + 2);
+    this.seriesTenant = room(this.seriesTenant, id + 1);
   }
 
   /** True when the names of `#blockPairs` are, one by one, those that were found in order before. */
@@ -596,7 +668,7 @@ export class Dictionary {
     this.pairAt = room(this.pairAt, pair + 2);
     this.pairName = room(this.pairName, pair + 1);
     this.pairValue = room(this.pairValue, pair + 1);
-    this.#pairHash = room(this.#pairHash, 2 * pair + 2);
+    this.pairHash = room(this.pairHash, 2 * pair + 2);
     if (pair >= this.#pairHead.length) {
       const grown = new Uint8Array(pair * 2);
       grown.set(this.#pairHead);
@@ -617,8 +689,8 @@ export class Dictionary {
     scratch[nameLength] = 0xff;
     scratch.set(raw.subarray(valueAt, valueEnd), nameLength + 1);
     murmur3(this.#scratchView, 0, nameLength + 1 + valueLength, 0);
-    this.#pairHash[2 * pair] = digest[0]!;
-    this.#pairHash[2 * pair + 1] = digest[1]!;
+    this.pairHash[2 * pair] = digest[0]!;
+    this.pairHash[2 * pair + 1] = digest[1]!;
     this.pairName[pair] = this.internString(raw, nameAt, nameEnd, view);
     this.pairValue[pair] = this.internString(raw, valueAt, valueEnd, view);
     return pair;

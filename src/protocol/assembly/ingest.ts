@@ -1,12 +1,14 @@
 import { hash0, hash1, hashBlock } from './block-hash';
+import { internSeries } from './intern';
 import {
-  AT, DONE, END, ENTRY_LENGTH, ENTRY_NEXT, ENTRY_SERIES, ENTRY_TENANT, FIELD_END, FIELDS_LEFT, FOUND, FULL,
-  LABELS_END, LABELS_START, LAST_ENTRY, ODD, OUT_ROWS, ROWS, ROWS_LEFT, SAMPLES, TENANT, UNKNOWN,
+  AT, DONE, END, ENTRY_LENGTH, ENTRY_NEXT, ENTRY_SERIES, ENTRY_TENANT, FIELD_END, FIELDS_LEFT, FOUND, FULL, LABEL_AT,
+  LABEL_COUNT, LABELS_END, LABELS_START, LAST_ENTRY, NEXT_SERIES, ODD, OUT_ROWS, ROWS, ROWS_LEFT, SAMPLES, TENANT,
 } from './layout';
 import { MOST_ROWS, plainSample, plainSamples, putRow, putRows } from './samples';
 import { uncompressBlock } from './snappy';
 import { addEntry, entryAt, expectNext, fillSlots, findEntry, hasHash } from './table';
 
+export { learnPair, learnSeries } from './intern';
 export { learnText, rememberRefs, runV2, takeV2 } from './ingest-v2';
 export { labelBytes } from './label-bytes';
 export { forgetTexts, scan } from './symbols';
@@ -17,9 +19,9 @@ export { hash0, hash1, hashBlock };
 
 /**
  * The inner loop on the way in, as `ingestV1` of ../ingest-v1.ts: from the bytes of a `WriteRequest` to columns of
- * samples; ingest-v2.ts has that of 2.0. It takes known series with plain samples; whatever else there is, errors
- * among it, is handed back to the TypeScript, one field at a time, so the order of rows and the words of errors have
- * one source.
+ * samples; ingest-v2.ts has that of 2.0. It takes series with plain samples, and new ones as far as intern.ts goes;
+ * whatever else there is, errors among it, is handed back to the TypeScript, one field at a time, so the order of rows
+ * and the words of errors have one source.
  *
  * ../ingest-wasm.ts and ../ingest-wasm-v2.ts drive it, in the memory of ../ingest-memory.ts; layout.ts says where
  * things stand. Nothing here trusts a length: each is held
@@ -32,6 +34,12 @@ export function uncompress(source: usize, end: usize, target: usize, total: u32)
 
 /** Goes on at `AT`; returns why it stopped. */
 export function run(): i32 {
+  if (load<u32>(LABEL_AT) != 0) {
+    const resumed = internSeries();
+    if (resumed != DONE) return resumed;
+    putRows(load<u32>(LABELS_END), load<u32>(FIELD_END), load<u32>(NEXT_SERIES) - 1);
+    pass();
+  }
   const end = load<u32>(END);
   let at = load<u32>(AT);
   let fieldsLeft = load<u32>(FIELDS_LEFT);
@@ -70,7 +78,7 @@ export function run(): i32 {
       break;
     }
     const labelsEnd = load<u32>(LABELS_END);
-    const series = entry == 0 ? -1 : load<i32>(entryAt(entry), ENTRY_SERIES);
+    let series = entry == 0 ? -1 : load<i32>(entryAt(entry), ENTRY_SERIES);
 
     let rows: u32 = 1;
     const plain = plainSample(labelsEnd, fieldEnd);
@@ -89,10 +97,12 @@ export function run(): i32 {
     if (entry == 0) {
       store<u32>(FIELD_END, fieldEnd);
       store<u32>(ROWS, rows);
-      status = UNKNOWN;
-      break;
-    }
-    expectNext(entry);
+      store<u32>(LABEL_AT, start);
+      store<u32>(LABEL_COUNT, 0);
+      status = internSeries();
+      if (status != DONE) break;
+      series = load<u32>(NEXT_SERIES) - 1;
+    } else expectNext(entry);
     if (rows == 1) putRow(series);
     else putRows(labelsEnd, fieldEnd, series);
     fieldsLeft--;

@@ -8,6 +8,7 @@
  *     4096   (static data of the module; there is none)
  *     65536  columns of rows on their way into the batch
  *            of 2.0: the texts and the refs of the labels at hand
+ *            of 1.0: the labels at hand, and new series on their way into the dictionary
  *            the body as it came, slack
  *            the body uncompressed, slack
  *            of 2.0: symbols of the request, then metadata of the series
@@ -71,6 +72,21 @@ export const TYPE = 156;
 export const HELP = 160;
 export const UNIT = 164;
 
+/**
+ * Of an unknown series that is being interned: the label that comes next (0 while there is no such series) and how many
+ * came before it; the most that it may have, 0 when no series may be interned here.
+ */
+export const LABEL_AT = 172;
+export const LABEL_COUNT = 176;
+export const MOST_LABELS = 180;
+/** How many labels in the columns of labels are those of the block before. */
+export const KNOWN_LABELS = 184;
+/** How many names are in order. */
+export const ORDERED_COUNT = 188;
+/** What the next series will be, and where those end that the dictionary has not taken over yet. */
+export const NEXT_SERIES = 192;
+export const NEW_END = 196;
+
 export const KEYS = 256;
 /** Two keys for each of the 1024 bytes between scrambles, 16 bytes for the scramble of each accumulator. */
 export const KEY_BYTES = 2080;
@@ -88,7 +104,23 @@ export const LABEL_TEXTS = 159808;
 export const LABEL_REFS = 164032;
 /** How many of them there is room for. */
 export const REFS = 1024;
-export const FREE = 168128;
+/**
+ * Of the labels of the series that was interned last, by their order: where each stands, its pair, its name as a string
+ * of the dictionary, and the hash of its pair, which has that of the tenant before it.
+ */
+export const LABEL_PLACES = 168128;
+export const LABEL_PAIRS = 169152;
+export const LABEL_NAMES = 170176;
+export const LABEL_HASHES = 171264;
+/** Names that were found in order. */
+export const ORDERED_NAMES = 173312;
+/** How many of them there is room for, and how many bytes they may have. */
+export const LABELS = 256;
+export const BLOCK_BYTES = 16384;
+/** New series on their way into the dictionary: number of pairs, hash (low, high), pairs. */
+export const NEW_SERIES = 174336;
+export const NEW_BYTES = 16384;
+export const FREE = 190720;
 
 /** Bytes behind each of the two bodies that may be read, and behind the uncompressed one also written. */
 export const SLACK = 128;
@@ -100,6 +132,10 @@ export const SLACK = 128;
  * Of 2.0 there are two more kinds, which add something to the tenant. One is of a text that a symbol had: in place of
  * the series it has the string of the dictionary, plus one, if that is known; tenants share them. The other is of the
  * labels of a series, and its block is the entries of their texts.
+ *
+ * Of 1.0 there is one more: of a label as it is written, with its pair in place of the series, and its name, as a string
+ * of the dictionary, in place of what came behind it. The entry behind that is not in the slots: it begins with the hash
+ * of the pair.
  */
 export const ENTRY_BYTES = 32;
 export const ENTRY_LENGTH = 16;
@@ -109,6 +145,8 @@ export const ENTRY_TENANT = 28;
 
 export const OF_TEXT = 0x40000000;
 export const OF_REFS = 0x20000000;
+export const OF_PAIR = 0x60000000;
+export const OF_NONE = 0x7fffffff;
 
 /** What `run` and `runV2` return. */
 export const DONE = 0;
@@ -118,7 +156,9 @@ export const FULL = 1;
 export const UNKNOWN = 2;
 /** The field at `AT` is none that this module reads; for a series `LABELS_END` and `FOUND` are set. */
 export const ODD = 3;
-/** Of 2.0: there is no room for what the series at hand may bring; to be tried again. */
+/** There is no room in the table for what the series at hand may bring; to be tried again. */
 export const ROOM = 4;
 /** Of 2.0: the metadata of the known series is not what is stored; to be stored, then `takeV2`. */
 export const SAID = 5;
+/** Of 1.0: the label at `LABEL_AT` is not in the table. To be interned, then `learnPair` and on. */
+export const NEW_LABEL = 6;

@@ -1,11 +1,12 @@
 import { hash0, hash1 } from './block-hash';
 import {
-  ENTRIES, ENTRY_BYTES, ENTRY_COUNT, ENTRY_LENGTH, ENTRY_NEXT, ENTRY_SERIES, ENTRY_TENANT, LAST_ENTRY, SLOT_MASK, SLOTS,
+  ENTRIES, ENTRY_BYTES, ENTRY_COUNT, ENTRY_LENGTH, ENTRY_NEXT, ENTRY_SERIES, ENTRY_TENANT, LAST_ENTRY, OF_NONE, SLOT_MASK,
+  SLOTS,
 } from './layout';
 
 /**
  * The table from a hash to what it is the hash of: label blocks of 1.0, refs of 2.0 (both of a tenant, and both a
- * series), and texts of symbols. Which of these, and of which tenant, is the space of an entry; nothing is found in
+ * series), labels of 1.0, and texts of symbols. Which of these, and of which tenant, is the space of an entry; nothing is found in
  * another space than its own.
  */
 
@@ -14,7 +15,8 @@ export function fillSlots(): void {
   const count = load<u32>(ENTRY_COUNT);
   for (let index: u32 = 1; index < count; index++) {
     const entry = entryAt(index);
-    place(index, load<u64>(entry), load<u32>(entry, ENTRY_TENANT));
+    const space = load<u32>(entry, ENTRY_TENANT);
+    if (space != OF_NONE) place(index, load<u64>(entry), space);
   }
 }
 
@@ -51,6 +53,15 @@ export function addEntry(length: u32, space: u32, series: u32): u32 {
   store<u32>(entry, space, ENTRY_TENANT);
   place(index, hash0, space);
   return index;
+}
+
+/** Takes the room of an entry for something else. Returns where that is. */
+export function addRoom(): usize {
+  const index = load<u32>(ENTRY_COUNT);
+  store<u32>(ENTRY_COUNT, index + 1);
+  const entry = entryAt(index);
+  store<u32>(entry, OF_NONE, ENTRY_TENANT);
+  return entry;
 }
 
 /** True when the entry is of what has the hash of what was hashed last. */
