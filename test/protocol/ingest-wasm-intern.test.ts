@@ -60,7 +60,8 @@ describe('new series in WebAssembly', () => {
   it('are those of the dictionary, whichever way each came first, over several segments', (t) => {
     const random = Random.of(t);
     const odd = new OddWriter(random);
-    const value = () => ['', 'a', 'aa', 'ab', 'b'.repeat(130), 'ü', 'y'.repeat(7000), 'z'.repeat(17_000)][random.int(0, 8)]!;
+    const value = () =>
+      ['', 'a', 'aa', 'ab', 'b'.repeat(130), 'ü', 'y'.repeat(7000), 'z'.repeat(17_000)][random.int(0, 8)]!;
     const names = ['job', 'jo', 'joc', 'pod', 'ä', 'a'.repeat(140), '_', 'Z'];
     const fresh = (): Label[] => {
       const of = [{ name: '__name__', value: `m${random.int(0, 4)}` }];
@@ -119,6 +120,17 @@ describe('new series in WebAssembly', () => {
     for (let i = 0; i < 2; i++) assert.equal(kernels.take(encode(...of)).samples, of.length);
     assert.equal(kernels.take(encode(...of.toReversed())).samples, of.length);
     assert.equal(kernels.dictionary.seriesCount, of.length);
+    // Blocks about as long as those that the module is told of, which come to be in the dictionary.
+    for (const bytes of [5400, 5440, 5450, 5460, 5500, 9000]) {
+      const list = ['__name__', 'a', 'b'].map((name) => ({
+        name,
+        value: `${bytes}${name}`.padEnd(bytes, 'v'),
+      }));
+      const before = kernels.dictionary.seriesCount;
+      kernels.take(encode(sampled(list.toReversed())));
+      kernels.take(encode(sampled(list)));
+      assert.equal(kernels.dictionary.seriesCount - before, 1);
+    }
     kernels.compareAll();
   });
 
