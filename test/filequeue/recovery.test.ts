@@ -244,7 +244,7 @@ test('an end record inside of a frame is not one', async (t) => {
   assert.equal(found.segments[0]!.rows, 5);
 });
 
-test('a start reads the ends of files, not the backlog', async (t) => {
+test('a start reads the ends of files, not the backlog, and opens each once', async (t) => {
   const dir = await tempDir(t, 'recovery');
   const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
   const big = request(...Array.from({ length: 2000 }, (_, i) => series({ __name__: `series_${i}` }, [1, i])));
@@ -255,6 +255,7 @@ test('a start reads the ends of files, not the backlog', async (t) => {
   const found = await recoverDirectory(files, dir);
   assert.equal(found.segments.length, 10);
   assert.ok(files.bytesRead < 10 * 5000, `${files.bytesRead} bytes read`);
+  assert.equal(files.opened, 10);
 });
 
 test('an empty file, or one without a frame, is removed, and its id is not used again', async (t) => {
