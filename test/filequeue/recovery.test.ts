@@ -258,6 +258,30 @@ test('a start reads the ends of files, not the backlog, and opens each once', as
   assert.equal(files.opened, 10);
 });
 
+test('a segment whose end cannot be read for now still tells of the one before', async (t) => {
+  const dir = await tempDir(t, 'recovery');
+  const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
+  const big = request(...Array.from({ length: 500 }, (_, i) => series({ __name__: `series_${i}` }, [1, i])));
+  for (let i = 0; i < 3; i++) await putEach(queue, [big]);
+  await queue.close();
+  fs.rmSync(segmentPath(dir, 1, 'committed'));
+  const files = new WatchedFs();
+  files.readFault = (name, at) => (name === '2.committed' && at > 0 ? 'EIO' : undefined);
+  const { segments, gone, events } = await recoverDirectory(files, dir);
+  assert.deepEqual(
+    segments.map(({ id }) => id),
+    [3],
+  );
+  assert.deepEqual(
+    gone.map(({ segment, rows }) => ({ segment, rows })),
+    [{ segment: 1, rows: 500 }],
+  );
+  assert.deepEqual(
+    events.map(({ kind, file }) => ({ kind, file })),
+    [{ kind: 'unreadable', file: segmentPath(dir, 2, 'committed') }],
+  );
+});
+
 test('an empty file, or one without a frame, is removed, and its id is not used again', async (t) => {
   const header = encodeHeader({ segment: 7, codec: 'snappy', createdMs: 1, previous: undefined }, 1);
   for (const content of [new Uint8Array(0), header]) {
