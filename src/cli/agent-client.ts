@@ -1,6 +1,5 @@
 import { readFileSync } from 'node:fs';
 import { dirname, resolve } from 'node:path';
-import { Agent, fetch } from 'undici';
 import { type HttpConfig, parseHttpConfig } from '../config/http-config.ts';
 import type { Config } from '../config/load.ts';
 import { authorizationOf, basicAuthorization } from '../network/authorization.ts';
@@ -50,6 +49,7 @@ export class AgentClient {
     const { auth, tls } = this.#http;
     const authorization = auth === undefined ? this.#userinfo : await authorizationOf(auth);
     const connection = tls && (await new ClientTls(tls).options());
+    const { Agent, fetch } = await import('undici');
     const dispatcher =
       connection &&
       new Agent({

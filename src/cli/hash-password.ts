@@ -1,6 +1,5 @@
 import { createInterface } from 'node:readline';
 import { type Readable, Writable } from 'node:stream';
-import { hash } from 'bcryptjs';
 import { CommandError, UsageError } from './errors.ts';
 
 /** Each step doubles the work: about a tenth of a second here, once for each user (receiver/passwords.ts). */
@@ -26,6 +25,7 @@ export async function hashPassword(input: PasswordInput, prompts: Writable): Pro
       `the password is longer than ${MOST_BYTES} bytes, and bcrypt would not look at the rest`,
     );
   }
+  const { hash } = await import('bcryptjs');
   return hash(password, COST);
 }
 

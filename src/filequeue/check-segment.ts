@@ -5,7 +5,7 @@ import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../serialization/rows.ts'
 import { SegmentDictionary } from '../serialization/segment-dictionary.ts';
 import type { SegmentIdentity } from './identify.ts';
 import { SegmentScanner } from './scanner.ts';
-import { decodeEnd, type SegmentEnd } from './segment-file.ts';
+import { decodeEnd, type SegmentEnd, type SegmentState } from './segment-file.ts';
 import type { ByteRange } from './segment-summary.ts';
 
 /** What is in the file of a segment, read to the last byte. */
@@ -32,7 +32,7 @@ export interface SegmentCheck {
 export function checkSegment(
   file: ReadableFile,
   { header, mark }: SegmentIdentity,
-  state: 'open' | 'committed',
+  state: SegmentState,
   stated: SegmentEnd | undefined,
 ): SegmentCheck {
   const bytes = file.size();

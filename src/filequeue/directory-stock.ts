@@ -2,16 +2,24 @@ import * as path from 'node:path';
 import type { FileSystem } from '../runtime/fs.ts';
 import { identify, type SegmentIdentity, withFile } from './identify.ts';
 import { moveAside } from './quarantine.ts';
-import { isUnreadable, type RecoveryEvent, unreadable } from './recovery-event.ts';
-import { ForeignSegmentError, parseSegmentName, segmentName, UnknownFormatError } from './segment-file.ts';
-
-type State = 'open' | 'committed';
+import { isUnreadable, type RecoveryEvent, readable, unreadable } from './recovery-event.ts';
+import {
+  ForeignSegmentError,
+  parseSegmentName,
+  type SegmentInfo,
+  type SegmentState,
+  segmentName,
+  UnknownFormatError,
+} from './segment-file.ts';
+import { readCommitted } from './segment-summary.ts';
 
 /** A file of the directory that is the segment that its name says. */
 export interface StockedSegment {
-  readonly state: State;
+  readonly state: SegmentState;
   /** Undefined when it is of an unknown version, or cannot be read for now: it is left as it is. */
   readonly identity: SegmentIdentity | undefined;
+  /** What a committed one holds. Undefined when nothing in it is whole, or that cannot be read for now. */
+  readonly info: SegmentInfo | undefined;
 }
 
 export interface Stock {
@@ -29,6 +37,9 @@ const RETURNED = '.returned';
  * A file whose header names another segment is given that name, unless a segment has it; then it is a copy, and goes
  * to `quarantine/`. Records are whole only in the segment that they were written for, so it cannot be read under the
  * wrong name anyhow. It goes by way of `<name>.returned`, since the names of two files may be exchanged.
+ *
+ * Each file is opened once, and all that a start wants to know of a committed one is read meanwhile: a large backlog is
+ * hundreds of files.
  */
 export async function takeStock(files: FileSystem, dir: string): Promise<Stock> {
   const segments = new Map<number, StockedSegment>();
@@ -40,7 +51,7 @@ export async function takeStock(files: FileSystem, dir: string): Promise<Stock> 
     const parsed = parseSegmentName(name);
     if (parsed === undefined) continue;
     nextId = Math.max(nextId, parsed.id + 1);
-    const looked = look(files, dir, name, parsed.id, events);
+    const looked = look(files, dir, name, parsed, events);
     if (looked === 'directory') {
       const aside = await moveAside(files, dir, name, 'directory');
       const message = `a directory has the name of a segment; it is now quarantine/${aside}`;
@@ -57,7 +68,7 @@ export async function takeStock(files: FileSystem, dir: string): Promise<Stock> 
         events.push({ kind: 'duplicate', file: name, message });
       }
       if (first === undefined || empty) {
-        segments.set(parsed.id, { state: parsed.state, identity: looked });
+        segments.set(parsed.id, looked);
       }
     }
   }
@@ -89,35 +100,39 @@ export async function takeStock(files: FileSystem, dir: string): Promise<Stock> 
     }
     await files.rename(path.join(dir, name), path.join(dir, own));
     nextId = Math.max(nextId, parsed.id + 1);
-    const identity = look(files, dir, own, parsed.id, events);
-    if (typeof identity === 'object' || identity === undefined) {
-      segments.set(parsed.id, { state: parsed.state, identity });
-    }
+    const looked = look(files, dir, own, parsed, events);
+    if (typeof looked === 'object') segments.set(parsed.id, looked);
   }
   if (returned.length > 0) await files.syncDir(dir);
   return { segments, nextId, events };
 }
 
-/** What a file is: a segment, undefined when that cannot be known, the id of another, or a directory. */
+/** What a file is: the segment that its name says, the id of another, or a directory. */
 function look(
   files: FileSystem,
   dir: string,
   name: string,
-  id: number,
+  { id, state }: { readonly id: number; readonly state: SegmentState },
   events: RecoveryEvent[],
-): SegmentIdentity | undefined | number | 'directory' {
+): StockedSegment | number | 'directory' {
   const file = path.join(dir, name);
   try {
-    return withFile(files, file, (f) => identify(f, id));
+    return withFile(files, file, (f) => {
+      const identity = identify(f, id);
+      const ended = state === 'committed' && identity.mark.salt !== undefined;
+      const info = ended ? readable(file, events, () => readCommitted(f, id, identity)) : undefined;
+      return { state, identity, info };
+    });
   } catch (error) {
     if (error instanceof ForeignSegmentError) return error.facts.segment as number;
     if ((error as NodeJS.ErrnoException).code === 'EISDIR') return 'directory';
     if (error instanceof UnknownFormatError) {
       events.push({ kind: 'unknown_format', file, message: `${error.message}; the file is left as it is` });
-      return undefined;
+    } else if (isUnreadable(error)) {
+      events.push(unreadable(file, error));
+    } else {
+      throw error;
     }
-    if (!isUnreadable(error)) throw error;
-    events.push(unreadable(file, error));
-    return undefined;
+    return { state, identity: undefined, info: undefined };
   }
 }

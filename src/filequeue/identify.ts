@@ -1,5 +1,5 @@
 import type { FileSystem, ReadableFile } from '../runtime/fs.ts';
-import { HEADER, type WantedMark } from '../serialization/record.ts';
+import { HEADER, RECORD_HEAD, recordAt, type WantedMark } from '../serialization/record.ts';
 import { SegmentScanner } from './scanner.ts';
 import {
   decodeHeader,
@@ -17,8 +17,8 @@ export interface SegmentIdentity {
   readonly mark: WantedMark;
 }
 
-/** No version has a longer header record: docs/format.md. */
-const HEADER_WINDOW = 4096;
+/** No version has a longer header record: docs/format.md. One window for all files: what is found is copied out of it. */
+const window = new Uint8Array(4096);
 
 /**
  * Whose file this is. Under a damaged header the salt is that of the first whole record behind it.
@@ -27,13 +27,17 @@ const HEADER_WINDOW = 4096;
  * reading throws.
  */
 export function identify(file: ReadableFile, id: number): SegmentIdentity {
-  const size = file.size();
   const unmarked = { segment: id, salt: undefined };
   // A start reads the headers of the whole backlog: no more of each file than it needs.
-  const first = new SegmentScanner(file, 0, unmarked).next(Math.min(size, HEADER_WINDOW));
-  if (first.kind === 'record' && first.type === HEADER) {
-    return { header: headerIn(first.payload, id), mark: { segment: id, salt: first.salt } };
+  const head = window.subarray(0, file.read(window, window.length, 0));
+  const first = recordAt(head, 0, unmarked, 0);
+  if (typeof first === 'object' && first.type === HEADER) {
+    return {
+      header: headerIn(head.subarray(RECORD_HEAD, first.end), id),
+      mark: { segment: id, salt: first.salt },
+    };
   }
+  const size = file.size();
   const scanner = new SegmentScanner(file, 0, unmarked);
   let found = scanner.next(size);
   while (found.kind === 'damage') found = scanner.next(size);

@@ -17,3 +17,14 @@ export function unreadable(file: string, error: unknown): RecoveryEvent {
   const message = `a segment cannot be read (${(error as Error).message}): it is left as it is, and endpoints wait for it`;
   return { kind: 'unreadable', file, message };
 }
+
+/** What `read` gives. A disk that refuses to be read costs this segment; one that refuses writes, the start. */
+export function readable<T>(file: string, events: RecoveryEvent[], read: () => T): T | undefined {
+  try {
+    return read();
+  } catch (error) {
+    if (!isUnreadable(error)) throw error;
+    events.push(unreadable(file, error));
+    return undefined;
+  }
+}

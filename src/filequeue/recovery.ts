@@ -4,9 +4,9 @@ import type { FileMark } from '../serialization/record.ts';
 import { takeStock } from './directory-stock.ts';
 import { type SegmentIdentity, withFile } from './identify.ts';
 import { copyAside, moveAside, quarantineOf } from './quarantine.ts';
-import { isUnreadable, type RecoveryEvent, unreadable } from './recovery-event.ts';
+import { type RecoveryEvent, readable } from './recovery-event.ts';
 import { encodeEnd, type SegmentEnd, type SegmentInfo, segmentName, segmentPath } from './segment-file.ts';
-import { readCommitted, summarise } from './segment-summary.ts';
+import { summarise } from './segment-summary.ts';
 
 export interface RecoveredDirectory {
   /** All segments that can be read, by ascending id; none is open. */
@@ -42,13 +42,12 @@ export async function recoverDirectory(files: FileSystem, dir: string): Promise<
     if (previous !== undefined) successors.set(previous.segment, previous);
   }
   const segments: SegmentInfo[] = [];
-  for (const [id, { state, identity }] of [...found].sort(([a], [b]) => a - b)) {
+  for (const [id, { state, identity, info: held }] of [...found].sort(([a], [b]) => a - b)) {
     if (identity === undefined) continue;
     const stated = successors.get(id);
-    const info =
-      state === 'open'
-        ? await recoverOpen(files, dir, id, identity, stated, events)
-        : await committed(files, dir, id, identity, events);
+    let info: SegmentInfo | 'gone' | undefined = held;
+    if (state === 'open') info = await recoverOpen(files, dir, id, identity, stated, events);
+    else if (identity.mark.salt === undefined) info = await setAside(files, dir, id, events);
     if (info === 'gone') found.delete(id);
     else if (info !== undefined) segments.push({ ...info, rows: Math.max(info.rows, stated?.rows ?? 0) });
   }
@@ -56,31 +55,14 @@ export async function recoverDirectory(files: FileSystem, dir: string): Promise<
   return { segments, gone, nextId, events };
 }
 
-/** `gone` when the file is not there any more, undefined when it cannot be read for now. */
-type Outcome = SegmentInfo | 'gone' | undefined;
-
-/** What `read` gives. A disk that refuses to be read costs this segment; one that refuses writes, the start. */
-function readable<T>(file: string, events: RecoveryEvent[], read: () => T): T | undefined {
-  try {
-    return read();
-  } catch (error) {
-    if (!isUnreadable(error)) throw error;
-    events.push(unreadable(file, error));
-    return undefined;
-  }
-}
-
-async function committed(
+/** A committed segment in which nothing can be read is no segment any more. */
+async function setAside(
   files: FileSystem,
   dir: string,
   id: number,
-  identity: SegmentIdentity,
   events: RecoveryEvent[],
-): Promise<Outcome> {
+): Promise<'gone'> {
   const file = segmentPath(dir, id, 'committed');
-  if (identity.mark.salt !== undefined) {
-    return readable(file, events, () => withFile(files, file, (f) => readCommitted(f, id, identity)));
-  }
   const bytes = withFile(files, file, (f) => f.size());
   const name = await moveAside(files, dir, path.basename(file), 'damaged');
   const message = `nothing in a segment can be read; it is now quarantine/${name}`;
@@ -88,6 +70,7 @@ async function committed(
   return 'gone';
 }
 
+/** `gone` when the file is not there any more, undefined when it cannot be read for now. */
 async function recoverOpen(
   files: FileSystem,
   dir: string,
@@ -95,7 +78,7 @@ async function recoverOpen(
   identity: SegmentIdentity,
   stated: SegmentEnd | undefined,
   events: RecoveryEvent[],
-): Promise<Outcome> {
+): Promise<SegmentInfo | 'gone' | undefined> {
   const name = segmentName(id, 'open');
   const file = path.join(dir, name);
   const found = readable(file, events, () =>

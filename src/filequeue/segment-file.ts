@@ -66,19 +66,21 @@ export interface SegmentInfo extends SegmentSummary {
   readonly bytes: number;
 }
 
-export function segmentName(id: number, state: 'open' | 'committed'): string {
+export type SegmentState = 'open' | 'committed';
+
+export function segmentName(id: number, state: SegmentState): string {
   return `${String(id).padStart(20, '0')}.${state}`;
 }
 
 /** The id and state that a file name says, or undefined for a file that is no segment. */
-export function parseSegmentName(name: string): { id: number; state: 'open' | 'committed' } | undefined {
+export function parseSegmentName(name: string): { id: number; state: SegmentState } | undefined {
   const match = /^(\d{20})\.(open|committed)$/.exec(name);
   if (match === null) return undefined;
   const id = Number(match[1]);
-  return Number.isSafeInteger(id) ? { id, state: match[2] as 'open' | 'committed' } : undefined;
+  return Number.isSafeInteger(id) ? { id, state: match[2] as SegmentState } : undefined;
 }
 
-export function segmentPath(dir: string, id: number, state: 'open' | 'committed'): string {
+export function segmentPath(dir: string, id: number, state: SegmentState): string {
   return path.join(dir, segmentName(id, state));
 }
 
@@ -95,9 +97,12 @@ export function encodeHeader(header: SegmentHeader, salt: number): Uint8Array {
   return encodeRecord(HEADER, payload, { segment: header.segment, salt }, 0);
 }
 
+/** One for all: a start decodes two records of each segment of the backlog. */
+const decoder: Decoder = new Decoder();
+
 /** Throws `UnknownFormatError` for a version or codec that is not known here, `FrameError` for other content. */
 export function decodeHeader(payload: Uint8Array): SegmentHeader {
-  const value = section(new Decoder().decode(payload), 'the header');
+  const value = section(decoder.decode(payload), 'the header');
   const { format, version, codec } = value;
   if (format !== FORMAT || version !== FORMAT_VERSION) {
     throw new UnknownFormatError(
@@ -130,7 +135,7 @@ export function encodeEnd(summary: SegmentSummary, mark: FileMark, offset: numbe
 
 /** Throws `FrameError`. */
 export function decodeEnd(payload: Uint8Array): SegmentSummary {
-  const value = section(new Decoder().decode(payload), 'the end');
+  const value = section(decoder.decode(payload), 'the end');
   if (!Array.isArray(value.counts) || !value.counts.every((n) => Number.isSafeInteger(n))) {
     throw new FrameError('the counts of the end are not numbers');
   }

@@ -12,21 +12,21 @@ export interface ByteRange {
   readonly to: number;
 }
 
-const END_WINDOW = 512;
+/** For the end record; one for all files. */
+const tail = new Uint8Array(512);
 
 /** The facts of a committed segment, from its end record, or by reading it when that is damaged. */
 export function readCommitted(file: ReadableFile, id: number, identity: SegmentIdentity): SegmentInfo {
   const size = file.size();
-  const window = new Uint8Array(Math.min(size, END_WINDOW));
-  const from = size - window.length;
-  file.read(window, window.length, from);
+  const from = Math.max(0, size - tail.length);
+  const window = tail.subarray(0, file.read(tail, size - from, from));
   const { mark } = identity;
   for (
     let found = nextRecord(window, 0, mark, from);
     found !== undefined;
     found = nextRecord(window, found.at + 1, mark, from)
   ) {
-    if (found.type !== END || found.end !== window.length) continue;
+    if (found.type !== END || from + found.end !== size) continue;
     try {
       const summary = decodeEnd(window.subarray(found.at + RECORD_HEAD, found.end));
       return { id, bytes: from + found.at, ...summary };

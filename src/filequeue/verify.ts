@@ -7,6 +7,7 @@ import {
   ForeignSegmentError,
   parseSegmentName,
   type SegmentEnd,
+  type SegmentState,
   UnknownFormatError,
 } from './segment-file.ts';
 
@@ -107,7 +108,7 @@ function segmentNames(names: readonly string[]): string[] {
   return names.filter((name) => parseSegmentName(name) !== undefined).sort();
 }
 
-function judge(check: SegmentCheck, state: 'open' | 'committed'): Verdict {
+function judge(check: SegmentCheck, state: SegmentState): Verdict {
   if (check.damage.length === 0) {
     return check.endTo !== undefined || state === 'open' ? 'whole' : 'unended';
   }

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type BetterSqlite3 from 'better-sqlite3';
 import type { DeadLetter, DeadLetters } from '../network/dead-letter.ts';
 import { SpillwayError } from '../runtime/errors.ts';
-import Database from '../runtime/sqlite.ts';
+import { isSqliteError } from '../runtime/sqlite.ts';
 
 /** The tables of the dead letters are damaged. The next start sets the file aside, and keeps the positions. */
 export class DeadLettersDamagedError extends SpillwayError {
@@ -260,7 +260,7 @@ export class DeadLetterStore {
     try {
       return action();
     } catch (cause) {
-      if (!(cause instanceof Database.SqliteError) || !cause.code.startsWith('SQLITE_CORRUPT')) throw cause;
+      if (!isSqliteError(cause) || !cause.code.startsWith('SQLITE_CORRUPT')) throw cause;
       this.#onDamage();
       throw new DeadLettersDamagedError('the dead letters in the ledger are damaged', {}, cause);
     }

@@ -3,7 +3,7 @@ import * as path from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { MOST_FAMILIES } from '../protocol/family-metadata.ts';
 import { SpillwayError } from '../runtime/errors.ts';
-import Database from '../runtime/sqlite.ts';
+import { isSqliteError, openSqlite, sqliteError } from '../runtime/sqlite.ts';
 import type { Position } from '../serialization/position.ts';
 import { deadLetterTables } from './dead-letter-tables.ts';
 import { DeadLetterStore, type LetterLimits } from './dead-letters.ts';
@@ -237,7 +237,7 @@ export class Ledger {
 }
 
 function openDatabase(file: string): BetterSqlite3.Database {
-  const database = new Database(file);
+  const database = openSqlite(file);
   try {
     database.pragma('journal_mode = WAL');
     database.pragma('synchronous = NORMAL');
@@ -265,14 +265,14 @@ function openDatabase(file: string): BetterSqlite3.Database {
 }
 
 function isDamage(error: unknown): boolean {
-  return error instanceof Database.SqliteError && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
+  return isSqliteError(error) && /^SQLITE_(CORRUPT|NOTADB)/.test(error.code);
 }
 
 /** Throws an error of `SQLITE_CORRUPT` when one of these tables, or with `1` anything at all, is damaged. */
 function check(database: BetterSqlite3.Database, what: readonly string[]): void {
   for (const part of what) {
     const found = database.pragma(`quick_check(${part})`, { simple: true }) as string;
-    if (found !== 'ok') throw new Database.SqliteError(found, 'SQLITE_CORRUPT');
+    if (found !== 'ok') throw sqliteError(found, 'SQLITE_CORRUPT');
   }
 }
 
@@ -290,7 +290,7 @@ function positionTables(database: BetterSqlite3.Database, schema = 'main'): stri
 /** Copies all but the dead letters from `aside` when that is whole and of this version; returns whether it did. */
 function carryPositions(aside: string, into: BetterSqlite3.Database): boolean {
   try {
-    const from = new Database(aside);
+    const from = openSqlite(aside);
     try {
       if (from.pragma('user_version', { simple: true }) !== migrations.length) return false;
       check(from, positionTables(from));

@@ -2,7 +2,7 @@ import { dirname } from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { encodeHistogramV1, type TimeSeriesV1, type WriteRequestV1 } from '../protocol/schema.ts';
 import { makeDirectory } from '../runtime/make-directory.ts';
-import Database from '../runtime/sqlite.ts';
+import { openSqlite } from '../runtime/sqlite.ts';
 import { hasRecentTables, labelsToText, recentTables, recentVersion } from './recent-schema.ts';
 
 export interface RecentLimits {
@@ -40,7 +40,7 @@ export class RecentStore {
   constructor(file: string, limits: RecentLimits) {
     makeDirectory(dirname(file));
     this.#limits = limits;
-    this.#database = new Database(file);
+    this.#database = openSqlite(file);
     try {
       const isNew = !hasRecentTables(this.#database); // first: another version's file is not touched
       this.#database.pragma('auto_vacuum = INCREMENTAL'); // before the first table, or it has no effect

@@ -2,7 +2,7 @@ import { accessSync, constants } from 'node:fs';
 import * as path from 'node:path';
 import type BetterSqlite3 from 'better-sqlite3';
 import { SpillwayError } from './errors.ts';
-import Database, { SqliteUnavailableError } from './sqlite.ts';
+import { openSqlite, SqliteUnavailableError } from './sqlite.ts';
 
 /** Another process holds the directory. */
 export class DirectoryLockedError extends SpillwayError {
@@ -31,8 +31,9 @@ export function lockDirectory(dir: string): { release(): void } {
   try {
     // SQLite is content to lock a file that it cannot write.
     accessSync(dir, constants.R_OK | constants.W_OK | constants.X_OK);
-    database = new Database(file, { timeout: 0 });
+    database = openSqlite(file, { timeout: 0 });
   } catch (cause) {
+    if (cause instanceof SqliteUnavailableError) throw cause;
     if (cause instanceof Error && !isOfDirectory(cause)) throw new SqliteUnavailableError(cause);
     throw unusable(dir, cause);
   }

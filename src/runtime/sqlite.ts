@@ -27,13 +27,30 @@ export class SqliteUnavailableError extends SpillwayError {
   }
 }
 
+type SqliteError = InstanceType<typeof BetterSqlite3.SqliteError>;
+
+let loaded: typeof BetterSqlite3 | undefined;
+
+/** When it is first used: most commands never do, nor do most threads. */
 function load(): typeof BetterSqlite3 {
   try {
-    return createRequire(import.meta.url)(name);
+    loaded ??= createRequire(import.meta.url)(name) as typeof BetterSqlite3;
+    return loaded;
   } catch (cause) {
     throw new SqliteUnavailableError(cause);
   }
 }
 
-const Database: typeof BetterSqlite3 = load();
-export default Database;
+/** Throws `SqliteUnavailableError`, and errors of SQLite and fs. */
+export function openSqlite(file: string, options?: BetterSqlite3.Options): BetterSqlite3.Database {
+  return new (load())(file, options);
+}
+
+/** An error as SQLite throws it. */
+export function sqliteError(message: string, code: string): SqliteError {
+  return new (load().SqliteError)(message, code);
+}
+
+export function isSqliteError(error: unknown): error is SqliteError {
+  return loaded !== undefined && error instanceof loaded.SqliteError;
+}

@@ -3,7 +3,7 @@ import type BetterSqlite3 from 'better-sqlite3';
 import { hasRecentTables, textToLabels } from '../network/recent-schema.ts';
 import { matches, type Selector } from '../promql/selector.ts';
 import { decodeHistogramV1, metricTypes } from '../protocol/schema.ts';
-import Database from '../runtime/sqlite.ts';
+import { openSqlite } from '../runtime/sqlite.ts';
 import { histogramText, valueText } from './value-text.ts';
 import { withinTime } from './within-time.ts';
 
@@ -131,7 +131,7 @@ type Reader = NonNullable<ReturnType<typeof openReader>>;
 
 function openReader(file: string) {
   if (!existsSync(file)) return undefined;
-  const database = new Database(file, { readonly: true });
+  const database = openSqlite(file, { readonly: true });
   try {
     if (hasRecentTables(database)) return prepare(database);
   } catch (error) {

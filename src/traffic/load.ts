@@ -1,4 +1,4 @@
-import { Client } from 'undici';
+import type { Client } from 'undici';
 import { maxRetryAfterMs } from '../network/decisions.ts';
 import { retryAfterMs } from '../network/retry-after.ts';
 import { type Written, writtenOf, writtenRows } from '../network/written.ts';
@@ -142,6 +142,7 @@ export class TrafficLoad {
   async #lane(lane: number, lanes: number, batch: number): Promise<void> {
     const { url, durationMs, signal, series } = this.#options;
     const { origin, pathname, search } = new URL(url);
+    const { Client } = await import('undici');
     const client = new Client(origin, { headersTimeout: ANSWER_MS, bodyTimeout: ANSWER_MS });
     try {
       for (let k = 0; k * this.stepMs < durationMs && !signal.aborted; k++) {

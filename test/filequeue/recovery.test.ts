@@ -244,7 +244,7 @@ test('an end record inside of a frame is not one', async (t) => {
   assert.equal(found.segments[0]!.rows, 5);
 });
 
-test('a start reads the ends of files, not the backlog', async (t) => {
+test('a start reads the ends of files, not the backlog, and opens each once', async (t) => {
   const dir = await tempDir(t, 'recovery');
   const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
   const big = request(...Array.from({ length: 2000 }, (_, i) => series({ __name__: `series_${i}` }, [1, i])));
@@ -255,6 +255,31 @@ test('a start reads the ends of files, not the backlog', async (t) => {
   const found = await recoverDirectory(files, dir);
   assert.equal(found.segments.length, 10);
   assert.ok(files.bytesRead < 10 * 5000, `${files.bytesRead} bytes read`);
+  assert.equal(files.opened, 10);
+});
+
+test('a segment whose end cannot be read for now still tells of the one before', async (t) => {
+  const dir = await tempDir(t, 'recovery');
+  const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
+  const big = request(...Array.from({ length: 500 }, (_, i) => series({ __name__: `series_${i}` }, [1, i])));
+  for (let i = 0; i < 3; i++) await putEach(queue, [big]);
+  await queue.close();
+  fs.rmSync(segmentPath(dir, 1, 'committed'));
+  const files = new WatchedFs();
+  files.readFault = (name, at) => (name === '2.committed' && at > 0 ? 'EIO' : undefined);
+  const { segments, gone, events } = await recoverDirectory(files, dir);
+  assert.deepEqual(
+    segments.map(({ id }) => id),
+    [3],
+  );
+  assert.deepEqual(
+    gone.map(({ segment, rows }) => ({ segment, rows })),
+    [{ segment: 1, rows: 500 }],
+  );
+  assert.deepEqual(
+    events.map(({ kind, file }) => ({ kind, file })),
+    [{ kind: 'unreadable', file: segmentPath(dir, 2, 'committed') }],
+  );
 });
 
 test('an empty file, or one without a frame, is removed, and its id is not used again', async (t) => {

@@ -18,6 +18,8 @@ export class WatchedFs implements FileSystem {
   readonly log: string[] = [];
   /** Bytes read. */
   bytesRead = 0;
+  /** Files opened for reading. */
+  opened = 0;
   /** The error that reading these bytes of a file, or opening it (no bytes), gives. */
   readFault: (file: string, position: number, length: number) => string | undefined = () => undefined;
   readonly #base: FileSystem;
@@ -106,6 +108,7 @@ export class WatchedFs implements FileSystem {
     };
     refuse(0, 0);
     const base = this.#base.openRead(file);
+    this.opened++;
     return {
       read: (into, length, position) => {
         refuse(position, length);

@@ -5,7 +5,7 @@ import { type TestContext, test } from 'node:test';
 import type { LetterLimits, LetterOrder, StoredLetter } from '../../src/ledger/dead-letters.ts';
 import { type DeadLetterStore, DeadLettersDamagedError } from '../../src/ledger/dead-letters.ts';
 import { Ledger } from '../../src/ledger/ledger.ts';
-import Database from '../../src/runtime/sqlite.ts';
+import { openSqlite } from '../../src/runtime/sqlite.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { refusal, sampleLetter } from '../support/letters.ts';
 import { tempDir } from '../support/temp.ts';
@@ -240,7 +240,7 @@ test('100 000 letters of 1000 series stay small, are read in pages, and take the
   ledger.close();
   const file = path.join(dir, 'state.db');
   assert.ok(fs.statSync(file).size < 20e6, `${fs.statSync(file).size} bytes for 100 000 letters`);
-  const database = new Database(file, { readonly: true });
+  const database = openSqlite(file, { readonly: true });
   atEnd(t, () => void database.close());
   for (const table of ['dead_letter', 'dead_letter_series', 'dead_letter_answer']) {
     assert.deepEqual(database.prepare(`SELECT count(*) AS n FROM ${table}`).get(), { n: 0 }, table);
@@ -256,7 +256,7 @@ async function damaged(t: TestContext): Promise<{ dir: string; file: string }> {
   const batch = Array.from({ length: 3000 }, (_, row) => sampleLetter(row, up(`${row}`), noon + row));
   ledger.deadLetters.keep('a', refusal(batch, { atMs: noon }));
   ledger.close();
-  const database = new Database(file, { readonly: true });
+  const database = openSqlite(file, { readonly: true });
   const pages = database
     .prepare<[], { pageno: number }>(
       `SELECT rootpage AS pageno FROM sqlite_schema WHERE name = 'dead_letter'`,

@@ -4,7 +4,7 @@ import * as path from 'node:path';
 import { type TestContext, test } from 'node:test';
 import fc from 'fast-check';
 import { Ledger, LedgerVersionError } from '../../src/ledger/ledger.ts';
-import Database from '../../src/runtime/sqlite.ts';
+import { openSqlite } from '../../src/runtime/sqlite.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -192,7 +192,7 @@ test('a file of a newer version is refused and left as it is', async (t) => {
   const { ledger } = open(t, dir);
   ledger.saveProgress('a', block(1), { segment: 5, row: 6 }, 9, noon);
   ledger.close();
-  const database = new Database(file);
+  const database = openSqlite(file);
   database.pragma('user_version = 1000');
   database.close();
   const before = fs.readFileSync(file);

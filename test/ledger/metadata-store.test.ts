@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { Ledger } from '../../src/ledger/ledger.ts';
 import { MetadataStore } from '../../src/ledger/metadata-store.ts';
 import { metadataTables } from '../../src/ledger/metadata-tables.ts';
-import Database from '../../src/runtime/sqlite.ts';
+import { openSqlite } from '../../src/runtime/sqlite.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { tempDir } from '../support/temp.ts';
 
@@ -31,7 +31,7 @@ test('the last metadata of each family outlives the process', async (t) => {
 });
 
 test('over the limit the families told of the longest ago go; what is told again as it was is not younger for it', (t) => {
-  const database = new Database(':memory:');
+  const database = openSqlite(':memory:');
   atEnd(t, () => {
     database.close();
   });
@@ -45,7 +45,7 @@ test('over the limit the families told of the longest ago go; what is told again
 });
 
 test('of texts without end as many families are given as an endpoint has room for, those told of last', (t) => {
-  const database = new Database(':memory:');
+  const database = openSqlite(':memory:');
   atEnd(t, () => {
     database.close();
   });

@@ -6,7 +6,7 @@ import { compress } from 'snappyjs';
 import type { Outcome } from '../../src/network/destination.ts';
 import { RecentDestination, type RecentOptions } from '../../src/network/recent.ts';
 import { encodeWriteRequestV1, type Sparse, type WriteRequestV1 } from '../../src/protocol/schema.ts';
-import Database from '../../src/runtime/sqlite.ts';
+import { openSqlite } from '../../src/runtime/sqlite.ts';
 import { loadCaptures } from '../support/captures.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { labels } from '../support/messages.ts';
@@ -44,7 +44,7 @@ async function open(t: TestContext, limits: Partial<RecentOptions> = {}): Promis
     clock,
     post: (request) => destination.post(compress(encodeWriteRequestV1(request)), 0, signal),
     query: (sql) => {
-      const database = new Database(file, { readonly: true });
+      const database = openSqlite(file, { readonly: true });
       const rows = database.prepare<[], unknown[]>(sql).safeIntegers().raw().all();
       database.close();
       return rows;
@@ -309,7 +309,7 @@ describe('RecentDestination answers', () => {
   it('503 when a write fails, nothing of the request is kept, and the next one works', async (t) => {
     const { file, post, query } = await open(t);
     await post(samplesAt(now, 'before'));
-    const saboteur = new Database(file);
+    const saboteur = openSqlite(file);
     saboteur.exec(
       `CREATE TRIGGER full BEFORE INSERT ON samples WHEN NEW.timestamp_ms = 13
        BEGIN SELECT RAISE(ABORT, 'disk full'); END`,
@@ -332,7 +332,7 @@ describe('RecentDestination answers', () => {
     const { file, destination, post } = await open(t);
     await post(samplesAt(now, 'a'));
     await destination.close();
-    const database = new Database(file);
+    const database = openSqlite(file);
     database.pragma('user_version = 7');
     database.close();
     const noDatabase = join(file, '..', 'text');

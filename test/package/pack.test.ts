@@ -44,9 +44,8 @@ describe('the package, packed and installed in an empty folder', () => {
 
 /** SQLite is what has to be compiled, and may be missing: then it says what to do. */
 async function withoutSqlite(t: TestContext, folder: string): Promise<void> {
-  const child = Child.spawn(t, 'spillway', join(folder, 'node_modules/.bin/spillway'), ['run'], {
-    cwd: folder,
-  });
+  const args = ['run', '--listen', '127.0.0.1:0'];
+  const child = Child.spawn(t, 'spillway', join(folder, 'node_modules/.bin/spillway'), args, { cwd: folder });
   assert.equal((await child.end()).code, 1);
   assert.match(child.lines.join('\n'), /cannot be loaded by Node .*npm rebuild better-sqlite3/);
 }

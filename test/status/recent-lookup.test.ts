@@ -5,7 +5,7 @@ import { compress } from 'snappyjs';
 import { RecentDestination } from '../../src/network/recent.ts';
 import { parseSelector } from '../../src/promql/selector.ts';
 import { encodeWriteRequestV1, type Sparse, type WriteRequestV1 } from '../../src/protocol/schema.ts';
-import Database from '../../src/runtime/sqlite.ts';
+import { openSqlite } from '../../src/runtime/sqlite.ts';
 import { openRecent, type RecentLookup, type RecentLookupResult } from '../../src/status/recent-lookup.ts';
 import { atEnd } from '../support/cleanup.ts';
 import { bitsOf, labels } from '../support/messages.ts';
@@ -53,7 +53,7 @@ describe('RecentLookup', () => {
     const empty = { seriesCount: 0, sampleCount: 0, newestTimestampMs: undefined };
     assert.deepEqual(find('up'), nothing);
     assert.deepEqual(recent.summary(), empty);
-    new Database(file).exec('PRAGMA journal_mode = WAL').close();
+    openSqlite(file).exec('PRAGMA journal_mode = WAL').close();
     assert.deepEqual(find('up'), nothing);
     assert.deepEqual(recent.summary(), empty);
     await post({ timeseries: [one({ __name__: 'up' }, [0, bitsOf(1)])] });
@@ -186,7 +186,7 @@ describe('RecentLookup', () => {
   it('refuses a file of another format version by name', async (t) => {
     const { file, recent, find, post } = await open(t);
     await post({ timeseries: [one({ __name__: 'up' }, [0, 0n])] });
-    const database = new Database(file);
+    const database = openSqlite(file);
     database.pragma('user_version = 7');
     database.close();
     assert.throws(() => find('up'), {
