@@ -1,5 +1,5 @@
 import { Column } from '../serialization/columns.ts';
-import type { LabelColumns } from '../serialization/label-columns.ts';
+import type { AddedSeries, LabelColumns } from '../serialization/label-columns.ts';
 import type { EmitExports } from './emit-module.ts';
 import type { EmittedBody, OutgoingRows } from './emit-v1.ts';
 import { align, type Block, MEMORY_LIMIT, MemoryBlocks, SMALLEST_BLOCK } from './memory-blocks.ts';
@@ -33,6 +33,8 @@ export class WasmColumns implements LabelColumns {
   seriesSlots: Uint32Array = new Uint32Array(0);
   seriesAt: Uint32Array = new Uint32Array(0);
   seriesBytes: Uint32Array = new Uint32Array(0);
+  seriesHash: Uint32Array = new Uint32Array(0);
+  pairSlot: Uint32Array = new Uint32Array(0);
   readonly #exports: EmitExports;
   readonly #memory: MemoryBlocks;
   readonly #labels: Block = { at: 0, size: 0 };
@@ -42,6 +44,8 @@ export class WasmColumns implements LabelColumns {
   readonly #seriesSlots: Block = { at: 0, size: 0 };
   readonly #seriesAt: Block = { at: 0, size: 0 };
   readonly #seriesBytes: Block = { at: 0, size: 0 };
+  readonly #seriesHash: Block = { at: 0, size: 0 };
+  readonly #pairSlot: Block = { at: 0, size: 0 };
   /** Above all positions that slots may have. */
   #base = 1;
   #symbols: WasmSymbolColumns | undefined;
@@ -60,6 +64,8 @@ export class WasmColumns implements LabelColumns {
     this.#memory.grow(this.#seriesSlots, 4 * SMALLEST_BLOCK);
     this.#memory.grow(this.#seriesAt, SMALLEST_BLOCK);
     this.#memory.grow(this.#seriesBytes, SMALLEST_BLOCK);
+    this.#memory.grow(this.#seriesHash, 2 * SMALLEST_BLOCK);
+    this.#memory.grow(this.#pairSlot, SMALLEST_BLOCK);
     this.#place();
   }
 
@@ -85,9 +91,16 @@ export class WasmColumns implements LabelColumns {
     this.#place();
   }
 
+  reservePairs(pairs: number): void {
+    if (4 * pairs <= this.#pairSlot.size) return;
+    this.#memory.grow(this.#pairSlot, 4 * pairs);
+    this.#place();
+  }
+
   reserveSeries(series: number): void {
     const bytes = 4 * (series + 1);
     if (bytes <= this.#seriesAt.size) return;
+    this.#memory.grow(this.#seriesHash, 2 * bytes);
     this.#memory.grow(this.#seriesBytes, bytes);
     this.#memory.grow(this.#seriesAt, bytes);
     this.#place();
@@ -97,6 +110,22 @@ export class WasmColumns implements LabelColumns {
     if (4 * slots <= this.#seriesSlots.size) return;
     this.#memory.grow(this.#seriesSlots, 4 * slots);
     this.#place();
+  }
+
+  placeSeries({ first, counts, pairs, hashes, pairCount, slotCount }: AddedSeries): boolean {
+    // Every label takes at least a byte; the module writes whole vectors.
+    this.reserveSeriesSlots(this.seriesAt[first]! + pairs.length + 4);
+    const at = align(this.#memory.top);
+    const pairsAt = at + counts.length;
+    const end = pairsAt + pairs.length;
+    if (end > MEMORY_LIMIT) return false;
+    this.#memory.ensure(end);
+    const { bytes } = this.#memory;
+    bytes.set(counts, at);
+    bytes.set(pairs, pairsAt);
+    bytes.set(hashes, this.#seriesHash.at + 8 * first);
+    const added = hashes.length / 8;
+    return this.#exports.placeSeries(first, added, at, pairsAt, end, pairCount, slotCount) === 1;
   }
 
   /**
@@ -199,6 +228,19 @@ export class WasmColumns implements LabelColumns {
     this.seriesSlots = words(this.#seriesSlots);
     this.seriesAt = words(this.#seriesAt);
     this.seriesBytes = words(this.#seriesBytes);
+    this.seriesHash = words(this.#seriesHash);
+    this.pairSlot = words(this.#pairSlot);
+    this.#exports.placeSeriesColumns(
+      this.#slotAt.at,
+      this.#slotAt.size >>> 2,
+      this.#pairSlot.at,
+      this.#pairSlot.size >>> 2,
+      this.#seriesSlots.at,
+      this.#seriesSlots.size >>> 2,
+      this.#seriesAt.at,
+      this.#seriesBytes.at,
+      Math.min(this.#seriesAt.size, this.#seriesBytes.size, this.#seriesHash.size >>> 1) >>> 2,
+    );
     this.#exports.place(
       this.#labels.at,
       this.#slotAt.at,

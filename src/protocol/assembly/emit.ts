@@ -45,6 +45,7 @@ import {
 
 export { compressDense } from './dense';
 export { placePayloads } from './payloads';
+export { placeSeries, placeSeriesColumns } from './series';
 export { compressV2, placeV2, roomV2, symbolsV2, writeSymbolsV2, writeV2 } from './emit-v2';
 
 /** Series with more labels are not compared with the one before as a whole. */
