@@ -45,6 +45,8 @@ export interface LabelColumns {
    * counts has changed.
    */
   placeSeries(added: AddedSeries): boolean;
+  /** Nobody reads these columns of so many series any more: their memory may be another dictionary's. Idempotent. */
+  release(series: number): void;
 }
 
 /** Columns in arrays of their own. */
@@ -78,4 +80,7 @@ export class HeapColumns implements LabelColumns {
   placeSeries(): boolean {
     return false;
   }
+
+  /** Theirs is the garbage collector's. */
+  release(): void {}
 }

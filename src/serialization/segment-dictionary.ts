@@ -97,6 +97,11 @@ export class SegmentDictionary {
     return (((this.#dropped[series >>> 5] ?? 0) >>> (series & 31)) & 1) === 1;
   }
 
+  /** Nobody reads it any more. Idempotent. */
+  release(): void {
+    this.columns.release(this.series);
+  }
+
   /** The number of the tenant that metadata leaves under which came in under this one, a string id. */
   metadataTenant(incoming: number): number {
     return this.#choose?.ofMetadata(incoming) ?? 0;
