@@ -144,7 +144,7 @@ class SeriesReader {
     }
     return {
       labels: Object.fromEntries(labels),
-      tenant: dictionary.tenants.names[dictionary.seriesTenant[id]!] ?? '',
+      tenant: dictionary.tenants.names[dictionary.tenantOf(id)] ?? '',
     };
   }
 }

@@ -103,6 +103,7 @@ export class SegmentContext {
     this.#holds -= n;
     if (this.#holds > 0) return;
     this.file.close();
+    this.dictionary.release();
     this.#onIdle(this);
   }
 

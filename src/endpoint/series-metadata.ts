@@ -41,7 +41,7 @@ export class SegmentMetadata {
   #find(series: number): SeriesMetadata | undefined {
     const name = seriesName(this.#dictionary, series);
     if (name === undefined) return undefined;
-    const tenant = this.#dictionary.tenants.names[this.#dictionary.seriesTenant[series]!]!;
+    const tenant = this.#dictionary.tenants.names[this.#dictionary.tenantOf(series)]!;
     return familyOf(name, (family) => this.#cache.get(ofTenant(tenant, family)));
   }
 }

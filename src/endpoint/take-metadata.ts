@@ -73,7 +73,7 @@ export class MetadataTaker {
     if (family === undefined || help === undefined || unit === undefined) return 'damaged';
     const tenant =
       series >= 0 && dictionary.has(series)
-        ? dictionary.seriesTenant[series]!
+        ? dictionary.tenantOf(series)
         : dictionary.metadataTenant(rows.metadataTenant[i]!);
     const owner = dictionary.tenants.names[tenant]!;
     // To a receiver of many tenants it would be a request of none, which may be refused again and again.

@@ -88,7 +88,7 @@ export class ToldMetadata {
   /** The number of the family of metadata row `i`; -1 when it was lost to damage, or there are too many. */
   #intern(rows: FrameRows, i: number, series: number): number {
     const dictionary = this.#dictionary;
-    const tenant = dictionary.seriesTenant[series]!;
+    const tenant = dictionary.tenantOf(series);
     const type = rows.metadataType[i]!;
     const familyId = rows.metadataFamily[i]!;
     const helpId = rows.metadataHelp[i]!;

@@ -164,7 +164,7 @@ function seriesIn(
   }
   return {
     labels: Object.fromEntries(labels),
-    tenant: dictionary.tenants.names[dictionary.seriesTenant[0]!] ?? '',
+    tenant: dictionary.tenants.names[dictionary.tenantOf(0)] ?? '',
     dropped: dictionary.isDropped(0),
     shard: dictionary.seriesHash[0]! & (SHARDS - 1),
   };

@@ -22,33 +22,47 @@ export class RowTally {
 
   /** Counts `rows` rows of `queue` from row `from` on, and forgets what was counted before. */
   count(queue: RowQueue, from: number, rows: number): this {
-    const { head, mask, skip, kind, time, shard, row } = queue;
+    const { mask, skip, kind, time, shard, row } = queue;
     const { kinds, shardRows, lastRow } = this;
     kinds.fill(0);
     shardRows.fill(0);
-    let live = 0;
+    lastRow.fill(0);
+    let live = rows;
     let others = 0;
     let newestHi = -(2 ** 31);
     let newestLo = 0;
-    for (let i = head + from; i < head + from + rows; i++) {
-      const at = i & mask;
-      const left = skip[at]!;
-      if (left === SETTLED) continue;
-      const s = shard[at]!;
-      // Not the one that comes last: tenants take turns (tenant-turns.ts), and so may the rows of a shard.
-      if (shardRows[s]!++ === 0 || row[at]! > lastRow[s]!) lastRow[s] = row[at]!;
-      if (left !== LIVE) continue;
-      live++;
-      const k = kind[at]!;
-      if (k !== SAMPLE) {
-        kinds[k]!++;
-        others++;
-      }
-      const hi = time[2 * at + 1]!;
-      const lo = time[2 * at]! >>> 0;
-      if (hi > newestHi || (hi === newestHi && lo > newestLo)) {
-        newestHi = hi;
-        newestLo = lo;
+    let at = (queue.head + from) & mask;
+    for (let rest = rows; rest > 0; at = 0) {
+      // Up to where the ring begins again.
+      const end = Math.min(mask + 1, at + rest);
+      rest -= end - at;
+      for (; at < end; at++) {
+        const left = skip[at]!;
+        if (left === SETTLED) {
+          live--;
+          continue;
+        }
+        const s = shard[at]!;
+        shardRows[s]!++;
+        // Not the one that comes last: tenants take turns (tenant-turns.ts), and so may the rows of a shard.
+        if (row[at]! > lastRow[s]!) lastRow[s] = row[at]!;
+        const k = kind[at]!;
+        // Nearly all are samples that are to be sent: both are 0.
+        if ((left | k) !== 0) {
+          if (left !== LIVE) {
+            live--;
+            continue;
+          }
+          kinds[k]!++;
+          others++;
+        }
+        const hi = time[2 * at + 1]!;
+        if (hi < newestHi) continue;
+        const lo = time[2 * at]! >>> 0;
+        if (hi > newestHi || lo > newestLo) {
+          newestHi = hi;
+          newestLo = lo;
+        }
       }
     }
     kinds[SAMPLE] = live - others;

@@ -213,7 +213,7 @@ export class TenantTurns {
 /** The tenant of the row at index `at` of the columns, a number of the dictionary of its context. */
 function tenantAt(queue: RowQueue, at: number, { dictionary }: RowContext): number {
   if (queue.kind[at] === METADATA) return queue.payload?.note[at] ?? 0;
-  return dictionary.seriesTenant[queue.series[at]!]!;
+  return dictionary.tenantOf(queue.series[at]!);
 }
 
 /** The tenant of row `i` from the head on, by name; empty for none. */

@@ -12,6 +12,26 @@ export interface EmitExports {
     seriesAt: number,
     seriesBytes: number,
   ): void;
+  placeSeriesColumns(
+    slotAt: number,
+    slotRoom: number,
+    pairSlot: number,
+    pairRoom: number,
+    seriesSlots: number,
+    seriesSlotRoom: number,
+    seriesAt: number,
+    seriesBytes: number,
+    seriesRoom: number,
+  ): void;
+  placeSeries(
+    first: number,
+    added: number,
+    counts: number,
+    pairs: number,
+    end: number,
+    pairCount: number,
+    slotCount: number,
+  ): number;
   forget(slots: number): void;
   placePayloads(at: number, size: number, from: number): void;
   measure(rows: number, count: number, series: number): number;

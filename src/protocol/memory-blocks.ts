@@ -7,9 +7,12 @@ export interface Block {
 }
 
 const PAGE = 65536;
-export const SMALLEST_BLOCK = 256;
+const SMALLEST_BLOCK = 256;
 /** The memory of a module ends at 4 GiB. */
+const MEMORY_END = 2 ** 32;
 export const MEMORY_LIMIT = 0xffff0000;
+const SMALLEST_STEP = 4 << 20;
+const LARGEST_STEP = 16 << 20;
 
 /**
  * The memory of a WebAssembly instance, divided into blocks that grow.
@@ -70,12 +73,27 @@ export class MemoryBlocks {
     block.size = room;
   }
 
+  /** The memory is in other hands. */
+  get isEnded(): boolean {
+    return this.top === MEMORY_END;
+  }
+
+  /** Gives the memory out of its hands: there are no blocks any more, and no room for any. */
+  end(): void {
+    this.bytes = new Uint8Array(0);
+    this.words = new Int32Array(0);
+    this.top = MEMORY_END;
+  }
+
   /** Makes the memory at least `size` bytes. */
   ensure(size: number): void {
     const { length } = this.bytes;
     if (size <= length) return;
-    // By an eighth at least: columns that creep upwards must not cost new views each.
-    this.#memory.grow(Math.ceil(Math.max(size - length, Math.min(length >>> 3, 1 << 24)) / PAGE));
+    if (this.isEnded) throw new RangeError('the memory of these blocks is in other hands');
+    // In large steps: each costs new views, and counts for the garbage collector as if all of the memory were new. What
+    // nobody has written to takes no memory of the machine.
+    const step = Math.min(Math.max(length, SMALLEST_STEP), LARGEST_STEP, MEMORY_END - length);
+    this.#memory.grow(Math.ceil(Math.max(size - length, step) / PAGE));
     this.bytes = new Uint8Array(this.#memory.buffer);
     this.words = new Int32Array(this.#memory.buffer);
     this.#onMove();

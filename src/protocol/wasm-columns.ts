@@ -1,8 +1,8 @@
 import { Column } from '../serialization/columns.ts';
-import type { LabelColumns } from '../serialization/label-columns.ts';
+import type { AddedSeries, LabelColumns } from '../serialization/label-columns.ts';
 import type { EmitExports } from './emit-module.ts';
 import type { EmittedBody, OutgoingRows } from './emit-v1.ts';
-import { align, type Block, MEMORY_LIMIT, MemoryBlocks, SMALLEST_BLOCK } from './memory-blocks.ts';
+import { align, type Block, MEMORY_LIMIT, MemoryBlocks } from './memory-blocks.ts';
 import type { SymbolColumns } from './symbol-columns.ts';
 import { emitV2Within, type RequestV2 } from './wasm-emit-v2.ts';
 import { instantiateWasm } from './wasm-module.ts';
@@ -10,17 +10,38 @@ import { copyPayloads, PAYLOAD_ROW, payloadSpan, SLACK } from './wasm-payloads.t
 import { WasmSymbolColumns } from './wasm-symbols.ts';
 
 const TABLE = 65536;
+const MIB = 1 << 20;
 /** Bytes of a row in the memory but for its payload: time, value, series, length of its `TimeSeries`, skip, kind. */
 const ROW = 8 + 8 + 4 + 4 + 1 + 1;
 /** Bodies are no longer, so that a position has 32 bits. */
 const LAST_POSITION = 0xffff0000;
 
 /**
+ * How large the blocks are at first, in the order of `#blocks`: enough for a quarter of a million series that share
+ * their labels as those of a fleet do. What is not written to takes no memory of the machine; a block that moves leaves
+ * a hole that does. The last one, which is the largest in the end, grows where it stands.
+ */
+const FIRST_SIZES: readonly number[] = [8, 1 / 4, 1 / 4, 1 / 4, 2, 2, 4, 4].map((mib) => mib * MIB);
+/** A space in which so much was used once is not kept, nor one of which an eighth would do. */
+const LARGEST_SPACE = 64 * MIB;
+const LEAST_USE = 8;
+
+/** An instance of the module that has served dictionaries. */
+export interface EmitSpace {
+  readonly exports: EmitExports;
+  /** How large the blocks of the last one were. */
+  readonly sizes: readonly number[];
+  /** Bytes that the columns of the largest one took. */
+  readonly most: number;
+}
+
+/**
  * The label columns of one dictionary in the memory of a WebAssembly instance of its own, and emission from there.
  *
  * The dictionary writes into that memory and nowhere else, so nothing is copied and nothing is kept twice. An instance
- * for each dictionary, and not one for all: its memory is the garbage collector's when the segment is done with, as
- * that of arrays is, while a memory for all could only grow.
+ * for each dictionary, and not one for all: a memory for all could only grow. When a segment is done with, its instance
+ * may serve the next one (`EmitSpace`), which then finds blocks as large as that one's, and no new memory costs a
+ * garbage collection.
  *
  *     static data | blocks of the columns ... | rows, payloads and body of the emission under way
  *
@@ -33,6 +54,8 @@ export class WasmColumns implements LabelColumns {
   seriesSlots: Uint32Array = new Uint32Array(0);
   seriesAt: Uint32Array = new Uint32Array(0);
   seriesBytes: Uint32Array = new Uint32Array(0);
+  seriesHash: Uint32Array = new Uint32Array(0);
+  pairSlot: Uint32Array = new Uint32Array(0);
   readonly #exports: EmitExports;
   readonly #memory: MemoryBlocks;
   readonly #labels: Block = { at: 0, size: 0 };
@@ -42,25 +65,68 @@ export class WasmColumns implements LabelColumns {
   readonly #seriesSlots: Block = { at: 0, size: 0 };
   readonly #seriesAt: Block = { at: 0, size: 0 };
   readonly #seriesBytes: Block = { at: 0, size: 0 };
+  readonly #seriesHash: Block = { at: 0, size: 0 };
+  readonly #pairSlot: Block = { at: 0, size: 0 };
   /** Above all positions that slots may have. */
   #base = 1;
   #symbols: WasmSymbolColumns | undefined;
 
-  /** Throws `WasmError` when there is no module, or no room for its memory. */
-  constructor() {
-    this.#exports = instantiateWasm<EmitExports>('emit');
+  readonly #most: number;
+  readonly #onRelease: (space: EmitSpace) => void;
+
+  /**
+   * In `space`, if another dictionary has left one; and this one is given to `onRelease` when it is worth its memory.
+   * Throws `WasmError` when there is no module, or no room for its memory.
+   */
+  constructor(space?: EmitSpace, onRelease: (space: EmitSpace) => void = () => undefined) {
+    this.#onRelease = onRelease;
+    this.#exports = space?.exports ?? instantiateWasm<EmitExports>('emit');
     this.#memory = new MemoryBlocks(this.#exports.memory, this.#exports.heapBase(), () => this.#place());
     this.labels = new MemoryColumn((size) => {
       this.#memory.grow(this.#labels, size);
       this.#place();
     });
-    this.#memory.grow(this.#labels, SMALLEST_BLOCK);
-    this.#memory.grow(this.#slotAt, SMALLEST_BLOCK);
-    this.#memory.grow(this.#slotSeen, SMALLEST_BLOCK);
-    this.#memory.grow(this.#seriesSlots, 4 * SMALLEST_BLOCK);
-    this.#memory.grow(this.#seriesAt, SMALLEST_BLOCK);
-    this.#memory.grow(this.#seriesBytes, SMALLEST_BLOCK);
+    this.#most = space?.most ?? 0;
+    const sizes = space?.sizes ?? FIRST_SIZES;
+    this.#memory.ensure(align(this.#memory.top) + sizes.reduce((sum, size) => sum + size, 0));
+    for (const [i, block] of this.#blocks.entries()) this.#memory.grow(block, sizes[i]!);
     this.#place();
+    if (space === undefined) return;
+    this.#memory.bytes.fill(0, this.#slotSeen.at, this.#slotSeen.at + this.#slotSeen.size);
+    this.slotAt[0] = 0;
+    this.seriesAt[0] = 0;
+  }
+
+  /** In the order of their sizes in an `EmitSpace`. */
+  get #blocks(): Block[] {
+    return [
+      this.#labels,
+      this.#slotAt,
+      this.#slotSeen,
+      this.#pairSlot,
+      this.#seriesAt,
+      this.#seriesBytes,
+      this.#seriesHash,
+      this.#seriesSlots,
+    ];
+  }
+
+  release(series: number): void {
+    if (this.#memory.isEnded) return;
+    const used = this.labels.length + 4 * (this.seriesAt[series] ?? 0) + 16 * series;
+    const most = Math.max(this.#most, used);
+    const sizes = this.#blocks.map(({ size }) => size);
+    // Whoever still reads them finds nothing, and not what is another's.
+    this.#memory.end();
+    this.labels.bytes = new Uint8Array(0);
+    this.slotAt = new Uint32Array(0);
+    this.pairSlot = this.slotAt;
+    this.seriesSlots = this.slotAt;
+    this.seriesAt = this.slotAt;
+    this.seriesBytes = this.slotAt;
+    this.seriesHash = this.slotAt;
+    if (most <= LARGEST_SPACE && used >= most / LEAST_USE)
+      this.#onRelease({ exports: this.#exports, sizes, most });
   }
 
   /** Bytes of the memory. */
@@ -85,9 +151,16 @@ export class WasmColumns implements LabelColumns {
     this.#place();
   }
 
+  reservePairs(pairs: number): void {
+    if (4 * pairs <= this.#pairSlot.size) return;
+    this.#memory.grow(this.#pairSlot, 4 * pairs);
+    this.#place();
+  }
+
   reserveSeries(series: number): void {
     const bytes = 4 * (series + 1);
     if (bytes <= this.#seriesAt.size) return;
+    this.#memory.grow(this.#seriesHash, 2 * bytes);
     this.#memory.grow(this.#seriesBytes, bytes);
     this.#memory.grow(this.#seriesAt, bytes);
     this.#place();
@@ -97,6 +170,22 @@ export class WasmColumns implements LabelColumns {
     if (4 * slots <= this.#seriesSlots.size) return;
     this.#memory.grow(this.#seriesSlots, 4 * slots);
     this.#place();
+  }
+
+  placeSeries({ first, counts, pairs, hashes, pairCount, slotCount }: AddedSeries): boolean {
+    // Every label takes at least a byte; the module writes whole vectors.
+    this.reserveSeriesSlots(this.seriesAt[first]! + pairs.length + 4);
+    const at = align(this.#memory.top);
+    const pairsAt = at + counts.length;
+    const end = pairsAt + pairs.length;
+    if (end > MEMORY_LIMIT) return false;
+    this.#memory.ensure(end);
+    const { bytes } = this.#memory;
+    bytes.set(counts, at);
+    bytes.set(pairs, pairsAt);
+    bytes.set(hashes, this.#seriesHash.at + 8 * first);
+    const added = hashes.length / 8;
+    return this.#exports.placeSeries(first, added, at, pairsAt, end, pairCount, slotCount) === 1;
   }
 
   /**
@@ -199,6 +288,19 @@ export class WasmColumns implements LabelColumns {
     this.seriesSlots = words(this.#seriesSlots);
     this.seriesAt = words(this.#seriesAt);
     this.seriesBytes = words(this.#seriesBytes);
+    this.seriesHash = words(this.#seriesHash);
+    this.pairSlot = words(this.#pairSlot);
+    this.#exports.placeSeriesColumns(
+      this.#slotAt.at,
+      this.#slotAt.size >>> 2,
+      this.#pairSlot.at,
+      this.#pairSlot.size >>> 2,
+      this.#seriesSlots.at,
+      this.#seriesSlots.size >>> 2,
+      this.#seriesAt.at,
+      this.#seriesBytes.at,
+      Math.min(this.#seriesAt.size, this.#seriesBytes.size, this.#seriesHash.size >>> 1) >>> 2,
+    );
     this.#exports.place(
       this.#labels.at,
       this.#slotAt.at,

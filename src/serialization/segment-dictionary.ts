@@ -4,6 +4,9 @@ import { bin, count, type FrameBody, FrameError, section } from './frame.ts';
 import { HeapColumns, type LabelColumns } from './label-columns.ts';
 import { type ChooseTenant, LeavingTenants, type TenantChoice } from './leaving-tenants.ts';
 
+/** A gap is what a damaged frame took with it; one far beyond any segment is damage itself. */
+const LONGEST_GAP = 1 << 26;
+
 /**
  * The dictionary of a segment as a reader rebuilds it, frame by frame, with its series as they shall leave.
  *
@@ -27,16 +30,13 @@ export class SegmentDictionary {
   readonly columns: LabelColumns;
   slots = 0;
   #slotHash: Uint32Array = new Uint32Array(128);
-  /** Slot plus one of each pair on disk; 0 for a missing pair. */
-  #pairSlot: Uint32Array = new Uint32Array(64);
   #pairs = 0;
 
   series = 0;
-  /** Two words a series: the hash of the series as it leaves. */
-  seriesHash: Uint32Array = new Uint32Array(128);
-  /** The tenants that series leave under, and by series which of them it is. */
+  /** The tenants that series leave under. */
   readonly tenants: LeavingTenants = new LeavingTenants();
-  seriesTenant: Uint32Array = new Uint32Array(64);
+  /** Which of them it is, by series: of those up to the last one that leaves under any. */
+  #seriesTenant: Uint32Array = new Uint32Array(0);
   /** The tenants that series of the frame at hand came in under, as string ids. */
   #cameIn: Uint32Array = new Uint32Array(0);
 
@@ -70,6 +70,22 @@ export class SegmentDictionary {
     if (body.series !== undefined) this.#addSeries(section(body.series, 'series'));
   }
 
+  /** Two words a series: the hash of the series as it leaves. Another array once there is more of the dictionary. */
+  get seriesHash(): Uint32Array {
+    return this.columns.seriesHash;
+  }
+
+  /** The tenant that a series leaves under, as a number of `tenants`. */
+  tenantOf(series: number): number {
+    return series < this.#seriesTenant.length ? this.#seriesTenant[series]! : 0;
+  }
+
+  /** Notes the tenant that a series leaves under. */
+  leavesUnder(series: number, tenant: number): void {
+    this.#seriesTenant = room(this.#seriesTenant, series + 1);
+    this.#seriesTenant[series] = tenant;
+  }
+
   /** True when rows of this series can be delivered. */
   has(series: number): boolean {
     const { seriesAt } = this.columns;
@@ -79,6 +95,11 @@ export class SegmentDictionary {
   /** True when the rewrite dropped this series: its rows are not to be delivered. They keep the stored hash. */
   isDropped(series: number): boolean {
     return (((this.#dropped[series >>> 5] ?? 0) >>> (series & 31)) & 1) === 1;
+  }
+
+  /** Nobody reads it any more. Idempotent. */
+  release(): void {
+    this.columns.release(this.series);
   }
 
   /** The number of the tenant that metadata leaves under which came in under this one, a string id. */
@@ -185,13 +206,15 @@ export class SegmentDictionary {
     readDeltas(names, added, this.#numbers);
     readDeltas(values, added, this.#more);
     this.#gap('pairs', this.#pairs, first);
-    this.#pairSlot = room(this.#pairSlot, first + added);
-    this.#pairSlot.fill(0, this.#pairs, first);
+    const { columns } = this;
+    columns.reservePairs(first + added);
+    columns.pairSlot.fill(0, this.#pairs, first);
     for (let i = 0; i < added; i++) {
       const name = this.string(this.#numbers[i]!);
       const value = this.string(this.#more[i]!);
-      this.#pairSlot[first + i] =
-        name === undefined || value === undefined ? 0 : this.addSlot(name, value) + 1;
+      const slot = name === undefined || value === undefined ? 0 : this.addSlot(name, value) + 1;
+      // Not before: another slot may move the columns.
+      columns.pairSlot[first + i] = slot;
     }
     this.#pairs = first + added;
   }
@@ -199,26 +222,53 @@ export class SegmentDictionary {
   #addSeries(from: FrameBody): void {
     const first = count(from, 'first');
     const hashes = bin(from, 'hashes');
-    const added = this.#numbersOf(bin(from, 'counts'));
-    if (hashes.length !== added * 8) throw new FrameError('there are not as many hashes as series');
+    const counts = bin(from, 'counts');
     const pairs = bin(from, 'pairs');
+    if (this.#placeAsStored(from, first, counts, pairs, hashes)) return;
+    const added = this.#numbersOf(counts);
+    if (hashes.length !== added * 8) throw new FrameError('there are not as many hashes as series');
     const inAll = varintsIn(pairs);
     this.#more = room(this.#more, inAll);
     readVarints(pairs, inAll, this.#more);
     this.#gap('series', this.series, first);
-    const end = first + added;
-    const { columns } = this;
-    columns.reserveSeries(end);
-    this.seriesHash = room(this.seriesHash, 2 * end);
-    this.seriesTenant = room(this.seriesTenant, end);
-    columns.seriesAt.fill(columns.seriesAt[this.series]!, this.series, first + 1);
-    columns.seriesBytes.fill(0, this.series, end);
-    this.seriesTenant.fill(0, this.series, end);
+    this.#makeRoom(first, added);
     this.#cameIn = room(this.#cameIn, added);
     if (from.tenants === undefined) this.#cameIn.fill(0, 0, added);
     else readVarints(bin(from, 'tenants'), added, this.#cameIn);
     this.#placeAll(first, added, inAll, hashes);
-    this.series = end;
+    this.series = first + added;
+  }
+
+  /**
+   * The short way, in the memory where the columns are: of series that leave just as they are stored, without a fault.
+   * False when there is any, or anything to decide.
+   */
+  #placeAsStored(
+    from: FrameBody,
+    first: number,
+    counts: Uint8Array,
+    pairs: Uint8Array,
+    hashes: Uint8Array,
+  ): boolean {
+    if (this.#rewrite !== undefined || this.#choose !== undefined || from.tenants !== undefined) return false;
+    const added = hashes.length / 8;
+    if (!Number.isInteger(added) || first < this.series || first - this.series > LONGEST_GAP) return false;
+    this.#makeRoom(first, added);
+    const { columns } = this;
+    if (!columns.placeSeries({ first, counts, pairs, hashes, pairCount: this.#pairs, slotCount: this.slots }))
+      return false;
+    this.series = first + added;
+    return true;
+  }
+
+  /** Makes room for `added` series from id `first` on; those that are missing before them have no labels. */
+  #makeRoom(first: number, added: number): void {
+    const { columns, series } = this;
+    columns.reserveSeries(first + added);
+    columns.seriesAt.fill(columns.seriesAt[series]!, series, first + 1);
+    columns.seriesBytes.fill(0, series, first + added);
+    // What a frame left there that was damaged.
+    this.#seriesTenant.fill(0, series, first + added);
   }
 
   /** Places the series from id `first` on: their sizes stand in `#numbers`, their pairs as differences in `#more`. */
@@ -259,7 +309,7 @@ export class SegmentDictionary {
     this.#work = room(this.#work, size + 256);
     let work = this.#work;
     const more = this.#more;
-    const pairSlot = this.#pairSlot;
+    const { pairSlot } = columns;
     const pairs = this.#pairs;
     for (let k = 0; k < size; k++) {
       const pair = more[at + k]!;
@@ -274,14 +324,16 @@ export class SegmentDictionary {
       length = this.#rewrite(work, size);
       if (length > work.length) {
         work = this.#work = room(work, length);
+        // The rewrite may have moved the columns.
+        const { pairSlot } = columns;
         for (let k = 0; k < size; k++) work[k] = pairSlot[more[at + k]!]! - 1;
         length = this.#rewrite(work, size);
       }
       if (length === 0) {
         this.#dropped = room(this.#dropped, (id >>> 5) + 1);
         this.#dropped[id >>> 5]! |= 1 << (id & 31);
-        this.seriesHash[2 * id] = hashLo;
-        this.seriesHash[2 * id + 1] = hashHi;
+        columns.seriesHash[2 * id] = hashLo;
+        columns.seriesHash[2 * id + 1] = hashHi;
         return;
       }
     }
@@ -294,9 +346,9 @@ export class SegmentDictionary {
       lo = digest[0]!;
       hi = digest[1]!;
     }
-    this.seriesTenant[id] = tenant;
+    if (tenant !== 0) this.leavesUnder(id, tenant);
     columns.reserveSeriesSlots(start + length);
-    const { seriesSlots, slotAt } = columns;
+    const { seriesSlots, slotAt, seriesHash } = columns;
     let bytes = 0;
     for (let k = 0; k < length; k++) {
       const slot = work[k]!;
@@ -305,8 +357,8 @@ export class SegmentDictionary {
     }
     columns.seriesAt[id + 1] = start + length;
     columns.seriesBytes[id] = bytes;
-    this.seriesHash[2 * id] = lo;
-    this.seriesHash[2 * id + 1] = hi;
+    seriesHash[2 * id] = lo;
+    seriesHash[2 * id + 1] = hi;
   }
 
   /** Leaves the hash of a series in `digest`: of the first `length` slots of `#work`, with its tenant. */
@@ -329,8 +381,7 @@ export class SegmentDictionary {
 
   #gap(what: string, have: number, first: number): void {
     if (first < have) throw new FrameError(`the frame adds ${what} that were there before`, { have, first });
-    // A gap is what a damaged frame took with it; one far beyond any segment is damage itself.
-    if (first - have > 1 << 26)
+    if (first - have > LONGEST_GAP)
       throw new FrameError(`the frame adds ${what} far behind the last`, { have, first });
   }
 

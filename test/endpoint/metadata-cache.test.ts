@@ -153,7 +153,7 @@ test('it is bounded in bytes too, whatever is in the texts; what alone is too mu
 test('no tenant is told what another said of a family', () => {
   const { dictionary } = new TestSegment(1);
   for (const [series, tenant] of ['', 'one', 'two', 'one'].entries()) {
-    dictionary.seriesTenant[series] = dictionary.tenants.of(tenant);
+    dictionary.leavesUnder(series, dictionary.tenants.of(tenant));
   }
   const cache = new MetadataCache();
   const metadata = new SegmentMetadata(dictionary, new ToldMetadata(dictionary), cache);

@@ -18,11 +18,11 @@ const plain: TenantConfig = { header: 'X', fromLabels: [], keepLabel: false, def
 
 /** The tenant, the labels and the hash that a series leaves with. */
 function leaves(road: Road, ring: ReturnType<Road['read']>, i: number) {
-  const { tenants, seriesTenant, seriesHash: hashes } = road.reader;
+  const { tenants, seriesHash: hashes } = road.reader;
   const id = ring.series[ring.at(i)]!;
   const { timeseries } = decodeWriteRequestV1(uncompress(road.emit(ring, i, 1).body));
   return {
-    tenant: tenants.names[seriesTenant[id]!]!,
+    tenant: tenants.names[road.reader.tenantOf(id)]!,
     labels: timeseries[0]!.labels,
     hash: [hashes[2 * id]!, hashes[2 * id + 1]!],
   };

@@ -314,7 +314,7 @@ function withRefusedTenant(t: TestContext): Rig {
   );
   rig.seriesOf = (s, n) => (s === 200 && n % 2 === 1 ? 201 : s);
   const { dictionary } = rig.segment;
-  dictionary.seriesTenant[200] = dictionary.tenants.of('refused');
+  dictionary.leavesUnder(200, dictionary.tenants.of('refused'));
   return rig;
 }
 

@@ -12,7 +12,7 @@ import {
   type TimeSeriesV1,
 } from '../../src/protocol/schema.ts';
 import { Scratch } from '../../src/protocol/snappy.ts';
-import { WasmColumns } from '../../src/protocol/wasm-columns.ts';
+import { type EmitSpace, WasmColumns } from '../../src/protocol/wasm-columns.ts';
 import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from '../../src/serialization/rows.ts';
 import { SegmentDictionary } from '../../src/serialization/segment-dictionary.ts';
 import { Choices } from '../reference/choices.ts';
@@ -236,6 +236,76 @@ describe('the module', () => {
     const emitter = createEmitter('typescript', assert.ifError);
     assert.ok(emitter instanceof EmitterV1);
     assert.ok(!(emitter.newColumns() instanceof WasmColumns));
+  });
+});
+
+describe('the memory of a segment that is done with', () => {
+  /** The columns of a segment in the memory that an emitter has for it, and what it writes of that. */
+  function segment(emitter: WasmEmitterV1, choices: Choices, series: number, gap: boolean): WasmColumns {
+    const road = new Road('none');
+    const columns = emitter.newColumns();
+    assert.ok(columns instanceof WasmColumns);
+    const reader = new SegmentDictionary(undefined, columns);
+    for (let frame = 0; frame < 4; frame++) {
+      const timeseries = Array.from({ length: series }, (_, i): TimeSeriesV1 => {
+        const samples = [{ timestamp: 1n, valueBits: 1n }];
+        return { labels: choices.labels(i, 0.01), samples, exemplars: [], histograms: [] };
+      });
+      road.take(encodeWriteRequestV1({ timeseries }));
+      const record = road.commit();
+      // What is missing must be missing, and not what the segment before had there.
+      if (gap && frame === 1) continue;
+      road.read(record);
+      road.readInto(record, reader);
+      for (let n = 0; n < 3; n++) {
+        const ring = choices.ring(200, reader.series);
+        const { body } = road.emit(ring);
+        const { bytes } = emitter.emit(ring, ring.head, ring.length, reader, new Scratch());
+        assert.equal(Buffer.compare(bytes, body), 0, 'the bodies differ');
+      }
+    }
+    for (let id = 0; id < reader.series; id++) assert.equal(reader.has(id), road.reader.has(id));
+    reader.release();
+    for (let id = 0; id < reader.series; id++) assert.ok(!reader.has(id), 'who comes late finds nothing');
+    assert.throws(() => reader.addSlot(Buffer.from('name'), Buffer.from('value')), RangeError);
+    return columns;
+  }
+
+  it('serves the next one, whose bodies are as if it were its own', () => {
+    const choices = new Choices(7);
+    const emitter = new WasmEmitterV1(assert.ifError);
+    for (const [i, series] of [300, 40, 300, 7, 900, 120].entries())
+      segment(emitter, choices, series, i % 2 === 1);
+  });
+
+  it('is one, for segments that come one after the other, and not for two at once', () => {
+    const spaces: EmitSpace[] = [];
+    const columns = (space?: EmitSpace) => new WasmColumns(space, (left) => spaces.push(left));
+    const first = columns();
+    const second = columns();
+    first.release(0);
+    second.release(0);
+    assert.equal(new Set(spaces.map((space) => space.exports)).size, 2);
+    const third = columns(spaces[0]);
+    third.release(0);
+    assert.equal(spaces[2]?.exports, spaces[0]?.exports);
+    third.release(0);
+    assert.equal(spaces.length, 3, 'it is given away once');
+  });
+
+  it('is not kept when it is much, or much more than is needed', () => {
+    const spaces: EmitSpace[] = [];
+    const columns = (space?: EmitSpace) => new WasmColumns(space, (left) => spaces.push(left));
+    const large = columns();
+    large.release(5 << 20);
+    assert.equal(spaces.length, 0);
+    const middle = columns();
+    middle.release(1 << 20);
+    assert.equal(spaces.length, 1);
+    columns(spaces[0]).release(1 << 17);
+    assert.equal(spaces.length, 2);
+    columns(spaces[1]).release(1 << 16);
+    assert.equal(spaces.length, 2);
   });
 });
 

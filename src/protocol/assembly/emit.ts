@@ -2,7 +2,7 @@
  * Emission of remote write 1.0 bodies, as `EmitterV1` in ../emit-v1.ts does it and tells why; byte for byte
  * the same bodies (test/protocol/emit-wasm.test.ts holds them against each other).
  *
- * An instance serves one dictionary, whose columns it has in its memory (../emit-wasm.ts lays it out):
+ * An instance serves one dictionary at a time, whose columns it has in its memory (../emit-wasm.ts lays it out):
  *
  *     static data | columns of the dictionary, as blocks | rows | payloads | body   (the last three anew for each body)
  *
@@ -45,6 +45,7 @@ import {
 
 export { compressDense } from './dense';
 export { placePayloads } from './payloads';
+export { placeSeries, placeSeriesColumns } from './series';
 export { compressV2, placeV2, roomV2, symbolsV2, writeSymbolsV2, writeV2 } from './emit-v2';
 
 /** Series with more labels are not compared with the one before as a whole. */

@@ -24,7 +24,7 @@ export class TestSegment implements RowContext {
     road.read(road.commit());
     this.dictionary = road.reader;
     for (let i = 0; i < seriesCount; i++) {
-      this.dictionary.seriesTenant[i] = this.dictionary.tenants.of(tenants[i % tenants.length]!);
+      this.dictionary.leavesUnder(i, this.dictionary.tenants.of(tenants[i % tenants.length]!));
     }
   }
 
