@@ -526,11 +526,7 @@ export class Agent {
   }
 
   #committed(facts: CommitFacts): void {
-    this.#metrics.commitSeconds.observe(facts.seconds);
-    this.#metrics.committedBytes.inc(facts.bytes);
-    facts.counts.forEach((rows, kind) => {
-      if (rows > 0) this.#metrics.committedRows.inc({ kind: kindNames[kind]! }, rows);
-    });
+    this.#metrics.intake.committed(facts.counts, facts.bytes, facts.seconds);
     this.#repetition.over('commit');
     this.#publish(facts.rows);
     this.#keeper?.committed();

@@ -8,7 +8,7 @@ import type { IngestLimits } from './protocol/limits.ts';
 import { senderOf } from './receiver/senders.ts';
 import { WriteHandler } from './receiver/write-handler.ts';
 import { describeError } from './runtime/errors.ts';
-import { kindNames } from './serialization/rows.ts';
+import { EXEMPLAR, HISTOGRAM, METADATA, SAMPLE } from './serialization/rows.ts';
 import { ingestLimits } from './settings.ts';
 import type { Logger } from './telemetry/log.ts';
 import type { Metrics } from './telemetry/metrics.ts';
@@ -97,12 +97,12 @@ export class Intake {
 
   #reported(report: IngestReport): void {
     const { metrics } = this.#options;
-    for (const kind of kindNames) {
-      const rows = report[kind];
-      if (rows === 0) continue;
-      metrics.receivedRows.inc({ kind }, rows);
-      this.#receivedRows += rows;
-    }
+    const { receivedRows } = metrics.intake;
+    receivedRows[SAMPLE]! += report.samples;
+    receivedRows[HISTOGRAM]! += report.histograms;
+    receivedRows[EXEMPLAR]! += report.exemplars;
+    receivedRows[METADATA]! += report.metadata;
+    this.#receivedRows += report.samples + report.histograms + report.exemplars + report.metadata;
     for (const [reason, rows] of report.refused) {
       metrics.refusedRows.inc({ reason }, rows);
       this.#refusedRows += rows;
@@ -124,11 +124,7 @@ export class Intake {
       appender: () => this.appender(),
       logger,
       now,
-      onRequest: (status, bytes, seconds) => {
-        metrics.requests.inc({ code: String(status) });
-        metrics.requestBytes.inc(bytes);
-        metrics.requestSeconds.observe(seconds);
-      },
+      onRequest: (status, bytes, seconds) => metrics.intake.answered(status, bytes, seconds),
       onLimited: (limit) => metrics.limitedRequests.inc({ limit }),
     });
   }

@@ -10,7 +10,7 @@ export interface Published extends Watermark {
  *
  * The version is odd while main writes: a reader that sees it change reads again, so all numbers are of one moment. A
  * message is sent only to a worker that has said that it sleeps: never more than one is under way, and none while
- * it is busy.
+ * it looks by itself.
  */
 export class SharedWatermark {
   readonly buffer: SharedArrayBuffer;
@@ -53,6 +53,11 @@ export class SharedWatermark {
   /** Worker: asks to be woken by the next `publish`. Call it before looking whether there is anything new. */
   sleep(): void {
     Atomics.store(this.#flags, 0, 1);
+  }
+
+  /** Worker: it will look by itself, and need not be woken. */
+  stayAwake(): void {
+    Atomics.store(this.#flags, 0, 0);
   }
 
   #put(i: number, value: number): void {

@@ -37,7 +37,7 @@ import { MetadataRepeats } from './repeat-metadata.ts';
 import { leavingOf } from './rewrite.ts';
 import { SegmentContext } from './segment-context.ts';
 import { SharedWatermark } from './shared-watermark.ts';
-import { SegmentStore } from './wal-reader.ts';
+import { type ReadLimit, SegmentStore } from './wal-reader.ts';
 
 /**
  * The thread of one endpoint: reads the WAL directory by itself and delivers.
@@ -56,7 +56,10 @@ const RESHARD_TICKS = 10;
 const FAMILIES_A_TICK = 2000;
 /** How far apart requests are that are not full, when `batch_send_deadline` is not set. */
 const ADAPTIVE_DEADLINE_MS = 200;
-/** While commits come one after the other: how long the thread lets them gather before it looks again. */
+/**
+ * While commits come one after the other: how long the thread lets them gather before it looks again. It does so by
+ * itself then: to be woken for each look cost both threads more than the look.
+ */
 const LOOK_EVERY_MS = 10;
 
 class EndpointWorker {
@@ -87,6 +90,8 @@ class EndpointWorker {
   #stopping = false;
   #look: NodeJS.Timeout | undefined;
   #lookedAt = Number.NEGATIVE_INFINITY;
+  /** How far the queue was durable at the last look. */
+  #seen: ReadLimit = { segment: 0, offset: 0 };
 
   constructor(start: WorkerStart, send: (message: FromWorker) => void) {
     this.#start = start;
@@ -195,11 +200,7 @@ class EndpointWorker {
       metadata: { ...metadataConfig, needsTenant: (endpoint.tenant?.fromLabels.length ?? 0) > 0 },
       v2: v2 && { cache: v2.cache, version: () => v2.negotiation.version },
       sends: { exemplars: endpoint.sendExemplars, histograms: endpoint.sendNativeHistograms },
-      watermark: () => {
-        // Asked for first, so that a commit between here and falling asleep wakes this thread again.
-        this.#watermark.sleep();
-        return this.#watermark.read();
-      },
+      watermark: () => this.#watermark.read(),
       now: Date.now,
       onDamage: ({ segment, offset, rows, message }) => {
         this.#stats.addLost('damaged', 0, rows);
@@ -245,20 +246,34 @@ class EndpointWorker {
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#repeats.start();
     this.#tick();
-    this.#feeder.pump();
+    this.#lookForMore(false);
   }
 
   /** There is more. A look takes all of it, so looks come `LOOK_EVERY_MS` apart; the first one is at once. */
   wake(): void {
     if (this.#look !== undefined || this.#stopping) return;
     const waitMs = this.#lookedAt + LOOK_EVERY_MS - performance.now();
-    if (waitMs <= 0) this.#lookForMore();
-    else this.#look = setTimeout(() => this.#lookForMore(), waitMs);
+    if (waitMs <= 0) this.#lookForMore(false);
+    else this.#lookIn(waitMs);
   }
 
-  #lookForMore(): void {
+  #lookIn(ms: number): void {
+    this.#look = setTimeout(() => this.#lookForMore(true), ms);
+  }
+
+  /** `busy`: commits came closer together than looks do, so that the next look is worth it if this one is. */
+  #lookForMore(busy: boolean): void {
     this.#look = undefined;
     this.#lookedAt = performance.now();
+    // Asked for first, so that a commit between here and falling asleep wakes this thread again.
+    this.#watermark.sleep();
+    const { segment, offset } = this.#watermark.read();
+    const seen = this.#seen;
+    if (busy && (segment !== seen.segment || offset !== seen.offset)) {
+      this.#watermark.stayAwake();
+      this.#lookIn(LOOK_EVERY_MS);
+    }
+    this.#seen = { segment, offset };
     this.#feeder.pump();
   }
 

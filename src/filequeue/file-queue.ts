@@ -37,7 +37,7 @@ export class QueueFullError extends SpillwayError {
  *     <wal>/reserve                  space that is given up when the disk is full (reserve.ts)
  *
  * What must hold:
- *  - `append` resolves only after fdatasync of the data, and of the directory for a new file.
+ *  - `append` resolves only when the data is on the disk (O_DSYNC), and for a new file its name (fsync of the directory).
  *  - Ids only grow, also when the directory was emptied: the owner passes the lowest id that may be used.
  *  - A segment is removed by `release` alone, and the caller has made durable before that no reader needs it.
  *

@@ -131,7 +131,6 @@ async function recoverOpen(
     if (!sealed) {
       // It has frames, so it has a salt.
       await handle.append(encodeEnd(summary, identity.mark as FileMark, end));
-      await handle.sync();
     }
   } finally {
     await handle.close();

@@ -40,7 +40,6 @@ export async function writeReleased(files: FileSystem, dir: string, segment: num
   const file = await files.create(made);
   try {
     await file.append(new TextEncoder().encode(`${segment}\n`));
-    await file.sync();
   } finally {
     await file.close();
   }

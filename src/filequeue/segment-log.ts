@@ -28,7 +28,7 @@ export interface LogTrouble {
 /**
  * The file that is being written. One append at a time; the caller (GroupCommit) sees to it.
  *
- * Durable order of an append: a new file and its directory entry, then header and frame, then one fdatasync;
+ * Durable order of an append: a new file and its directory entry, then header and frame by one synchronous write;
  * only then is the frame durable. A segment is renamed after its last frame is durable, so a crash at any
  * point leaves a file that recovery can read.
  *
@@ -126,11 +126,10 @@ export class SegmentLog {
    */
   async append(record: Uint8Array, facts: FrameFacts, last: boolean): Promise<Watermark> {
     try {
-      const file = this.#file ?? (await this.#create(facts.atMs));
+      const header = this.#file === undefined ? await this.#create(facts.atMs) : undefined;
       const mark = { segment: this.#id, salt: this.#salt };
       sealRecord(record, 0, FRAME, record.length - RECORD_HEAD, mark, this.#bytes);
-      await file.append(record);
-      await file.sync();
+      await this.#file!.append(header === undefined ? record : Buffer.concat([header, record]));
     } catch (error) {
       await this.#abandon();
       throw error;
@@ -155,7 +154,6 @@ export class SegmentLog {
     let written = false;
     try {
       await file.append(encodeEnd(info, { segment: info.id, salt: this.#salt }, info.bytes));
-      await file.sync();
       written = true;
       await this.#files.rename(name, segmentPath(this.#dir, info.id, 'committed'));
       await this.#files.syncDir(this.#dir);
@@ -170,12 +168,12 @@ export class SegmentLog {
     this.#end(info, written || (await this.#cut(name, info.bytes)));
   }
 
-  async #create(nowMs: number): Promise<WritableFile> {
+  /** Creates the next file; returns its header, which is to be written with the first frame. */
+  async #create(nowMs: number): Promise<Uint8Array> {
     await this.#removeDebris();
     // An id is used up even when this fails: something of that name may be there.
     this.#id = this.#nextId++;
-    const file = await this.#files.create(segmentPath(this.#dir, this.#id, 'open'));
-    this.#file = file;
+    this.#file = await this.#files.create(segmentPath(this.#dir, this.#id, 'open'));
     this.#counts = new Array<number>(KINDS).fill(0);
     this.#openedMs = nowMs;
     await this.#files.syncDir(this.#dir);
@@ -184,9 +182,8 @@ export class SegmentLog {
       { segment: this.#id, codec: this.#codec, createdMs: nowMs, previous: this.#previous },
       this.#salt,
     );
-    await file.append(header);
     this.#bytes = header.length;
-    return file;
+    return header;
   }
 
   async #abandon(): Promise<void> {

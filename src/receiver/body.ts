@@ -111,20 +111,20 @@ export class BodyBuffer {
 
 /**
  * Reads a request body. What has arrived of it is counted in `inFlight`; the caller releases `length` bytes when it
- * is done with them. Throws `LimitError`, `NoRoomError`, `BodyStalledError`, `BodyAbortedError`.
+ * is done with them. Rejects with `LimitError`, `NoRoomError`, `BodyStalledError`, `BodyAbortedError`.
  *
  * A length that is only declared is not counted: a sender that announces 32 MiB and then sends a byte a second
  * would keep everybody out who sends in earnest. It is refused, though, when there is no room for it now.
  */
-export async function readBody(
+export function readBody(
   request: IncomingMessage,
   { maxBytes, idleMs }: BodyLimits,
   inFlight: InFlightBytes,
 ): Promise<Body> {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > maxBytes) throw tooLarge(declared, maxBytes);
-  inFlight.check(declared);
   return new Promise((resolve, reject) => {
+    const declared = Number(request.headers['content-length'] ?? 0);
+    if (declared > maxBytes) throw tooLarge(declared, maxBytes);
+    inFlight.check(declared);
     const chunks: Buffer[] = [];
     let size = 0;
     let settled = false;

@@ -104,11 +104,9 @@ export class WriteHandler {
 
   async handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const started = performance.now();
-    let bytes = 0;
-    const reply = await this.#write(request, response, (size) => {
-      bytes = size;
-    });
-    this.#options.onRequest(reply?.status ?? 499, bytes, (performance.now() - started) / 1000);
+    const arrived = { bytes: 0 };
+    const reply = await this.#write(request, response, arrived);
+    this.#options.onRequest(reply?.status ?? 499, arrived.bytes, (performance.now() - started) / 1000);
     if (reply === undefined) return;
     const { status, message, retryAfter, close, written, level = status >= 500 ? 'error' : 'warn' } = reply;
     if (written !== undefined) setWritten(response, written);
@@ -124,34 +122,27 @@ export class WriteHandler {
     this.#logRefusal(request, status, message, level);
   }
 
-  /** The reply, or undefined when there is nobody left to answer. */
-  async #write(
+  /** The reply, or undefined when there is nobody left to answer. The size of the body goes to `arrived`. */
+  #write(
     request: IncomingMessage,
     response: ServerResponse,
-    onBytes: (size: number) => void,
-  ): Promise<Reply | undefined> {
+    arrived: { bytes: number },
+  ): Reply | Promise<Reply | undefined> {
     if (request.method !== 'POST') return { status: 405, message: 'remote write is a POST' };
     const negotiated = negotiate(request.headers['content-type'], request.headers['content-encoding']);
     if (!negotiated.accepted) return { status: 415, message: negotiated.message };
     const { version } = negotiated;
     // Until there is more to say, and also if the answer comes from elsewhere, as after an error of ours.
     if (version === '2.0') setWritten(response, undefined);
-    const sender = this.#senders.enter(this.#options.senderOf(request));
-    try {
-      return await this.#writeOf(sender, request, version, onBytes);
-    } finally {
-      this.#senders.leave(sender);
-    }
+    return this.#writeOf(this.#senders.enter(this.#options.senderOf(request)), request, version, arrived);
   }
 
   async #writeOf(
     sender: Sender,
     request: IncomingMessage,
     version: WriteVersion,
-    onBytes: (size: number) => void,
+    arrived: { bytes: number },
   ): Promise<Reply | undefined> {
-    const waitMs = this.#senders.waitMs(sender);
-    if (waitMs > 0) return this.#tooFast(waitMs);
     const { maxRequestBytes, bodyIdleMs, limits, onLimited } = this.#options;
     const { inFlight } = sender;
     let held = 0;
@@ -161,9 +152,11 @@ export class WriteHandler {
       held = bytes;
     };
     try {
+      const waitMs = this.#senders.waitMs(sender);
+      if (waitMs > 0) return this.#tooFast(waitMs);
       const body = await readBody(request, { maxBytes: maxRequestBytes, idleMs: bodyIdleMs }, inFlight);
       held = body.length;
-      onBytes(held);
+      arrived.bytes = held;
       const appender = this.#options.appender();
       if (appender === undefined) {
         const reply = unavailable('Spillway is starting or stopping; nothing was stored, send it again');
@@ -203,6 +196,7 @@ export class WriteHandler {
       return { status: 400, message };
     } finally {
       inFlight.release(held);
+      this.#senders.leave(sender);
     }
   }
 

@@ -1,8 +1,7 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, Gauge, Registry } from 'prom-client';
 import { requestLimitKeys } from '../protocol/limits.ts';
-import { kindNames } from '../serialization/rows.ts';
 import { type EndpointReading, registerEndpointMetrics } from './endpoint-metrics.ts';
-import { durationBuckets } from './endpoint-stats.ts';
+import { IntakeTally, registerIntakeMetrics } from './intake-tally.ts';
 import { registerProcessMetrics } from './process-metrics.ts';
 import { registerPrometheusMetrics } from './prometheus-metrics.ts';
 import { type QueueReading, registerQueueMetrics } from './queue-metrics.ts';
@@ -71,22 +70,18 @@ export interface DoorsReading {
  * - `prometheus_remote_storage_...` with `remote_name` and `url`: what the stock remote-write dashboard and
  *   alerts of Prometheus read, with the meaning that they have there.
  *
- * What happens on the main thread is counted by prom-client as it happens. What endpoints count stands in shared
- * memory, and is read when somebody scrapes: once for a page, so that its numbers balance.
+ * What happens now and then on the main thread is counted by prom-client as it happens; what happens with each request
+ * is a number that is read when somebody scrapes (intake-tally.ts). What endpoints count stands in shared memory, and is
+ * read then, too: once for a page, so that its numbers balance.
  */
 export class Metrics {
   readonly registry: Registry;
-  readonly requests: Counter<'code'>;
-  readonly requestBytes: Counter;
-  readonly requestSeconds: Histogram;
+  /** What each request and each commit adds to. */
+  readonly intake: IntakeTally = new IntakeTally();
   readonly limitedRequests: Counter<'limit'>;
   readonly closedConnections: Counter<'reason'>;
-  readonly receivedRows: Counter<'kind'>;
   readonly refusedRows: Counter<'reason'>;
   readonly droppedRows: Counter<'reason'>;
-  readonly committedRows: Counter<'kind'>;
-  readonly committedBytes: Counter;
-  readonly commitSeconds: Histogram;
   readonly commitFailures: Counter;
   readonly releasedRows: Counter<'kind'>;
   readonly authRefusals: Counter<'reason'>;
@@ -110,23 +105,7 @@ export class Metrics {
       labelNames: ['version'],
       registers,
     }).set({ version }, 1);
-    this.requests = new Counter({
-      name: 'spillway_received_requests_total',
-      help: 'Write requests by the status they were answered with.',
-      labelNames: ['code'],
-      registers,
-    });
-    this.requestBytes = new Counter({
-      name: 'spillway_received_bytes_total',
-      help: 'Bytes of write requests as they came, compressed.',
-      registers,
-    });
-    this.requestSeconds = new Histogram({
-      name: 'spillway_received_request_seconds',
-      help: 'Time from the head of a write request to its answer.',
-      buckets: [...durationBuckets],
-      registers,
-    });
+    registerIntakeMetrics(registry, this.intake);
     this.limitedRequests = new Counter({
       name: 'spillway_limited_requests_total',
       help: 'Write requests that were refused or put off by a limit, by its key under `receiver`.',
@@ -139,12 +118,6 @@ export class Metrics {
       labelNames: ['reason'],
       registers,
     });
-    this.receivedRows = new Counter({
-      name: 'spillway_received_rows_total',
-      help: 'Valid rows that came in, by kind; committed unless the commit failed.',
-      labelNames: ['kind'],
-      registers,
-    });
     this.refusedRows = new Counter({
       name: 'spillway_refused_rows_total',
       help: 'Rows that were answered with a 400, by reason.',
@@ -155,23 +128,6 @@ export class Metrics {
       name: 'spillway_dropped_rows_total',
       help: 'Rows that were taken and, as configured, not stored, by reason.',
       labelNames: ['reason'],
-      registers,
-    });
-    this.committedRows = new Counter({
-      name: 'spillway_committed_rows_total',
-      help: 'Rows that are on disk, by kind.',
-      labelNames: ['kind'],
-      registers,
-    });
-    this.committedBytes = new Counter({
-      name: 'spillway_committed_bytes_total',
-      help: 'Bytes written to segments.',
-      registers,
-    });
-    this.commitSeconds = new Histogram({
-      name: 'spillway_commit_seconds',
-      help: 'Time for a group commit: encode, write, fsync.',
-      buckets: [0.0005, 0.001, 0.0025, ...durationBuckets],
       registers,
     });
     this.commitFailures = new Counter({
@@ -192,17 +148,13 @@ export class Metrics {
       registers,
     });
     for (const reason of Object.keys(authRefusals) as AuthRefusal[]) this.authRefusals.inc({ reason }, 0);
-    for (const kind of kindNames) {
-      this.receivedRows.inc({ kind }, 0);
-      this.committedRows.inc({ kind }, 0);
-    }
     for (const limit of requestLimitKeys) this.limitedRequests.inc({ limit }, 0);
     for (const reason of closedReasons) this.closedConnections.inc({ reason }, 0);
     for (const reason of doorReasonNames) this.refusedRows.inc({ reason }, 0);
     for (const reason of Object.keys(doorDrops) as DoorDrop[]) this.droppedRows.inc({ reason }, 0);
     registerQueueMetrics(this.registry, queue);
     registerEndpointMetrics(this.registry, () => ofPage);
-    registerPrometheusMetrics(this.registry, version, queue, () => ofPage, this.committedRows);
+    registerPrometheusMetrics(this.registry, version, queue, () => ofPage, this.intake.committedRows);
   }
 
   /** What there is to know of the web configuration file; called when there is one. */

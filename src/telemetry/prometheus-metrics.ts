@@ -1,4 +1,4 @@
-import type { Counter, Registry } from 'prom-client';
+import type { Registry } from 'prom-client';
 import { EXEMPLAR, HISTOGRAM, kindNames, METADATA, SAMPLE } from '../serialization/rows.ts';
 import type { EndpointReading } from './endpoint-metrics.ts';
 import type { EndpointStats } from './endpoint-stats.ts';
@@ -15,7 +15,7 @@ export function registerPrometheusMetrics(
   version: string,
   queue: () => QueueReading | undefined,
   endpoints: () => readonly EndpointReading[],
-  committedRows: Counter<'kind'>,
+  committedRows: Readonly<Float64Array>,
 ): void {
   const prefix = 'prometheus_remote_storage_';
   const labels = (e: EndpointReading): Labels => ({ remote_name: e.name, url: e.url });
@@ -111,10 +111,9 @@ export function registerPrometheusMetrics(
   );
   for (const kind of [SAMPLE, HISTOGRAM, EXEMPLAR]) {
     const name = kindNames[kind]!;
-    registerScraped(registry, 'counter', `${prefix}${name}_in_total`, `${name} that came in.`, async () => {
-      const { values } = await committedRows.get();
-      return [[{}, values.find((v) => v.labels.kind === name)?.value ?? 0]];
-    });
+    registerScraped(registry, 'counter', `${prefix}${name}_in_total`, `${name} that came in.`, () => [
+      [{}, committedRows[kind]!],
+    ]);
   }
   registerScraped(
     registry,

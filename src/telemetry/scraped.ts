@@ -18,12 +18,13 @@ export function registerScraped(
   );
 }
 
-/** Registers a histogram that is read when it is scraped; its buckets are `durationBuckets`. */
+/** Registers a histogram that is read when it is scraped. */
 export function registerScrapedHistogram(
   registry: Registry,
   name: string,
   help: string,
   read: () => readonly (readonly [Labels, HistogramReading])[],
+  bounds: readonly number[] = durationBuckets,
 ): void {
   register(registry, 'histogram', name, help, async () =>
     read().flatMap(([labels, { counts, sum }]) => {
@@ -32,7 +33,7 @@ export function registerScrapedHistogram(
         below += count;
         return {
           metricName: `${name}_bucket`,
-          labels: { ...labels, le: durationBuckets[i] ?? '+Inf' },
+          labels: { ...labels, le: bounds[i] ?? '+Inf' },
           value: below,
         };
       });

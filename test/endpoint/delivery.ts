@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { open } from 'node:fs/promises';
 import type { TestContext } from 'node:test';
 import { ExternalLabels } from '../../src/endpoint/external-labels.ts';
 import { Feeder } from '../../src/endpoint/feeder.ts';
@@ -51,11 +52,11 @@ export interface DeliveryOptions {
 export const unsynced: FileSystem = {
   ...nodeFileSystem,
   async create(file) {
-    const base = await nodeFileSystem.create(file);
+    const handle = await open(file, 'ax');
     return {
-      append: (bytes) => base.append(bytes),
+      append: (bytes) => handle.appendFile(bytes),
       sync: () => Promise.resolve(),
-      close: () => base.close(),
+      close: () => handle.close(),
     };
   },
   syncDir: () => Promise.resolve(),

@@ -30,6 +30,9 @@ test('a worker is woken once, and only when it has said that it sleeps', () => {
   assert.equal(publish(), false, 'one message is under way, another would tell nothing');
   worker.sleep();
   assert.equal(publish(), true);
+  worker.sleep();
+  worker.stayAwake();
+  assert.equal(publish(), false, 'it looks by itself');
 });
 
 test('all numbers are of one moment, however often they change', async (t) => {

@@ -12,9 +12,9 @@ test('what is written can be read, and is gone after a power cut unless it was s
   const files = new ForgetfulFs();
   const file = await files.create('/d/a');
   await files.syncDir('/d');
-  await file.append(Buffer.from('one'));
+  await file.write(Buffer.from('one'));
   await file.sync();
-  await file.append(Buffer.from('two'));
+  await file.write(Buffer.from('two'));
   assert.equal(contentOf(files, '/d/a'), 'onetwo');
   assert.equal(contentOf(after(files, 'nothing'), '/d/a'), 'one');
   assert.equal(contentOf(after(files, 'everything'), '/d/a'), 'onetwo');
@@ -27,7 +27,7 @@ test('what is written can be read, and is gone after a power cut unless it was s
 test('a name is gone after a power cut unless its directory was synced', async () => {
   const files = new ForgetfulFs();
   const file = await files.create('/d/a');
-  await file.append(Buffer.from('one'));
+  await file.write(Buffer.from('one'));
   await file.sync();
   assert.equal(contentOf(after(files, 'nothing'), '/d/a'), undefined);
   await files.syncDir('/other');
@@ -46,11 +46,11 @@ test('a name is gone after a power cut unless its directory was synced', async (
 test('chance lets unsynced writes through whole, torn, as zeros, as anything and not at all, one by one', async (t) => {
   const files = new ForgetfulFs();
   const file = await files.create('/d/a');
-  await file.append(Buffer.from('synced '));
+  await file.write(Buffer.from('synced '));
   await file.sync();
   await files.syncDir('/d');
-  await file.append(Buffer.from('one '));
-  await file.append(Buffer.from('two'));
+  await file.write(Buffer.from('one '));
+  await file.write(Buffer.from('two'));
   const random = Random.of(t);
   const found = new Set<string>();
   for (let i = 0; i < 5000; i++) found.add(contentOf(files.powerCut('chance', random), '/d/a')!);
@@ -74,7 +74,7 @@ test('of a long write any sectors survive', async (t) => {
   const file = await files.create('/d/a');
   await files.syncDir('/d');
   const [one, two, three] = ['1', '2', '3'].map((digit) => digit.repeat(32));
-  await file.append(Buffer.from(`${one}${two}${three}`));
+  await file.write(Buffer.from(`${one}${two}${three}`));
   const random = Random.of(t);
   const found = new Set<string>();
   for (let i = 0; i < 1000; i++) found.add(contentOf(files.powerCut('chance', random), '/d/a')!);
@@ -88,8 +88,8 @@ test('a process that is killed has written any part of its last write, and all b
   const files = new ForgetfulFs();
   files.dieAt = 2;
   const file = await files.create('/d/a');
-  await file.append(Buffer.from('one '));
-  await assert.rejects(file.append(Buffer.from('two')), /died/);
+  await file.write(Buffer.from('one '));
+  await assert.rejects(file.write(Buffer.from('two')), /died/);
   const random = Random.of(t);
   const found = new Set<string>();
   for (let i = 0; i < 200; i++) found.add(contentOf(files.kill(random), '/d/a')!);
@@ -114,7 +114,7 @@ test('a cut is durable', async () => {
   const files = new ForgetfulFs();
   const file = await files.create('/d/a');
   await files.syncDir('/d');
-  await file.append(Buffer.from('one two'));
+  await file.write(Buffer.from('one two'));
   await files.truncate('/d/a', 3);
   assert.equal(contentOf(after(files, 'nothing'), '/d/a'), 'one');
 });
@@ -123,11 +123,11 @@ test('what a failed sync left is not carried to the disk by a later one', async 
   const files = new ForgetfulFs();
   const file = await files.create('/d/a');
   await files.syncDir('/d');
-  await file.append(Buffer.from('one'));
+  await file.write(Buffer.from('one'));
   files.sick = () => true;
   await assert.rejects(file.sync(), { code: 'EIO' });
   files.sick = () => false;
-  await file.append(Buffer.from('two'));
+  await file.write(Buffer.from('two'));
   await file.sync();
   assert.equal(contentOf(files, '/d/a'), 'onetwo');
   assert.equal(contentOf(after(files, 'nothing'), '/d/a'), '\0\0\0two');
@@ -142,7 +142,7 @@ test('a sick disk takes a part of a write, and nothing of the rest', async () =>
   const files = new ForgetfulFs();
   const file = await files.create('/d/a');
   files.sick = () => true;
-  await assert.rejects(file.append(Buffer.from('1234')), { code: 'EIO' });
+  await assert.rejects(file.write(Buffer.from('1234')), { code: 'EIO' });
   await assert.rejects(files.create('/d/b'), { code: 'EIO' });
   await assert.rejects(files.remove('/d/a'), { code: 'EIO' });
   await assert.rejects(files.rename('/d/a', '/d/b'), { code: 'EIO' });
@@ -159,7 +159,7 @@ test('a machine dies of one operation, and does nothing more', async () => {
     const operations = async (): Promise<void> => {
       const file = await files.create('/d/a');
       await files.syncDir('/d');
-      await file.append(Buffer.from('one'));
+      await file.write(Buffer.from('one'));
       await file.sync();
       await files.rename('/d/a', '/d/b');
     };

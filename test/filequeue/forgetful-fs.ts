@@ -108,7 +108,7 @@ export class ForgetfulFs implements FileSystem {
     return this.#newestFirst ? names.reverse() : names;
   }
 
-  async create(file: string): Promise<WritableFile> {
+  async create(file: string): Promise<ForgetfulFile> {
     const inode = new Inode(new Uint8Array(0));
     await this.#operate(`create ${file}`, () => {
       if (this.#names.has(file)) throw failure('EEXIST', file);
@@ -117,7 +117,7 @@ export class ForgetfulFs implements FileSystem {
     return this.#writable(file, inode);
   }
 
-  async openAppend(file: string): Promise<WritableFile> {
+  async openAppend(file: string): Promise<ForgetfulFile> {
     this.#alive();
     return this.#writable(file, this.#inode(file));
   }
@@ -177,9 +177,13 @@ export class ForgetfulFs implements FileSystem {
     };
   }
 
-  #writable(file: string, inode: Inode): WritableFile {
-    return {
+  #writable(file: string, inode: Inode): ForgetfulFile {
+    const writable: ForgetfulFile = {
       append: async (bytes) => {
+        await writable.write(bytes);
+        await writable.sync();
+      },
+      write: async (bytes) => {
         const copy = Uint8Array.from(bytes);
         await this.#operate(
           `append ${file} ${copy.length}`,
@@ -202,6 +206,7 @@ export class ForgetfulFs implements FileSystem {
       },
       close: async () => this.#alive(),
     };
+    return writable;
   }
 
   /**
@@ -240,6 +245,12 @@ export class ForgetfulFs implements FileSystem {
     if (inode === undefined) throw failure('ENOENT', file);
     return inode;
   }
+}
+
+/** An append is two operations: what has reached the cache may be lost until the disk has it. */
+export interface ForgetfulFile extends WritableFile {
+  /** Puts `bytes` in the cache, at the end. */
+  write(bytes: Uint8Array): Promise<void>;
 }
 
 /** What becomes of that which was not synced. */

@@ -103,6 +103,11 @@ test('on a disk that is full but for the reserve nothing is taken: it would be r
   const { keeper, queue, files, dir, space } = await kept(t);
   files.fail(/^append (?!reserve)/, { code: 'ENOSPC' });
   await assert.rejects(put(queue, row('a', 1)), { code: 'COMMIT_FAILED' });
+  // Nobody waits for that: the sender is answered meanwhile.
+  await poll(
+    () => 'the reserve is not given up',
+    async () => (existsSync(reservePath(dir)) ? undefined : true),
+  );
   for (const freeBytes of [0, 1000, 1999]) {
     space.freeBytes = freeBytes;
     await keeper.look();

@@ -24,8 +24,7 @@ test('a new file: its name is durable, then header and frame, and nothing is sai
   assert.deepEqual(files.taken(), [
     'create 1.open',
     'syncDir',
-    `append 1.open ${header}`,
-    `append 1.open ${frame.length}`,
+    `append 1.open ${header + frame.length}`,
     'sync 1.open',
   ]);
   assert.deepEqual(watermark, { segment: 1, offset: header + frame.length, rows: 3 });

@@ -126,7 +126,9 @@ export class WatchedFs implements FileSystem {
       append: (bytes) =>
         this.#operate(`append ${short(file)} ${bytes.length}`, () =>
           base.append(bytes.subarray(0, bytes.length >>> 1)),
-        ).then(() => base.append(bytes)),
+        )
+          .then(() => base.append(bytes))
+          .then(() => this.#operate(`sync ${short(file)}`)),
       sync: () => this.#operate(`sync ${short(file)}`).then(() => base.sync()),
       close: () => base.close(),
     };

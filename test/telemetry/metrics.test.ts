@@ -195,7 +195,7 @@ describe('Metrics', () => {
     stats.set('bytesSent', 100);
     stats.set('metadataBytesSent', 30);
     stats.set('pendingRows', 9);
-    metrics.committedRows.inc({ kind: 'samples' }, 42);
+    metrics.intake.committed(Uint32Array.of(42, 0, 0, 0), 1000, 0.01);
     const { samples: found } = await page(metrics);
     const value = (name: string, labels: Record<string, string> = samples('a')): number => {
       const one = found.filter(
