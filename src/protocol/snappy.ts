@@ -198,10 +198,11 @@ export class SnappyCompressor {
       rest >>>= 7;
     }
     dst[op++] = rest;
-    return this.#elements(src, srcView, length, dst, op);
+    return this.#elements(src, srcView, length, out, op);
   }
 
-  #elements(src: Uint8Array, view: DataView, end: number, dst: Uint8Array, outAt: number): number {
+  #elements(src: Uint8Array, view: DataView, end: number, out: Scratch, outAt: number): number {
+    const { bytes: dst, view: dstView } = out;
     const table = this.#table;
     table.fill(0);
     let op = outAt;
@@ -232,7 +233,7 @@ export class SnappyCompressor {
         match++;
         candidate++;
       }
-      op = putCopy(dst, op, offset, match - ip);
+      op = putCopy(dstView, op, offset, match - ip);
       ip = match;
       literal = ip;
       if (ip < lastMatch) {
@@ -286,43 +287,40 @@ export function putLiteralTag(dst: Uint8Array, outAt: number, length: number): n
   return op;
 }
 
-/** Writes copies of `length` bytes in all from `offset` (1 to 65535) bytes back; returns the new end. */
-export function putCopy(dst: Uint8Array, outAt: number, offset: number, length: number): number {
+/**
+ * Writes copies of `length` bytes in all from `offset` (1 to 65535) bytes back; returns the new end. An element is
+ * written as one word, so up to two bytes behind the end are written too.
+ */
+export function putCopy(dst: DataView, outAt: number, offset: number, length: number): number {
   let op = outAt;
   let rest = length;
+  const far = offset << 8;
   // As the original does: never leave a rest below 4, which would need a longer form.
   while (rest >= 68) {
-    dst[op++] = (63 << 2) | 2;
-    dst[op++] = offset & 0xff;
-    dst[op++] = offset >>> 8;
+    dst.setInt32(op, far | LONGEST_COPY, true);
+    op += 3;
     rest -= 64;
   }
   if (rest > 64) {
-    dst[op++] = (59 << 2) | 2;
-    dst[op++] = offset & 0xff;
-    dst[op++] = offset >>> 8;
+    dst.setInt32(op, far | (59 << 2) | 2, true);
+    op += 3;
     rest -= 60;
   }
   if (rest >= 4 && rest <= 11 && offset < 2048) {
-    dst[op++] = ((offset >>> 8) << 5) | ((rest - 4) << 2) | 1;
-    dst[op++] = offset & 0xff;
-  } else {
-    dst[op++] = ((rest - 1) << 2) | 2;
-    dst[op++] = offset & 0xff;
-    dst[op++] = offset >>> 8;
+    dst.setInt32(op, ((offset & 0xff) << 8) | ((offset >>> 8) << 5) | ((rest - 4) << 2) | 1, true);
+    return op + 2;
   }
-  return op;
+  dst.setInt32(op, far | ((rest - 1) << 2) | 2, true);
+  return op + 3;
 }
 
 /** Writes copies of `length` bytes in all from `offset` (up to 2^32 - 1) bytes back; returns the new end. */
-export function putFarCopy(dst: Uint8Array, outAt: number, offset: number, length: number): number {
+export function putFarCopy(dst: DataView, outAt: number, offset: number, length: number): number {
   let op = outAt;
   for (let rest = length; rest > 0; rest -= 64) {
-    dst[op++] = ((Math.min(rest, 64) - 1) << 2) | 3;
-    dst[op++] = offset & 0xff;
-    dst[op++] = (offset >>> 8) & 0xff;
-    dst[op++] = (offset >>> 16) & 0xff;
-    dst[op++] = offset >>> 24;
+    dst.setInt32(op, (offset << 8) | ((Math.min(rest, 64) - 1) << 2) | 3, true);
+    dst.setUint8(op + 4, offset >>> 24);
+    op += 5;
   }
   return op;
 }

@@ -299,7 +299,7 @@ describe('elements as they are written', () => {
       [putFarCopy, 70_000],
     ] as const) {
       for (let length = 1; length <= 200; length++) {
-        const end = put(room, 0, offset, length);
+        const end = put(new DataView(room.buffer), 0, offset, length);
         const decoded = own(block(70_000 + length, literal(start, 3), room.slice(0, end)));
         const tail = Uint8Array.from({ length }, (_, i) => start[70_000 - offset + (i % offset)]!);
         same(decoded.subarray(70_000), tail, `${put.name} ${offset} ${length}`);
