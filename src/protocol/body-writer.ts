@@ -1,4 +1,4 @@
-import { putCopy, putFarCopy } from './snappy.ts';
+import { putCopy, putFarCopy, type Scratch } from './snappy.ts';
 
 /** How far back a short copy reaches, and how long bytes further away must be to be worth a long one. */
 export const NEAR = 65535;
@@ -10,14 +10,15 @@ const LITERAL = 60;
  * Writes a body as snappy elements: bytes as they are, and copies of what stands in the message already. Copies whose
  * sources follow one another become one. Positions are counted from a base that grows from body to body.
  *
- * Nothing is held against the end of the buffer here. Callers make room for the message, a tag for each 60 bytes, and
- * keep to copies of at least four bytes in all (`FAR_MINIMUM` from further than `NEAR`): such a copy takes no more
- * room than its bytes would, the tag of a literal behind it included.
+ * Nothing is held against the end of the buffer here. Callers make room for the message, a tag for each 60 bytes and
+ * eight bytes more, since words are written whole; and keep to copies of at least four bytes in all (`FAR_MINIMUM` from
+ * further than `NEAR`): such a copy takes no more room than its bytes would, the tag of a literal behind it included.
  */
 export class BodyWriter {
   /** Where the next byte of the message goes. */
   at = 0;
   #dst: Uint8Array = new Uint8Array(0);
+  #view: DataView = new DataView(this.#dst.buffer);
   #op = 0;
   /** Where the tag of the open literal stands, or -1. */
   #literal = -1;
@@ -26,12 +27,13 @@ export class BodyWriter {
   #copyLength = 0;
 
   /** Begins the body of a message of `rawBytes`, whose first byte is at `base`. */
-  begin(dst: Uint8Array, rawBytes: number, base: number): void {
-    this.#dst = dst;
+  begin(out: Scratch, rawBytes: number, base: number): void {
+    this.#dst = out.bytes;
+    this.#view = out.view;
     this.#literal = -1;
     this.#copyLength = 0;
     this.at = base;
-    this.#op = putVarint(dst, 0, rawBytes);
+    this.#op = putVarint(this.#dst, 0, rawBytes);
   }
 
   /** Ends the body; returns its length. */
@@ -91,11 +93,17 @@ export class BodyWriter {
     dst[at + 2] = c;
   }
 
-  /** Bytes `[from, to)` of a word of 64 bits; at least one. */
+  /** Bytes `[from, to)` of a word of 64 bits; at least one. What is written behind them does not count. */
   putWord64(lo: number, hi: number, from: number, to: number): void {
-    const dst = this.#dst;
-    let at = this.#room(to - from);
-    for (let i = from; i < to; i++) dst[at++] = i < 4 ? lo >>> (8 * i) : hi >>> (8 * (i - 4));
+    const view = this.#view;
+    const at = this.#room(to - from);
+    const shift = 8 * (from & 3);
+    if (from >= 4) view.setInt32(at, hi >>> shift, true);
+    else {
+      // A shift by 32 is one by 0.
+      view.setInt32(at, shift === 0 ? lo : (lo >>> shift) | (hi << (32 - shift)), true);
+      view.setInt32(at + 4, hi >>> shift, true);
+    }
   }
 
   /** Makes room in a literal for `length` bytes (at most 60): where they go. */
@@ -115,8 +123,11 @@ export class BodyWriter {
   #flushCopy(): void {
     if (this.#copyLength === 0) return;
     this.#closeLiteral();
-    const put = this.#copyOffset <= NEAR ? putCopy : putFarCopy;
-    this.#op = put(this.#dst, this.#op, this.#copyOffset, this.#copyLength);
+    // Called by their names, either can be inlined.
+    this.#op =
+      this.#copyOffset <= NEAR
+        ? putCopy(this.#view, this.#op, this.#copyOffset, this.#copyLength)
+        : putFarCopy(this.#view, this.#op, this.#copyOffset, this.#copyLength);
     this.#copyLength = 0;
   }
 

@@ -95,7 +95,7 @@ export class EmitterV1 implements Emitter {
       state = new SlotPositions();
       this.#states.set(dictionary, state);
     }
-    this.#body.begin(out.bytes, rawBytes, state.begin(dictionary.slots, rawBytes));
+    this.#body.begin(out, rawBytes, state.begin(dictionary.slots, rawBytes));
     this.#newLabels.begin(dictionary.columns.labels.bytes);
     if (rows.payload !== undefined) this.#payloads.begin(rows.payload.bytes);
     this.#valueAt.fill(0);

@@ -38,7 +38,7 @@ export class DenseCompressor {
   /** Compresses `src[0, length)` into `out` and returns the end of the block there. */
   compress(src: Uint8Array, srcView: DataView, length: number, out: Scratch): number {
     out.ensure(32 + length + Math.ceil(length / 6));
-    const dst = out.bytes;
+    const { bytes: dst, view } = out;
     let op = 0;
     let rest = length;
     for (; rest >= 0x80; rest >>>= 7) dst[op++] = (rest & 0x7f) | 0x80;
@@ -57,7 +57,7 @@ export class DenseCompressor {
         if (copy === 0 || (literal < ip && chosen < ALWAYS)) ip++;
         else {
           if (literal < ip) op = putLiteral(src, literal, ip, dst, op);
-          op = putCopy(dst, op, offset[ip - start]!, copy);
+          op = putCopy(view, op, offset[ip - start]!, copy);
           ip += copy;
           literal = ip;
         }

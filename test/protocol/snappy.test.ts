@@ -173,6 +173,28 @@ describe('elements', () => {
     }
   });
 
+  it('a run of copies with one offset: overlapping and not, and where it ends', () => {
+    const data = repeatingData(4, 400);
+    for (const [offset, lengths] of [1, 3, 4, 63, 64, 65, 127, 128, 139, 140, 141, 400].flatMap((offset) =>
+      [[64], [64, 64], [64, 64, 12], [64, 12, 64], [63, 64, 64]].map((lengths) => [offset, lengths] as const),
+    )) {
+      const length = lengths.reduce((sum, each) => sum + each, 0);
+      const copies = Buffer.concat(lengths.map((each) => copy2(offset, each)));
+      const whole = Buffer.concat([data, repeated(data.subarray(400 - offset), length)]);
+      const what = `offset ${offset}, lengths ${lengths}`;
+      same(own(block(400 + length, literal(data, 2), copies)), whole, what);
+      // What goes on from elsewhere is no part of the run.
+      const other = whole.subarray(length, length + 64);
+      const more = Buffer.concat([whole, other]);
+      same(own(block(464 + length, literal(data, 2), copies, copy2(400, 64))), more, what);
+      same(own(block(464 + length, literal(data, 2), copies, copy4(400, 64))), more, what);
+      // One byte more than declared, and cut short within its last element.
+      assert.throws(() => own(block(399 + length, literal(data, 2), copies)), SnappyError, what);
+      const cut = copies.subarray(0, copies.length - 1);
+      assert.throws(() => own(block(400 + length, literal(data, 2), cut)), SnappyError, what);
+    }
+  });
+
   it('copies from 65535 and from more than 64 KiB back', () => {
     const data = repeatingData(3, 200_000);
     const body = (copy: Uint8Array) => block(200_064, literal(data, 3), copy);
@@ -277,7 +299,7 @@ describe('elements as they are written', () => {
       [putFarCopy, 70_000],
     ] as const) {
       for (let length = 1; length <= 200; length++) {
-        const end = put(room, 0, offset, length);
+        const end = put(new DataView(room.buffer), 0, offset, length);
         const decoded = own(block(70_000 + length, literal(start, 3), room.slice(0, end)));
         const tail = Uint8Array.from({ length }, (_, i) => start[70_000 - offset + (i % offset)]!);
         same(decoded.subarray(70_000), tail, `${put.name} ${offset} ${length}`);

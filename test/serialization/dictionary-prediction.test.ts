@@ -128,6 +128,30 @@ describe('prediction', () => {
     assert.equal(run([1, 2, 9, 3, 5, 6]), 1);
   });
 
+  it('tells 0 from -0 and knows a NaN, as which eight bytes of labels may be read', () => {
+    const zeros = labelBlock(labels({ __name__: 'x', cc: `${'\0'.repeat(16)}behind it` }));
+    const minus = Uint8Array.from(zeros);
+    const value = Buffer.from(zeros).indexOf('\0');
+    minus[value + 7] = 0x80;
+    // The two bytes of this length stand at the end of a word: f0 7f.
+    const nan = labelBlock(labels({ __name__: 'x', eightlen: 'v'.repeat(0x3ff0) }));
+    const dictionary = new Dictionary(1);
+    const viewOf = ({ buffer, byteOffset, length }: Uint8Array) => new DataView(buffer, byteOffset, length);
+    const predict = (block: Uint8Array) => {
+      dictionary.startRequest();
+      return dictionary.predict(block, viewOf(block), 0, block.length);
+    };
+    for (const block of [zeros, nan]) {
+      dictionary.startRequest();
+      const series = dictionary.intern(block, viewOf(block), 0, block.length);
+      assert.equal(predict(block), series);
+      if (block === zeros) assert.equal(predict(minus), -1);
+      // Once more, label by label: the pairs are found again.
+      assert.equal(dictionary.internLabels(block, viewOf(block), 0, block.length), series);
+    }
+    assert.equal(dictionary.pairCount, 3);
+  });
+
   it('does not look behind the end of the series', () => {
     const dictionary = new Dictionary(1);
     const block = labelBlock(confusable[7]!);
