@@ -129,6 +129,8 @@ export class IngestWorkspace {
       // The module does not intern longer ones.
       if (length > at.BLOCK_BYTES) continue;
       this.makeRoomInTable(1);
+      // It started anew for that, and is a cache from here on.
+      if (this.#knownSeries === Number.POSITIVE_INFINITY) return;
       const { memory } = this;
       const entries = memory.get(at.ENTRY_COUNT);
       dictionary.writeBlock(this.#knownSeries, memory.bytes, memory.source);

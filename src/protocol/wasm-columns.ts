@@ -22,8 +22,9 @@ const LAST_POSITION = 0xffff0000;
  * a hole that does. The last one, which is the largest in the end, grows where it stands.
  */
 const FIRST_SIZES: readonly number[] = [8, 1 / 4, 1 / 4, 1 / 4, 2, 2, 4, 4].map((mib) => mib * MIB);
-/** A space in which so much was used once is not kept, nor one of which an eighth would do. */
-const LARGEST_SPACE = 64 * MIB;
+/** A space in which so much was used once, or which is that large, is not kept, nor one of which an eighth would do. */
+const LARGEST_USE = 64 * MIB;
+const LARGEST_SPACE = 256 * MIB;
 const LEAST_USE = 8;
 
 /** An instance of the module that has served dictionaries. */
@@ -125,7 +126,8 @@ export class WasmColumns implements LabelColumns {
     this.seriesAt = this.slotAt;
     this.seriesBytes = this.slotAt;
     this.seriesHash = this.slotAt;
-    if (most <= LARGEST_SPACE && used >= most / LEAST_USE)
+    const size = sizes.reduce((sum, each) => sum + each, 0);
+    if (most <= LARGEST_USE && size <= LARGEST_SPACE && used >= most / LEAST_USE)
       this.#onRelease({ exports: this.#exports, sizes, most });
   }
 

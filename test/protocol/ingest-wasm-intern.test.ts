@@ -149,6 +149,18 @@ describe('new series in WebAssembly', () => {
     kernels.compareAll();
   });
 
+  it('stay what they are when the table has to start anew while it is told of others', () => {
+    for (let count = 675; count < 700; count++) {
+      const kernels = new BothKernels(undefined, new WasmIngest(2048));
+      const of = range(count).map((i) => ({ __name__: 'x', pod: `pod-${1000 + i}` }));
+      const samples = [{ timestamp: 1n }];
+      kernels.takeV2(encodeWriteRequestV2(requestV2(...of.map((each) => ({ labels: each, samples })))));
+      for (let i = 0; i < 2; i++) kernels.take(encode(...of.map((each) => sampled(labels(each)))));
+      assert.equal(kernels.dictionary.seriesCount, count);
+      kernels.compareAll();
+    }
+  });
+
   it('stay what they are when the table has to start anew for want of room', () => {
     const kernels = new BothKernels(undefined, new WasmIngest(2048));
     const of = range(2500).map((i) => labels({ __name__: 'x', pod: `pod-${i}` }));
