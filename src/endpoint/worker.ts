@@ -246,7 +246,9 @@ class EndpointWorker {
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
     this.#repeats.start();
     this.#tick();
-    this.#lookForMore(false);
+    // One that is paused reads nothing, and need not be woken: its pump is for orders to drop.
+    if (start.paused) this.#feeder.pump();
+    else this.#lookForMore(false);
   }
 
   /** There is more. A look takes all of it, so looks come `LOOK_EVERY_MS` apart; the first one is at once. */

@@ -54,11 +54,11 @@ export const nodeFileSystem: FileSystem = {
     for (const made of makeDirectory(dir).reverse()) await this.syncDir(path.dirname(made));
   },
   list: (dir) => fs.promises.readdir(dir),
-  async create(file) {
-    return new NodeWritableFile(await open(file, APPENDING | fs.constants.O_CREAT | fs.constants.O_EXCL));
+  create(file) {
+    return openDurable(file, fs.constants.O_CREAT | fs.constants.O_EXCL);
   },
-  async openAppend(file) {
-    return new NodeWritableFile(await open(file, APPENDING));
+  openAppend(file) {
+    return openDurable(file, 0);
   },
   rename: (from, to) => fs.promises.rename(from, to),
   remove: (file) => fs.promises.unlink(file),
@@ -93,13 +93,30 @@ export async function writeDurably(files: FileSystem, file: string, bytes: Uint8
   await files.syncDir(path.dirname(file));
 }
 
+/** Opens a file whose writes are durable when they return, for appending. */
+async function openDurable(file: string, flags: number): Promise<WritableFile> {
+  const dsync = (await writesThrough(path.dirname(file))) ? fs.constants.O_DSYNC : 0;
+  const fd = await open(file, fs.constants.O_WRONLY | fs.constants.O_APPEND | dsync | flags);
+  return new NodeWritableFile(fd, dsync !== 0);
+}
+
 /**
- * With O_DSYNC a write returns when its bytes are on the disk, and what it takes to find them, as behind an fdatasync:
- * one errand to the thread pool for each commit, where write and fdatasync are two, and each of them costs more CPU in
- * waking threads than the write itself. Elsewhere it is asked for by itself: Darwin does not flush the disk for it.
+ * True where O_DSYNC is as good as an fdatasync behind each write: bytes are on the disk when it returns, and what it
+ * takes to find them. It is one errand to the thread pool for each commit, where write and fdatasync are two, and each of
+ * them costs more CPU in waking threads than the write itself. Darwin does not flush the disk for it. To a server of FUSE
+ * (virtiofs, too) that opens its files with direct I/O the flag is only passed on, and not all of them heed it, while an
+ * fdatasync reaches each. What cannot be told counts as such.
  */
-const DSYNC = process.platform === 'linux' ? fs.constants.O_DSYNC : 0;
-const APPENDING = fs.constants.O_WRONLY | fs.constants.O_APPEND | DSYNC;
+async function writesThrough(dir: string): Promise<boolean> {
+  if (process.platform !== 'linux') return false;
+  return fs.promises.statfs(dir).then(
+    ({ type }) => type !== FUSE,
+    () => false,
+  );
+}
+
+/** `FUSE_SUPER_MAGIC` of linux/magic.h. */
+const FUSE = 0x65735546;
 
 function open(file: string, flags: number): Promise<number> {
   return new Promise((resolve, reject) => {
@@ -110,9 +127,11 @@ function open(file: string, flags: number): Promise<number> {
 // The callback functions of node:fs: with a commit a request, its promises cost twice as much CPU.
 class NodeWritableFile implements WritableFile {
   readonly #fd: number;
+  readonly #writesThrough: boolean;
 
-  constructor(fd: number) {
+  constructor(fd: number, writesThrough: boolean) {
     this.#fd = fd;
+    this.#writesThrough = writesThrough;
   }
 
   append(bytes: Uint8Array): Promise<void> {
@@ -121,8 +140,7 @@ class NodeWritableFile implements WritableFile {
         fs.write(this.#fd, bytes, at, bytes.length - at, null, (error, written) => {
           if (error) reject(error);
           else if (at + written < bytes.length) write(at + written);
-          else if (DSYNC === 0) resolve(this.sync());
-          else resolve();
+          else resolve(this.#writesThrough ? undefined : this.sync());
         });
       };
       write(0);
