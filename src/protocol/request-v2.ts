@@ -1,5 +1,5 @@
 import { Column } from '../serialization/columns.ts';
-import { ABSENT, type Dictionary, INVALID } from '../serialization/dictionary.ts';
+import { ABSENT, type Dictionary, INVALID, METRIC_NAME_ID } from '../serialization/dictionary.ts';
 import type { RowBatch } from '../serialization/rows.ts';
 import type { DoorDrop, DoorReason } from '../telemetry/reasons.ts';
 import { emptyReport, type IngestReport, quote, refuse } from './ingest-report.ts';
@@ -21,7 +21,6 @@ const suffixes: Readonly<Record<number, readonly string[]>> = {
   5: ['_sum', '_count', '_created'],
   6: ['_info'],
 };
-const METRIC_NAME_ID = 1;
 /** How much longer the labels of a request may be than the longest body. Those of real senders are about five times as long. */
 const EXPANSION = 8;
 /** The most bytes of labels that may be looked up for a request. */

@@ -5,6 +5,7 @@ import { ProtoReader } from '../protocol/proto-reader.ts';
 import type { DoorDrop, DoorReason } from '../telemetry/reasons.ts';
 import { Column, room } from './columns.ts';
 import { IdTable } from './id-table.ts';
+import { sameBytes, sameWords } from './same-bytes.ts';
 import { SeriesMetadata } from './series-metadata.ts';
 
 /**
@@ -789,7 +790,8 @@ export const INVALID = -1;
 export const ABSENT = -2;
 const EMPTY = new Uint8Array(0);
 const METRIC_NAME = new TextEncoder().encode('__name__');
-const METRIC_NAME_ID = 1;
+/** `__name__`, as a string: the second of each dictionary. Also in protocol/assembly/intern.ts. */
+export const METRIC_NAME_ID = 1;
 
 /** Reads label fields for nothing but their form: a malformed one refuses the whole request (WIRE-07). */
 function checkLabels(reader: ProtoReader): void {
@@ -800,34 +802,6 @@ function checkLabels(reader: ProtoReader): void {
     while (!label.done) label.skip(label.tag());
     reader.at += length;
   }
-}
-
-/**
- * Compares `length` bytes, at least four, by words of eight: the last one overlaps the one before. It comes first, since
- * labels differ towards their end.
- */
-function sameWords(a: DataView, aAt: number, b: DataView, bAt: number, length: number): boolean {
-  const last = length - 8;
-  if (last < 0) return sameWord(a, aAt, b, bAt) && sameWord(a, aAt + length - 4, b, bAt + length - 4);
-  if (!sameWord(a, aAt + last + 4, b, bAt + last + 4) || !sameWord(a, aAt + last, b, bAt + last))
-    return false;
-  for (let i = 0; i < last; i += 8) {
-    // As doubles: the two instructions of four bytes, for eight. Those that are equal, and not 0, have the same bits. A
-    // NaN is not equal to itself, and 0 is to -0: there the words decide.
-    const double = a.getFloat64(aAt + i, true);
-    if (double === b.getFloat64(bAt + i, true) && double !== 0) continue;
-    if (!sameWord(a, aAt + i, b, bAt + i) || !sameWord(a, aAt + i + 4, b, bAt + i + 4)) return false;
-  }
-  return true;
-}
-
-function sameWord(a: DataView, aAt: number, b: DataView, bAt: number): boolean {
-  return a.getInt32(aAt, true) === b.getInt32(bAt, true);
-}
-
-function sameBytes(a: Uint8Array, aAt: number, b: Uint8Array, bAt: number, length: number): boolean {
-  for (let i = 0; i < length; i++) if (a[aAt + i] !== b[bAt + i]) return false;
-  return true;
 }
 
 function lengthSize(length: number): number {

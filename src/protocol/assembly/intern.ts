@@ -16,7 +16,7 @@ import { addEntry, addRoom, entryAt, expectNext, findEntry } from './table';
  * another way round is left to the TypeScript, series by series; so are new labels, one by one.
  */
 
-/** `__name__`, as a string of the dictionary. */
+/** `METRIC_NAME_ID` of ../../serialization/dictionary.ts. */
 const METRIC_NAME: u32 = 1;
 
 /**
