@@ -6,6 +6,7 @@ import { IngestRequest, ingestField, ingestSeries } from './ingest-v1.ts';
 import { WasmIngestV2 } from './ingest-wasm-v2.ts';
 import { IngestWorkspace } from './ingest-workspace.ts';
 import type { IngestLimits } from './limits.ts';
+import { ProtoReader } from './proto-reader.ts';
 
 /** Drives the loop in WebAssembly, and does what it hands back. Its memory is that of an `IngestWorkspace`. */
 export class WasmIngest {
@@ -78,8 +79,11 @@ export class WasmIngest {
     const { memory } = this.#workspace;
     const { dictionary, raw } = request;
     const start = memory.get(at.LABEL_AT) - memory.target;
-    const [inner, end] = labelIn(raw, start);
-    const pair = dictionary.internPair(raw, request.view, inner, end);
+    const reader = new ProtoReader(raw, start, request.length);
+    reader.tag();
+    const length = reader.length();
+    const end = reader.at + length;
+    const pair = dictionary.internPair(raw, request.view, reader.at, end);
     if (pair < 0 || !dictionary.isWrittenAs(pair, raw, start, end)) {
       memory.set(at.LABEL_AT, 0);
       this.#takeUnknown(request);
@@ -166,13 +170,6 @@ export class WasmIngest {
     request.raw = this.#workspace.memory.raw;
     request.view = this.#workspace.memory.rawView;
   }
-}
-
-/** Where the message in the field at `start` is: its length has one or two bytes. */
-function labelIn(raw: Uint8Array, start: number): readonly [inner: number, end: number] {
-  const size = raw[start + 1]!;
-  if (size < 0x80) return [start + 2, start + 2 + size];
-  return [start + 3, start + 3 + ((size & 0x7f) | (raw[start + 2]! << 7))];
 }
 
 function rowsLeft({ limits, rows }: IngestRequest): number {
