@@ -244,13 +244,21 @@ test('an end record inside of a frame is not one', async (t) => {
   assert.equal(found.segments[0]!.rows, 5);
 });
 
+/** Writes so many committed segments, each with so many series; returns their bytes. */
+async function writeSegments(dir: string, segments: number, seriesEach: number): Promise<number> {
+  const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
+  const big = request(
+    ...Array.from({ length: seriesEach }, (_, i) => series({ __name__: `series_${i}` }, [1, i])),
+  );
+  for (let i = 0; i < segments; i++) await putEach(queue, [big]);
+  await queue.close();
+  return queue.bytes;
+}
+
 test('a start reads the ends of files, not the backlog, and opens each once', async (t) => {
   const dir = await tempDir(t, 'recovery');
-  const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
-  const big = request(...Array.from({ length: 2000 }, (_, i) => series({ __name__: `series_${i}` }, [1, i])));
-  for (let i = 0; i < 10; i++) await putEach(queue, [big]);
-  await queue.close();
-  assert.ok(queue.bytes > 500_000);
+  const bytes = await writeSegments(dir, 10, 2000);
+  assert.ok(bytes > 500_000);
   const files = new WatchedFs();
   const found = await recoverDirectory(files, dir);
   assert.equal(found.segments.length, 10);
@@ -260,10 +268,7 @@ test('a start reads the ends of files, not the backlog, and opens each once', as
 
 test('a segment whose end cannot be read for now still tells of the one before', async (t) => {
   const dir = await tempDir(t, 'recovery');
-  const { queue } = await openQueue(dir, { roll: { bytes: 1 }, codec: 'none' });
-  const big = request(...Array.from({ length: 500 }, (_, i) => series({ __name__: `series_${i}` }, [1, i])));
-  for (let i = 0; i < 3; i++) await putEach(queue, [big]);
-  await queue.close();
+  await writeSegments(dir, 3, 500);
   fs.rmSync(segmentPath(dir, 1, 'committed'));
   const files = new WatchedFs();
   files.readFault = (name, at) => (name === '2.committed' && at > 0 ? 'EIO' : undefined);
