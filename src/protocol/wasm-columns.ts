@@ -17,9 +17,8 @@ const ROW = 8 + 8 + 4 + 4 + 1 + 1;
 const LAST_POSITION = 0xffff0000;
 
 /**
- * How large the blocks are at first, in the order of `#blocks`: enough for a quarter of a million series that share
- * their labels as those of a fleet do. What is not written to takes no memory of the machine; a block that moves leaves
- * a hole that does. The last one, which is the largest in the end, grows where it stands.
+ * How large the blocks are at first, in the order of `#blocks`: enough for the segments of most, so that hardly any
+ * moves. What is not written to takes no memory of the machine; a block that moves leaves a hole that does. The last one, which is the largest in the end, grows where it stands.
  */
 const FIRST_SIZES: readonly number[] = [8, 1 / 4, 1 / 4, 1 / 4, 2, 2, 4, 4].map((mib) => mib * MIB);
 /** A space in which so much was used once, or which is that large, is not kept, nor one of which an eighth would do. */

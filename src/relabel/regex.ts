@@ -3,7 +3,7 @@ import type * as re2js from 're2js';
 
 let loaded: typeof re2js | undefined;
 
-/** Not imported: an agent without rules starts without it, a sixth of all its code in each thread. */
+/** Not imported: an agent without rules starts without it, in each thread. */
 function re2(): typeof re2js {
   loaded ??= createRequire(import.meta.url)('re2js') as typeof re2js;
   return loaded;

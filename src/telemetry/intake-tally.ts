@@ -25,8 +25,8 @@ class DurationTally implements HistogramReading {
 }
 
 /**
- * What is counted for every request and every commit. Plain numbers that are read at a scrape: to look a counter up by
- * its labels each time cost as much as to decode a small request.
+ * What is counted for every request and every commit: plain numbers that are read at a scrape. prom-client looks a counter
+ * up by its labels each time, which shows where requests are small.
  */
 export class IntakeTally {
   /** Valid rows that came in, by kind. */
